@@ -1,0 +1,4 @@
+//! An embeddable OAuth 2.0 / 2.1 authorization server.
+
+pub mod jose;
+pub mod protocol;
