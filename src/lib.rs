@@ -2,3 +2,5 @@
 
 pub mod jose;
 pub mod protocol;
+pub mod record;
+pub mod store;

@@ -1,0 +1,253 @@
+//! Request parameters: `application/x-www-form-urlencoded`, decoded once and strictly (RFC 6749 appendix B).
+//!
+//! Decoding never replaces or drops a byte: a truncated `%`, a bad hex digit or anything that is not UTF-8
+//! refuses the whole input. A parameter that is present but empty counts as absent, and one that is repeated or
+//! too long is never read as a value (RFC 6749 §3.1): it shows up as a [`ParamFault`].
+
+use std::borrow::Cow;
+
+/// The most parameters in one request.
+pub const MAX_PARAMS: usize = 64;
+/// The longest value of a parameter without a limit of its own, in bytes.
+pub const MAX_VALUE_BYTES: usize = 8 * 1024;
+
+/// Parameters whose longest value, in bytes, differs from [`MAX_VALUE_BYTES`].
+const LIMITS: &[(&str, usize)] = &[
+    ("client_id", 255),
+    ("code_verifier", 128),
+    ("nonce", 512),
+    ("state", 4 * 1024),
+    ("request", 32 * 1024),
+    ("client_assertion", 16 * 1024),
+    ("assertion", 16 * 1024),
+    ("id_token_hint", 16 * 1024),
+    ("token", 16 * 1024),
+    ("subject_token", 16 * 1024),
+    ("actor_token", 16 * 1024),
+    ("authorization_details", 16 * 1024),
+];
+
+/// Parameters that may be given several times (RFC 8707 §2, RFC 8693 §2.1).
+const REPEATABLE: &[&str] = &["resource", "audience"];
+
+/// The decoded parameters of one request, borrowed from it where nothing was escaped.
+#[derive(Clone, Debug, Default)]
+pub struct Params<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+/// Why the bytes are not a parameter list at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParamsError {
+    /// A `%` is not followed by two hexadecimal digits.
+    #[error("a percent escape is malformed")]
+    Escape,
+    /// The decoded bytes are not UTF-8.
+    #[error("the parameters are not UTF-8")]
+    Utf8,
+    /// More than [`MAX_PARAMS`] parameters.
+    #[error("too many parameters")]
+    TooMany,
+}
+
+/// Why one parameter cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParamFault {
+    /// It occurs more than once.
+    Repeated,
+    /// Its value is longer than its limit.
+    TooLong,
+}
+
+impl<'a> Params<'a> {
+    /// Decodes a query string or a form body.
+    ///
+    /// # Errors
+    /// [`ParamsError`] when the bytes cannot be decoded without loss or hold too many parameters.
+    pub fn parse(input: &'a [u8]) -> Result<Self, ParamsError> {
+        let mut pairs = Vec::with_capacity(8);
+        for part in input.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
+            if pairs.len() == MAX_PARAMS {
+                return Err(ParamsError::TooMany);
+            }
+            let equals = part.iter().position(|byte| *byte == b'=').unwrap_or(part.len());
+            let (name, value) = part.split_at_checked(equals).unwrap_or((part, &[]));
+            pairs.push((decode(name)?, decode(value.get(1..).unwrap_or_default())?));
+        }
+        Ok(Self { pairs })
+    }
+
+    /// Builds a list from pairs that need no decoding.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self { pairs: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+
+    /// The value of a parameter that occurs once, is not empty and is within its limit.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let mut values = self.values(name);
+        let value = values.next()?;
+        let sound = values.next().is_none() && !value.is_empty() && value.len() <= limit(name);
+        sound.then_some(value)
+    }
+
+    /// Every non-empty value of a repeatable parameter, in order.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values(name).filter(|value| !value.is_empty())
+    }
+
+    /// Why `name` cannot be read, if it was sent and cannot.
+    #[must_use]
+    pub fn fault(&self, name: &str) -> Option<ParamFault> {
+        self.pairs
+            .iter()
+            .enumerate()
+            .filter(|(_, (own, _))| own == name)
+            .find_map(|(at, _)| self.fault_at(at))
+    }
+
+    /// The first parameter that cannot be read, known or not.
+    #[must_use]
+    pub fn first_fault(&self) -> Option<(&str, ParamFault)> {
+        self.pairs.iter().enumerate().find_map(|(at, (name, _))| Some((name.as_ref(), self.fault_at(at)?)))
+    }
+
+    fn fault_at(&self, at: usize) -> Option<ParamFault> {
+        let (name, value) = self.pairs.get(at)?;
+        let repeated = self.pairs.iter().take(at).any(|(own, _)| own == name);
+        if repeated && !REPEATABLE.contains(&name.as_ref()) {
+            return Some(ParamFault::Repeated);
+        }
+        (value.len() > limit(name)).then_some(ParamFault::TooLong)
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.pairs.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_ref())
+    }
+}
+
+fn limit(name: &str) -> usize {
+    LIMITS.iter().find(|(own, _)| *own == name).map_or(MAX_VALUE_BYTES, |(_, limit)| *limit)
+}
+
+/// Decodes one name or value: `+` is a space, `%xx` a byte, everything else itself.
+///
+/// # Errors
+/// [`ParamsError`] when an escape is malformed or the result is not UTF-8.
+pub fn decode(input: &[u8]) -> Result<Cow<'_, str>, ParamsError> {
+    if !input.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+        return std::str::from_utf8(input).map(Cow::Borrowed).map_err(|_| ParamsError::Utf8);
+    }
+    let mut bytes = Vec::with_capacity(input.len());
+    let mut rest = input.iter();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(rest.next())? << 4 | hex(rest.next())?,
+            other => *other,
+        });
+    }
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| ParamsError::Utf8)
+}
+
+fn hex(digit: Option<&u8>) -> Result<u8, ParamsError> {
+    match digit {
+        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
+        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
+        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
+        _ => Err(ParamsError::Escape),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Params<'_> {
+        Params::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_parameter_that_is_empty_counts_as_absent() {
+        assert_eq!(parse("scope=&a=1").get("scope"), None);
+        assert_eq!(parse("scope&a=1").get("scope"), None);
+        assert_eq!(parse("scope=&a=1").first_fault(), None);
+    }
+
+    #[test]
+    fn a_repeated_parameter_is_a_fault_and_never_a_value() {
+        for text in ["a=1&a=1", "a=1&a=2", "a=&a=2", "a&a", "a=1&%61=2"] {
+            assert_eq!(parse(text).get("a"), None, "{text}");
+            assert_eq!(parse(text).fault("a"), Some(ParamFault::Repeated), "{text}");
+            assert_eq!(parse(text).first_fault(), Some(("a", ParamFault::Repeated)), "{text}");
+        }
+    }
+
+    #[test]
+    fn resource_and_audience_may_repeat() {
+        let params = parse("resource=a&resource=b&audience=c&audience=d");
+        assert_eq!(params.first_fault(), None);
+        assert_eq!(params.all("resource").collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_value_is_refused_one_byte_beyond_its_limit() {
+        for (name, limit) in LIMITS.iter().copied().chain([("anything", MAX_VALUE_BYTES)]) {
+            let at = format!("{name}={}", "x".repeat(limit));
+            assert_eq!(parse(&at).fault(name), None, "{name}");
+            assert_eq!(parse(&at).get(name).map(str::len), Some(limit));
+            let beyond = format!("{at}x");
+            assert_eq!(parse(&beyond).fault(name), Some(ParamFault::TooLong), "{name}");
+            assert_eq!(parse(&beyond).get(name), None);
+        }
+    }
+
+    #[test]
+    fn the_sixty_fifth_parameter_is_refused() {
+        let list = |n: usize| (0..n).map(|i| format!("p{i}=1")).collect::<Vec<_>>().join("&");
+        assert!(Params::parse(list(64).as_bytes()).is_ok());
+        assert_eq!(Params::parse(list(65).as_bytes()).unwrap_err(), ParamsError::TooMany);
+    }
+
+    #[test]
+    fn an_escape_is_decoded_exactly_once() {
+        assert_eq!(parse("a=%2541%2B+").get("a"), Some("%41+ "));
+    }
+
+    #[test]
+    fn malformed_escapes_and_bytes_that_are_not_utf8_are_refused() {
+        for bad in ["a=%", "a=%4", "a=%zz", "a=%+1", "a=%C0%AF", "a=%ED%A0%80", "a=%FF", "%80=1"] {
+            assert!(Params::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert_eq!(Params::parse(b"a=\xff").unwrap_err(), ParamsError::Utf8);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_as_the_url_crate_does_or_refused(input in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(params) = Params::parse(&input) {
+                let theirs: Vec<_> = url::form_urlencoded::parse(&input).collect();
+                prop_assert_eq!(params.pairs, theirs);
+            }
+        }
+
+        #[test]
+        fn whatever_is_encoded_is_decoded_to_itself(pairs in proptest::collection::vec((".{1,9}", ".{0,9}"), 0..9)) {
+            let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            let params = Params::parse(text.as_bytes()).unwrap();
+            let ours: Vec<_> = params.pairs.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
+            prop_assert_eq!(ours, pairs);
+        }
+
+        #[test]
+        fn parameters_nobody_knows_change_nothing(junk in "[b-z]{1,9}", value in ".{0,20}") {
+            let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            let text = format!("a=1&{junk}={encoded}");
+            let params = parse(&text);
+            prop_assert_eq!(params.get("a"), Some("1"));
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Scope values and sets of them (RFC 6749 §3.3).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The most values one request may name.
+pub const MAX_SCOPE_VALUES: usize = 100;
+/// The longest scope string, in bytes.
+pub const MAX_SCOPE_BYTES: usize = 4096;
+
+/// A set of scope values, kept sorted and without repeats, so that equal sets are equal strings.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Scope(Arc<str>);
+
+/// Why a scope string was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScopeError {
+    /// A value holds a character outside `%x21 / %x23-5B / %x5D-7E` (RFC 6749 appendix A.4).
+    #[error("a scope value holds a character that is not allowed")]
+    Character,
+    /// More than [`MAX_SCOPE_VALUES`] values or [`MAX_SCOPE_BYTES`] bytes.
+    #[error("too many scope values")]
+    TooLong,
+}
+
+impl Scope {
+    /// The empty set.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(Arc::from(""))
+    }
+
+    /// Reads a space-separated list (RFC 6749 §3.3). Repeated values count once; the empty string is the empty set.
+    ///
+    /// # Errors
+    /// [`ScopeError`] when a character is not allowed or the list is too long.
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        if text.len() > MAX_SCOPE_BYTES {
+            return Err(ScopeError::TooLong);
+        }
+        let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        if !text.bytes().all(allowed) {
+            return Err(ScopeError::Character);
+        }
+        let scope = Self::from_values(text.split(' '));
+        if scope.iter().nth(MAX_SCOPE_VALUES).is_some() {
+            return Err(ScopeError::TooLong);
+        }
+        Ok(scope)
+    }
+
+    /// Sorts and joins values that are already known to be well formed.
+    fn from_values<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        let mut values: Vec<&str> = values.filter(|value| !value.is_empty()).collect();
+        match values.as_slice() {
+            [] => return Self::empty(),
+            [one] => return Self(Arc::from(*one)),
+            _ => {}
+        }
+        values.sort_unstable();
+        values.dedup();
+        Self(Arc::from(values.join(" ")))
+    }
+
+    /// The values joined by one space, sorted.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether no value is in the set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The values, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|value| !value.is_empty())
+    }
+
+    /// Whether `value` is in the set.
+    #[must_use]
+    pub fn contains(&self, value: &str) -> bool {
+        self.iter().any(|own| own == value)
+    }
+
+    /// Whether every value of this set is in `other`. One pass over both.
+    #[must_use]
+    pub fn is_subset(&self, other: &Self) -> bool {
+        if self.0 == other.0 {
+            return true;
+        }
+        let mut others = other.iter();
+        self.iter().all(|own| others.by_ref().take_while(|theirs| *theirs <= own).any(|theirs| theirs == own))
+    }
+
+    /// The values for which `keep` holds.
+    #[must_use]
+    pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        if self.iter().all(&mut keep) {
+            return self.clone();
+        }
+        Self::from_values(self.iter().filter(|value| keep(value)))
+    }
+
+    /// The values in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.filter(|value| other.contains(value))
+    }
+
+    /// The values in either set.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::from_values(self.iter().chain(other.iter()))
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = ScopeError;
+
+    fn try_from(text: String) -> Result<Self, ScopeError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.as_str().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn scope(text: &str) -> Scope {
+        Scope::parse(text).unwrap()
+    }
+
+    #[test]
+    fn order_and_repeats_do_not_matter() {
+        assert_eq!(scope("b a  b"), scope("a b"));
+        assert_eq!(scope("").iter().count(), 0);
+    }
+
+    #[test]
+    fn quotes_backslashes_controls_and_non_ascii_are_refused() {
+        for text in ["a\"b", "a\\b", "a\tb", "a\nb", "é", "a\u{7f}"] {
+            assert_eq!(Scope::parse(text), Err(ScopeError::Character), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_hundred_and_first_value_is_refused() {
+        let values: Vec<String> = (0..=MAX_SCOPE_VALUES).map(|n| format!("v{n}")).collect();
+        assert!(Scope::parse(&values[1..].join(" ")).is_ok());
+        assert_eq!(Scope::parse(&values.join(" ")), Err(ScopeError::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn scopes_behave_as_sets(a in "[a-e ]{0,12}", b in "[a-e ]{0,12}") {
+            let set = |text: &str| text.split(' ').filter(|v| !v.is_empty()).map(String::from).collect::<BTreeSet<_>>();
+            let (x, y) = (scope(&a), scope(&b));
+            prop_assert_eq!(x.is_subset(&y), set(&a).is_subset(&set(&b)));
+            prop_assert_eq!(set(x.intersection(&y).as_str()), &set(&a) & &set(&b));
+            prop_assert_eq!(set(x.union(&y).as_str()), &set(&a) | &set(&b));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A registered client, as decisions see it. How metadata becomes one is decided in [`crate::client`].
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::protocol::{
+    ClientAuthMethod, ClientId, Digest, GrantType, RedirectUri, Resource, ResponseType, Scope, Timestamp,
+};
+
+/// A client and what it may do (RFC 7591 §2).
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its name on the wire.
+    pub id: ClientId,
+    /// Its name for people (`client_name`).
+    pub name: Option<String>,
+    /// How it authenticates, at every endpoint that wants to know (`token_endpoint_auth_method`).
+    pub auth_method: ClientAuthMethod,
+    /// Its secrets; two may be active while it moves from one to the next.
+    pub secrets: Vec<ClientSecret>,
+    /// Where answers may be sent.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// The grant types it may use.
+    pub grant_types: Vec<GrantType>,
+    /// The response types it may use.
+    pub response_types: Vec<ResponseType>,
+    /// The scope values it may ask for.
+    pub scope: Scope,
+    /// Whether its users are asked for consent.
+    pub consent: ConsentPolicy,
+    /// Whether it registered itself, so that nobody vouches for it.
+    pub self_registered: bool,
+    /// The resources it answers for: it may introspect tokens whose audience is one of them.
+    pub resource_server_of: Vec<Resource>,
+    /// Its own lifetimes where they differ from the server's.
+    pub lifetimes: ClientLifetimes,
+}
+
+impl Client {
+    /// Whether it has no means to authenticate (RFC 6749 §2.1).
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.auth_method == ClientAuthMethod::None
+    }
+
+    /// Whether it may use a grant type.
+    #[must_use]
+    pub fn may_use(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(&grant_type)
+    }
+}
+
+/// Whether users are asked before a client acts for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConsentPolicy {
+    /// They are.
+    #[default]
+    Ask,
+    /// The client belongs to the operator: they are not.
+    FirstParty,
+}
+
+/// Lifetimes of one client; `None` means the server's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientLifetimes {
+    /// Of its access tokens.
+    pub access_token: Option<Duration>,
+    /// Of its refresh tokens between two uses.
+    pub refresh_token_idle: Option<Duration>,
+    /// Of its refresh tokens from the first to the last.
+    pub refresh_token: Option<Duration>,
+}
+
+/// A client secret at rest.
+#[derive(Clone)]
+pub struct ClientSecret {
+    /// What is kept of it.
+    pub verifier: SecretVerifier,
+    /// From when on it is refused (`client_secret_expires_at`, RFC 7591 §3.2.1).
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What is kept of a client secret.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretVerifier {
+    /// The SHA-256 digest of a generated secret of at least 256 bits.
+    Digest(Digest),
+    /// The Argon2id hash, as a PHC string, of a secret that a person may have chosen.
+    Argon2(Box<str>),
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.verifier {
+            SecretVerifier::Digest(_) => "sha-256",
+            SecretVerifier::Argon2(_) => "argon2id",
+        };
+        f.debug_struct("ClientSecret").field("kind", &kind).field("expires_at", &self.expires_at).finish()
+    }
+}

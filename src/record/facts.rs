@@ -1,0 +1,301 @@
+//! Facts: what a decision has learned so far, and how it asks for more.
+//!
+//! A decision reads facts as if everything were at hand. A fact that is not known yet turns into
+//! [`Halt::Need`], which `?` carries to whoever runs the decision; it fetches the fact, adds it with
+//! [`Facts::learn`] and runs the decision again. What was never asked for cannot influence the outcome.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::key::Key;
+use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
+use crate::jose::JwkSet;
+use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId};
+
+/// Why a decision could not be taken yet, or that it was taken at once.
+#[derive(Clone, Debug)]
+pub enum Halt {
+    /// A fact is missing.
+    Need(Need),
+    /// The request is refused and nothing is written.
+    Refuse(OAuthError),
+}
+
+impl From<OAuthError> for Halt {
+    fn from(error: OAuthError) -> Self {
+        Self::Refuse(error)
+    }
+}
+
+impl From<Reason> for Halt {
+    fn from(reason: Reason) -> Self {
+        Self::Refuse(reason.into())
+    }
+}
+
+/// A fact that a decision asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// The registration of a client.
+    Client(ClientId),
+    /// The records under these keys, read together.
+    Records(Vec<Key>),
+    /// Whether the host still knows the subject.
+    Account(SubjectId),
+    /// What is known of a protected resource.
+    Resource(Resource),
+    /// The public keys this server signs with.
+    SigningKeys,
+    /// Whether a secret matches a slow hash, computed off the async thread.
+    SlowHash {
+        /// What was presented.
+        presented: Secret,
+        /// The PHC string it is compared with.
+        expected: Arc<str>,
+    },
+    /// One more event on a counter, and whether its limit still allows it.
+    Allowance(Counter),
+}
+
+/// Something that is counted so that it can be limited.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Counter {
+    /// Failed authentications of a client from an address.
+    ClientFailures(ClientId, Option<IpAddr>),
+    /// Interactions begun by a client's users from an address.
+    Interactions(ClientId, Option<IpAddr>),
+}
+
+/// What a [`Counter`] answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowance {
+    /// Within the limit.
+    Granted,
+    /// Beyond it; try again after so many seconds.
+    Exhausted {
+        /// Seconds.
+        retry_after: u32,
+    },
+}
+
+/// What the host says of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Account {
+    /// It may be acted for.
+    Active,
+    /// It is locked, disabled or gone.
+    Inactive,
+}
+
+/// One fact that was fetched.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Fact {
+    /// Answers [`Need::Client`].
+    Client(ClientId, Option<Arc<Client>>),
+    /// Answers [`Need::Records`], key by key.
+    Records(Vec<(Key, Option<Versioned>)>),
+    /// Answers [`Need::Account`].
+    Account(SubjectId, Account),
+    /// Answers [`Need::Resource`].
+    Resource(Resource, Option<Arc<ResourceServer>>),
+    /// Answers [`Need::SigningKeys`].
+    SigningKeys(Arc<JwkSet>),
+    /// Answers [`Need::SlowHash`] for this PHC string.
+    SlowHash(Arc<str>, bool),
+    /// Answers [`Need::Allowance`].
+    Allowance(Counter, Allowance),
+}
+
+/// Everything a decision has learned.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    records: Vec<(Key, Option<Versioned>)>,
+    others: Vec<Fact>,
+}
+
+impl Facts {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { records: Vec::new(), others: Vec::new() }
+    }
+
+    /// Adds what was fetched.
+    pub fn learn(&mut self, fact: Fact) {
+        match fact {
+            Fact::Records(records) => self.records.extend(records),
+            other => self.others.push(other),
+        }
+    }
+
+    /// Forgets the records, after a lost race; answers of people, hosts and counters stay.
+    pub fn forget_records(&mut self) {
+        self.records.clear();
+    }
+
+    /// The records that were read.
+    #[must_use]
+    pub fn records(&self) -> &[(Key, Option<Versioned>)] {
+        &self.records
+    }
+
+    /// Asks for several records at once, so that they are read in one go.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while any is unknown.
+    pub fn read(&self, keys: &[Key]) -> Result<(), Halt> {
+        if keys.iter().all(|key| self.known(key).is_some()) {
+            return Ok(());
+        }
+        Err(Halt::Need(Need::Records(keys.iter().copied().filter(|key| self.known(key).is_none()).collect())))
+    }
+
+    fn known(&self, key: &Key) -> Option<&Option<Versioned>> {
+        self.records.iter().find(|(own, _)| own == key).map(|(_, record)| record)
+    }
+
+    /// The record under `key`.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown.
+    pub fn record(&self, key: Key) -> Result<Option<&Versioned>, Halt> {
+        match self.known(&key) {
+            Some(record) => Ok(record.as_ref()),
+            None => Err(Halt::Need(Need::Records(vec![key]))),
+        }
+    }
+
+    /// The client registered as `id`.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown whether there is one.
+    pub fn client(&self, id: &str) -> Result<Option<&Arc<Client>>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Client(own, client) if own.as_str() == id => Some(client.as_ref()),
+                _ => None,
+            },
+            || Need::Client(id.into()),
+        )
+    }
+
+    /// What the host says of a subject.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn account(&self, subject: &SubjectId) -> Result<Account, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Account(own, account) if own == subject => Some(*account),
+                _ => None,
+            },
+            || Need::Account(subject.clone()),
+        )
+    }
+
+    /// What is known of a protected resource.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown whether there is one.
+    pub fn resource(&self, resource: &Resource) -> Result<Option<&Arc<ResourceServer>>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Resource(own, server) if own == resource => Some(server.as_ref()),
+                _ => None,
+            },
+            || Need::Resource(resource.clone()),
+        )
+    }
+
+    /// The public keys this server signs with.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while they are unknown.
+    pub fn signing_keys(&self) -> Result<&Arc<JwkSet>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::SigningKeys(keys) => Some(keys),
+                _ => None,
+            },
+            || Need::SigningKeys,
+        )
+    }
+
+    /// Whether `presented` matches the slow hash `expected`.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn slow_hash(&self, presented: &Secret, expected: &str) -> Result<bool, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::SlowHash(own, matches) if own.as_ref() == expected => Some(*matches),
+                _ => None,
+            },
+            || Need::SlowHash { presented: presented.clone(), expected: expected.into() },
+        )
+    }
+
+    /// Counts one event and says whether its limit still allows it.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it has not been counted.
+    pub fn allowance(&self, counter: &Counter) -> Result<Allowance, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Allowance(own, allowance) if own == counter => Some(*allowance),
+                _ => None,
+            },
+            || Need::Allowance(counter.clone()),
+        )
+    }
+
+    fn answer<'a, T>(
+        &'a self,
+        find: impl FnMut(&'a Fact) -> Option<T>,
+        need: impl FnOnce() -> Need,
+    ) -> Result<T, Halt> {
+        self.others.iter().find_map(find).ok_or_else(|| Halt::Need(need()))
+    }
+}
+
+macro_rules! typed_records {
+    ($($(#[$doc:meta])* $name:ident: $variant:ident => $record:ty;)*) => {
+        impl Facts {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// [`Halt::Need`] while it is unknown; [`Reason::Bug`] when the store answers with a record of
+                /// another kind.
+                pub fn $name(&self, key: Key) -> Result<Option<Versioned<&$record>>, Halt> {
+                    match self.record(key)? {
+                        None => Ok(None),
+                        Some(Versioned { version, record }) => match record.as_ref() {
+                            Record::$variant(record) => Ok(Some(Versioned { version: *version, record })),
+                            _ => Err(Reason::Bug.into()),
+                        },
+                    }
+                }
+            )*
+        }
+    };
+}
+
+typed_records! {
+    /// The grant under `key`.
+    grant: Grant => Grant;
+    /// The session under `key`.
+    session: Session => Session;
+    /// The interaction under `key`.
+    interaction: Interaction => Interaction;
+    /// The consent under `key`.
+    consent: Consent => Consent;
+    /// The standing of a subject.
+    subject: Subject => Standing;
+    /// The standing of a client.
+    client_state: ClientState => Standing;
+}

@@ -1,0 +1,215 @@
+//! Keys: what kind of record, of which issuer, and which one.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{ClientId, Digest, SubjectId, Timestamp};
+
+/// Sixteen bytes that name a record within its kind: minted ones start with eight bytes of time, so that inserts
+/// stay clustered; the others are digests of a natural key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id(pub [u8; 16]);
+
+impl Id {
+    /// An id minted at `now`.
+    #[must_use]
+    pub fn minted(now: Timestamp, random: [u8; 8]) -> Self {
+        Self((u128::from(now.0) << 64 | u128::from(u64::from_be_bytes(random))).to_be_bytes())
+    }
+
+    /// The id of a natural key: the first half of a SHA-256 digest over its parts, each led by its length.
+    #[must_use]
+    pub fn natural(parts: &[&str]) -> Self {
+        let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
+        for part in parts {
+            bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        let Digest(digest) = Digest::of(&bytes);
+        Self(*digest.first_chunk().unwrap_or(&[0; 16]))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for Id {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 16];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(16) if text.len() == 22 => Ok(Self(bytes)),
+            _ => Err("not sixteen bytes in base64url"),
+        }
+    }
+}
+
+macro_rules! typed_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Id);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+typed_id! {
+    /// The id of a [`Grant`](super::Grant).
+    GrantId
+}
+typed_id! {
+    /// The id of a [`Session`](super::Session).
+    SessionId
+}
+typed_id! {
+    /// The id of an [`Interaction`](super::Interaction).
+    InteractionId
+}
+
+/// Which issuer a record belongs to, so that one store can serve many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Namespace(pub Id);
+
+impl Namespace {
+    /// The namespace of an issuer identifier.
+    #[must_use]
+    pub fn of_issuer(issuer: &str) -> Self {
+        Self(Id::natural(&[issuer]))
+    }
+
+    /// The key of a grant.
+    #[must_use]
+    pub const fn grant(self, id: GrantId) -> Key {
+        self.key(Kind::Grant, id.0)
+    }
+
+    /// The key of a session.
+    #[must_use]
+    pub const fn session(self, id: SessionId) -> Key {
+        self.key(Kind::Session, id.0)
+    }
+
+    /// The key of an interaction.
+    #[must_use]
+    pub const fn interaction(self, id: InteractionId) -> Key {
+        self.key(Kind::Interaction, id.0)
+    }
+
+    /// The key of a subject's standing.
+    #[must_use]
+    pub fn subject(self, id: &SubjectId) -> Key {
+        self.key(Kind::Subject, Id::natural(&[id.as_str()]))
+    }
+
+    /// The key of a client's standing.
+    #[must_use]
+    pub fn client_state(self, id: &ClientId) -> Key {
+        self.key(Kind::ClientState, Id::natural(&[id.as_str()]))
+    }
+
+    /// The key of what a subject has allowed a client.
+    #[must_use]
+    pub fn consent(self, client: &ClientId, subject: &SubjectId) -> Key {
+        self.key(Kind::Consent, Id::natural(&[client.as_str(), subject.as_str()]))
+    }
+
+    /// The key of the tombstone of an access token that no grant remembers.
+    #[must_use]
+    pub const fn revoked_token(self, id: Id) -> Key {
+        self.key(Kind::RevokedToken, id)
+    }
+
+    /// The key of the signing keys.
+    #[must_use]
+    pub const fn key_ring(self) -> Key {
+        self.key(Kind::KeyRing, Id([0; 16]))
+    }
+
+    const fn key(self, kind: Kind, id: Id) -> Key {
+        Key { namespace: self, kind, id }
+    }
+}
+
+/// The kind of a record. A record of one kind can never be read as another, whatever its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Kind {
+    /// [`Record::Grant`](super::Record::Grant).
+    Grant = 1,
+    /// [`Record::Session`](super::Record::Session).
+    Session = 2,
+    /// [`Record::Subject`](super::Record::Subject).
+    Subject = 3,
+    /// [`Record::ClientState`](super::Record::ClientState).
+    ClientState = 4,
+    /// [`Record::Consent`](super::Record::Consent).
+    Consent = 5,
+    /// [`Record::Interaction`](super::Record::Interaction).
+    Interaction = 6,
+    /// [`Record::RevokedToken`](super::Record::RevokedToken).
+    RevokedToken = 7,
+    /// [`Record::KeyRing`](super::Record::KeyRing).
+    KeyRing = 8,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::Grant,
+        Self::Session,
+        Self::Subject,
+        Self::ClientState,
+        Self::Consent,
+        Self::Interaction,
+        Self::RevokedToken,
+        Self::KeyRing,
+    ];
+}
+
+/// The name of a record in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// The issuer it belongs to.
+    pub namespace: Namespace,
+    /// What is kept under it.
+    pub kind: Kind,
+    /// Which one.
+    pub id: Id,
+}

@@ -1,0 +1,65 @@
+//! What is remembered, what is asked, and how a change is described.
+//!
+//! A [`Record`] is a plain value under a [`Key`]. A decision never writes: it returns a [`Batch`] that a store
+//! applies whole or not at all, and it learns about the world only through [`Facts`](facts::Facts).
+
+pub mod batch;
+pub mod client;
+pub mod codec;
+pub mod consent;
+pub mod facts;
+pub mod grant;
+pub mod interaction;
+pub mod key;
+pub mod key_ring;
+pub mod resource_server;
+pub mod session;
+pub mod standing;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use batch::{Batch, BatchId, Expectation, Index, IndexKind, Put};
+pub use client::Client;
+pub use consent::Consent;
+pub use facts::{Facts, Halt, Need};
+pub use grant::Grant;
+pub use interaction::Interaction;
+pub use key::{GrantId, Id, InteractionId, Key, Kind, Namespace, SessionId};
+pub use key_ring::KeyRing;
+pub use resource_server::{ResourceServer, TokenFormat};
+pub use session::Session;
+pub use standing::Standing;
+
+/// Everything a store may be asked to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Record {
+    /// The one record of a grant, whatever its type.
+    Grant(Grant),
+    /// A signed-in browser.
+    Session(Session),
+    /// Whether a subject may be acted for.
+    Subject(Standing),
+    /// Whether a client may act.
+    ClientState(Standing),
+    /// What a subject has allowed a client.
+    Consent(Consent),
+    /// An authorization request that waits for the user.
+    Interaction(Interaction),
+    /// A revoked access token that no grant remembers, until it would have expired.
+    RevokedToken,
+    /// The signing keys, sealed.
+    KeyRing(KeyRing),
+}
+
+/// A record and the version it was read at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned<R = Arc<Record>> {
+    /// The id of the batch that last wrote the record: unique and never reused.
+    pub version: BatchId,
+    /// The record.
+    pub record: R,
+}

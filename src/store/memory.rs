@@ -1,0 +1,5 @@
+//! Records in memory.
+
+/// Records in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore;

@@ -1,0 +1,89 @@
+//! Where records are kept: the trait, and the stores that come with it.
+//!
+//! What a store promises is written on [`Store`], and [`contract`] holds any implementation to it.
+
+mod memory;
+
+use async_trait::async_trait;
+
+pub use memory::MemoryStore;
+
+use crate::protocol::Timestamp;
+use crate::record::{Batch, Index, Key, Versioned};
+
+/// Durable, conditional storage of records.
+///
+/// - **Atomic**: a batch is applied whole or not at all, and no reader ever sees a part of it.
+/// - **Conditional**: a batch is applied only if every expectation holds at that moment.
+/// - **Linearizable per key**: a read that starts after a commit was acknowledged sees that commit or a later one.
+/// - **Durable** as far as the store says: an acknowledged commit survives what the store promises to survive.
+/// - **Cancellation-safe**: a future dropped at any point leaves the old state or the new one.
+/// - **Blind to validity**: a store returns what it keeps, expired or not, until `purge` is told to forget it.
+/// - **Never "not found" for a failure**: what could not be read is an error.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The records under `keys`, in that order, as one consistent read; absent is `None`. One round trip.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the records could not be read, for whatever reason.
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError>;
+
+    /// Applies all of `batch` or none of it. The written records get the batch's id as their version.
+    ///
+    /// # Errors
+    /// [`CommitError`]; only [`CommitError::Unknown`] leaves open whether the batch was applied.
+    async fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
+
+    /// A page of the keys listed under `index`, ascending. A key present throughout the listing appears.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the index could not be read.
+    async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError>;
+
+    /// Deletes at most `limit` records whose `retain_until` is before `now`; returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when nothing could be deleted.
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+}
+
+/// Which part of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Start after this key; `None` starts at the beginning.
+    pub after: Option<Key>,
+    /// At most so many keys; at least one.
+    pub limit: usize,
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The keys, ascending.
+    pub keys: Vec<Key>,
+    /// Where the next page starts; `None` when this was the last.
+    pub next: Option<Key>,
+}
+
+/// A store could not answer. Nothing is known of the records.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store is unavailable: {0}")]
+pub struct StoreError(pub String);
+
+/// Why a batch was not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// An expectation did not hold; nothing was written.
+    #[error("a precondition did not hold")]
+    Conflict,
+    /// The batch may or may not have been written.
+    #[error("the outcome of the commit is unknown: {0}")]
+    Unknown(String),
+    /// Nothing was written.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Nothing was written, because the store holds as much as it may.
+    #[error("the store is full")]
+    Full,
+}
