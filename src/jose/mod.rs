@@ -1,11 +1,16 @@
 //! Keys and signatures.
 
-/// stub
+pub mod sealer;
+
+pub use sealer::{Purpose, Sealer};
+
+
+/// A placeholder until the module lands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// stub
     Es256,
 }
-/// stub
+/// A placeholder until the module lands.
 #[derive(Clone, Debug)]
 pub struct JwkSet;

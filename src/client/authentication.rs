@@ -1,0 +1,220 @@
+//! Client authentication (RFC 6749 §2.3): exactly one method, and only the one the client is registered for.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::secret::DUMMY_ARGON2;
+use crate::protocol::id::is_vschar;
+use crate::protocol::{ClientAuthMethod, ClientId, Digest, OAuthError, Params, Reason, Secret, params};
+use crate::record::facts::{Allowance, Counter};
+use crate::record::{Client, Context, Facts, Halt};
+
+/// What a client presented to say who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Who it says it is.
+    pub client_id: ClientId,
+    /// How it proves that.
+    pub proof: ClientProof,
+}
+
+/// The proof that came with a client identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientProof {
+    /// None at all.
+    None,
+    /// A secret in the `Authorization` header.
+    Basic(Secret),
+    /// A secret in the body.
+    Post(Secret),
+}
+
+impl ClientProof {
+    /// The method this proof belongs to.
+    #[must_use]
+    pub const fn method(&self) -> ClientAuthMethod {
+        match self {
+            Self::None => ClientAuthMethod::None,
+            Self::Basic(_) => ClientAuthMethod::ClientSecretBasic,
+            Self::Post(_) => ClientAuthMethod::ClientSecretPost,
+        }
+    }
+}
+
+impl Credentials {
+    /// Reads them from the `Authorization` header and the body parameters.
+    ///
+    /// # Errors
+    /// `invalid_request` when two methods are used, the identifiers differ or the header is malformed;
+    /// `invalid_client` when no client is named.
+    pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
+        let body_id = params.get("client_id");
+        let body_secret = params.get("client_secret");
+        let assertion = params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some();
+        if assertion && (authorization.is_some() || body_secret.is_some()) {
+            return Err(Reason::ClientMethodsTwo.into());
+        }
+        if assertion {
+            return Err(Reason::ClientMethodWrong.into());
+        }
+        if let Some(header) = authorization {
+            let (client_id, secret) = read_basic(header)?;
+            if body_secret.is_some() {
+                return Err(Reason::ClientMethodsTwo.into());
+            }
+            if body_id.is_some_and(|id| id != client_id) {
+                return Err(Reason::ClientIdMismatch.into());
+            }
+            return Ok(Self { client_id: client_id.as_str().into(), proof: ClientProof::Basic(secret) });
+        }
+        let client_id = body_id.filter(|id| is_vschar(id)).ok_or(Reason::ClientIdMissing)?.into();
+        let proof = body_secret.map_or(ClientProof::None, |secret| ClientProof::Post(Secret::new(secret)));
+        Ok(Self { client_id, proof })
+    }
+
+    /// The client, once it has proved itself.
+    ///
+    /// An unknown client and a wrong secret cost the same and look the same. Failures are counted, and beyond
+    /// their limit answered with 429; a right secret never is.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while a fact is missing; `invalid_client` or `slow_down` when it did not prove itself.
+    pub fn authenticate<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<&'f Arc<Client>, Halt> {
+        let client = facts.client(self.client_id.as_str())?;
+        let failure = match client {
+            None => self.unknown(),
+            Some(client) => match self.check(client, facts, cx)? {
+                Ok(()) => return Ok(client),
+                Err(reason) => reason,
+            },
+        };
+        let compared_slowly = client.is_some_and(|client| {
+            self.proof.method() == client.auth_method && client.secrets.iter().any(|secret| secret.is_slow())
+        });
+        if cx.settings.slow_secrets && !compared_slowly {
+            facts.slow_hash(&self.presented(), DUMMY_ARGON2)?;
+        }
+        match facts.allowance(&Counter::ClientFailures(self.client_id.clone(), cx.address))? {
+            Allowance::Granted => Err(failure.into()),
+            Allowance::Exhausted { retry_after } => {
+                Err(OAuthError::new(Reason::ClientGuessesExhausted).retry_after(retry_after).into())
+            }
+        }
+    }
+
+    fn check(&self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Result<(), Reason>, Halt> {
+        let presented = match &self.proof {
+            proof if proof.method() != client.auth_method => return Ok(Err(Reason::ClientMethodWrong)),
+            ClientProof::None => return Ok(Ok(())),
+            ClientProof::Basic(secret) | ClientProof::Post(secret) => secret,
+        };
+        let mut verdict = Err(Reason::ClientSecretWrong);
+        for secret in &client.secrets {
+            let expired = secret.expires_at.is_some_and(|at| at.is_past(cx.now));
+            match (secret.matches(presented, facts)?, expired) {
+                (true, false) => verdict = Ok(()),
+                (true, true) if verdict.is_err() => verdict = Err(Reason::ClientSecretExpired),
+                _ => {}
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// Does for an unknown client the work a wrong secret costs.
+    fn unknown(&self) -> Reason {
+        let presented = Digest::of(self.presented().expose().as_bytes());
+        std::hint::black_box(presented == Digest([0; 32]));
+        Reason::ClientUnknown
+    }
+
+    fn presented(&self) -> Secret {
+        match &self.proof {
+            ClientProof::None => Secret::new(""),
+            ClientProof::Basic(secret) | ClientProof::Post(secret) => secret.clone(),
+        }
+    }
+}
+
+/// Reads `Basic base64(form(client_id) ":" form(client_secret))` (RFC 6749 §2.3.1, RFC 7617 §2).
+///
+/// # Errors
+/// `invalid_request` when it is anything else; `invalid_client` for another scheme.
+fn read_basic(header: &[u8]) -> Result<(String, Secret), OAuthError> {
+    let malformed = || OAuthError::new(Reason::BasicMalformed);
+    let header = std::str::from_utf8(header).map_err(|_| malformed())?;
+    let (scheme, encoded) = header.split_once(' ').ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return Err(Reason::ClientMethodWrong.into());
+    }
+    let decoded = zeroize::Zeroizing::new(STANDARD.decode(encoded.trim_start_matches(' ')).map_err(|_| malformed())?);
+    let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
+    let (id, secret) = decoded.split_at_checked(colon).ok_or_else(malformed)?;
+    let id = params::decode(id).map_err(|_| malformed())?.into_owned();
+    let secret = params::decode(secret.get(1..).unwrap_or_default()).map_err(|_| malformed())?;
+    if !is_vschar(&id) {
+        return Err(malformed());
+    }
+    Ok((id, Secret::new(secret)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn basic(id: &str, secret: &str) -> String {
+        let form = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", form(id), form(secret))))
+    }
+
+    fn reason(authorization: Option<&str>, pairs: &[(&'static str, &'static str)]) -> Reason {
+        let params = Params::from_pairs(pairs.iter().copied());
+        Credentials::read(authorization.map(str::as_bytes), &params).unwrap_err().reason()
+    }
+
+    proptest! {
+        #[test]
+        fn basic_credentials_are_form_decoded_after_base64(id in "[!-~]{1,40}", secret in "\\PC{0,40}") {
+            let read = Credentials::read(Some(basic(&id, &secret).as_bytes()), &Params::default()).unwrap();
+            prop_assert_eq!(read.client_id.as_str(), id);
+            prop_assert_eq!(read.proof, ClientProof::Basic(Secret::new(secret)));
+        }
+
+        #[test]
+        fn no_header_makes_reading_panic(header in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Credentials::read(Some(&header), &Params::default());
+        }
+    }
+
+    #[test]
+    fn two_methods_in_one_request_are_refused() {
+        let header = basic("web", "s");
+        assert_eq!(reason(Some(&header), &[("client_secret", "s")]), Reason::ClientMethodsTwo);
+        assert_eq!(reason(Some(&header), &[("client_assertion", "x")]), Reason::ClientMethodsTwo);
+        assert_eq!(
+            reason(None, &[("client_id", "web"), ("client_secret", "s"), ("client_assertion", "x")]),
+            Reason::ClientMethodsTwo
+        );
+    }
+
+    #[test]
+    fn identifiers_that_differ_are_refused() {
+        assert_eq!(reason(Some(&basic("web", "s")), &[("client_id", "other")]), Reason::ClientIdMismatch);
+    }
+
+    #[test]
+    fn a_malformed_header_is_an_invalid_request_and_another_scheme_an_invalid_client() {
+        for header in ["Basic", "Basic !!!!", "Basic d2Vi", "Basic OnM=", "Basic d2ViOiVmZg=="] {
+            assert_eq!(reason(Some(header), &[]), Reason::BasicMalformed, "{header}");
+        }
+        assert_eq!(reason(Some("Bearer abc"), &[]), Reason::ClientMethodWrong);
+    }
+
+    #[test]
+    fn a_request_that_names_no_client_is_refused() {
+        assert_eq!(reason(None, &[]), Reason::ClientIdMissing);
+    }
+}

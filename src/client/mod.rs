@@ -1,0 +1,8 @@
+//! Who the client is: how its metadata becomes a registration, and how it proves itself.
+
+pub mod authentication;
+pub mod metadata;
+pub mod secret;
+
+pub use authentication::Credentials;
+pub use metadata::ClientMetadata;

@@ -1,0 +1,50 @@
+//! Client secrets at rest and how they are compared.
+
+use crate::protocol::{Digest, Secret};
+use crate::record::client::{ClientSecret, SecretVerifier};
+use crate::record::{Facts, Halt};
+
+/// A generated secret shorter than this many characters is treated as one that a person may have chosen.
+pub const GENERATED_SECRET_CHARACTERS: usize = 32;
+
+/// A hash in the form of those that are kept, of a secret nobody knows. Comparing with it costs what comparing
+/// with a real one costs: Argon2id, 19 MiB, two passes.
+pub const DUMMY_ARGON2: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$Z3JhbnRvci1kdW1teS1zYWx0$yQZr6jW0ghvmuVxPZqnk7QqTTm6gqkAMOxi1w6zVYXo";
+
+/// Whether a secret is long enough to have been generated, so that a fast digest is enough to keep of it.
+#[must_use]
+pub fn is_generated(secret: &str) -> bool {
+    secret.len() >= GENERATED_SECRET_CHARACTERS
+}
+
+impl ClientSecret {
+    /// A generated secret, kept as its SHA-256 digest. It must hold at least 256 bits of randomness.
+    #[must_use]
+    pub fn generated(secret: &str) -> Self {
+        Self { verifier: SecretVerifier::Digest(Digest::of(secret.as_bytes())), expires_at: None }
+    }
+
+    /// A secret kept as an Argon2id hash in PHC form.
+    #[must_use]
+    pub fn argon2(phc: impl Into<Box<str>>) -> Self {
+        Self { verifier: SecretVerifier::Argon2(phc.into()), expires_at: None }
+    }
+
+    /// Whether `presented` is this secret.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while a slow hash has not been computed.
+    pub fn matches(&self, presented: &Secret, facts: &Facts) -> Result<bool, Halt> {
+        match &self.verifier {
+            SecretVerifier::Digest(digest) => Ok(Digest::of(presented.expose().as_bytes()) == *digest),
+            SecretVerifier::Argon2(phc) => facts.slow_hash(presented, phc),
+        }
+    }
+
+    /// Whether comparing with it is slow.
+    #[must_use]
+    pub const fn is_slow(&self) -> bool {
+        matches!(self.verifier, SecretVerifier::Argon2(_))
+    }
+}

@@ -1,0 +1,3 @@
+//! Proofs that whoever comes back is whoever left: PKCE.
+
+pub mod pkce;

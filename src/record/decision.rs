@@ -1,0 +1,162 @@
+//! A decision: what it may look at besides the facts, and what comes out of it.
+
+use std::net::IpAddr;
+
+use super::batch::{Batch, BatchId};
+use super::event::Event;
+use super::facts::{Facts, Halt, Need};
+use super::key::{Id, Namespace};
+use crate::protocol::{OAuthError, Timestamp};
+use crate::settings::Settings;
+
+/// A request that can be decided: a pure function, run again with more facts until it decides.
+pub trait Decide {
+    /// What is to be made once the decision is committed.
+    type Plan;
+
+    /// Facts it will surely need, so that they can be fetched in one go. Missing ones only cost time.
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        let _ = cx;
+        Vec::new()
+    }
+
+    /// Decides, or says which fact is missing.
+    ///
+    /// The same request, facts and context give the same decision, byte for byte.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while a fact is missing; [`Halt::Refuse`] when the request is refused and nothing is written.
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt>;
+}
+
+/// What a decision may look at besides the request and the facts.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// The live configuration.
+    pub settings: &'a Settings,
+    /// The time.
+    pub now: Timestamp,
+    /// A block of randomness, drawn for this request.
+    pub random: Random,
+    /// The address the request came from, as far as it can be trusted.
+    pub address: Option<IpAddr>,
+    /// How often this request has lost a race: zero at first.
+    pub attempt: u32,
+}
+
+impl Context<'_> {
+    /// The namespace of this issuer's records.
+    #[must_use]
+    pub fn namespace(&self) -> Namespace {
+        self.settings.namespace
+    }
+
+    /// An empty batch with this request's id.
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        Batch::new(BatchId(Id(self.random.batch_id)))
+    }
+}
+
+/// The randomness of one request. Each field serves at most one purpose in one decision.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Random {
+    /// The id of the batch.
+    pub batch_id: [u8; 16],
+    /// The random half of a minted id.
+    pub id: [u8; 8],
+    /// The random half of a second minted id.
+    pub other_id: [u8; 8],
+    /// The secret of a code, an access token or a cookie.
+    pub secret: [u8; 32],
+    /// The secret of a second one.
+    pub other_secret: [u8; 32],
+    /// A nonce.
+    pub nonce: [u8; 16],
+    /// A key kept in a record.
+    pub key: [u8; 16],
+}
+
+impl Random {
+    /// Cuts the fields out of a block of random bytes.
+    #[must_use]
+    pub fn from_block(block: &[u8; 128]) -> Self {
+        let mut rest = block.as_slice();
+        Self {
+            batch_id: cut(&mut rest),
+            id: cut(&mut rest),
+            other_id: cut(&mut rest),
+            secret: cut(&mut rest),
+            other_secret: cut(&mut rest),
+            nonce: cut(&mut rest),
+            key: cut(&mut rest),
+        }
+    }
+}
+
+/// The first `N` bytes of `rest`; the block is exactly as long as its fields, which a test holds it to.
+fn cut<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
+    match rest.split_first_chunk() {
+        Some((field, left)) => {
+            *rest = left;
+            *field
+        }
+        None => [0; N],
+    }
+}
+
+impl std::fmt::Debug for Random {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// What was decided: a change, and what is answered once it is committed.
+#[derive(Clone, Debug)]
+#[must_use = "a decision does nothing until it is settled"]
+pub struct Decision<P> {
+    /// What is written. A refusal may write too.
+    pub batch: Batch,
+    /// What is answered after the commit.
+    pub outcome: Result<P, OAuthError>,
+    /// What the audit trail is told after the commit.
+    pub events: Vec<Event>,
+}
+
+impl<P> Decision<P> {
+    /// An answer that writes nothing.
+    pub fn answer(cx: &Context<'_>, plan: P) -> Self {
+        Self { batch: cx.batch(), outcome: Ok(plan), events: Vec::new() }
+    }
+
+    /// Adds an event.
+    pub fn event(mut self, event: Event) -> Self {
+        self.events.push(event);
+        self
+    }
+
+    /// The same decision with another plan.
+    pub fn map<Q>(self, plan: impl FnOnce(P) -> Q) -> Decision<Q> {
+        Decision { batch: self.batch, outcome: self.outcome.map(plan), events: self.events }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_of_the_block_is_filled_and_none_overlaps() {
+        let block: [u8; 128] = std::array::from_fn(|at| u8::try_from(at).unwrap() + 1);
+        let random = Random::from_block(&block);
+        let mut fields = Vec::new();
+        fields.extend(random.batch_id);
+        fields.extend(random.id);
+        fields.extend(random.other_id);
+        fields.extend(random.secret);
+        fields.extend(random.other_secret);
+        fields.extend(random.nonce);
+        fields.extend(random.key);
+        assert_eq!(fields, block);
+    }
+}

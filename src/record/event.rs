@@ -1,0 +1,94 @@
+//! Audit events: what happened, to whom, and why. They never carry a secret.
+
+use serde::{Deserialize, Serialize};
+
+use super::key::GrantId;
+use crate::protocol::{ClientId, Reason, SubjectId};
+
+/// One line of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The client, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientId>,
+    /// The subject, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectId>,
+    /// The grant, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A user signed in.
+    SignedIn,
+    /// A user signed out.
+    SignedOut,
+    /// A user allowed a client to act.
+    ConsentGiven,
+    /// A user refused.
+    ConsentDenied,
+    /// An authorization code was issued.
+    CodeIssued,
+    /// Tokens were issued for a new grant or a redeemed code.
+    TokensIssued,
+    /// Tokens were issued for a refresh token.
+    TokensRefreshed,
+    /// A token was revoked.
+    TokenRevoked,
+    /// A grant was revoked.
+    GrantRevoked,
+    /// A spent credential came back and the grant was ended.
+    ReplayDetected,
+    /// A subject or a client was switched off, on, or lost everything issued to it.
+    StandingChanged,
+    /// A signing key was added.
+    KeyRotated,
+    /// A request was refused.
+    Refused,
+}
+
+impl Event {
+    /// An event of which nothing more is known yet.
+    #[must_use]
+    pub const fn new(kind: EventKind) -> Self {
+        Self { kind, client: None, subject: None, grant: None, reason: None }
+    }
+
+    /// Names the client.
+    #[must_use]
+    pub fn client(mut self, client: &ClientId) -> Self {
+        self.client = Some(client.clone());
+        self
+    }
+
+    /// Names the subject.
+    #[must_use]
+    pub fn subject(mut self, subject: Option<&SubjectId>) -> Self {
+        self.subject = subject.cloned();
+        self
+    }
+
+    /// Names the grant.
+    #[must_use]
+    pub const fn grant(mut self, grant: GrantId) -> Self {
+        self.grant = Some(grant);
+        self
+    }
+
+    /// Says why.
+    #[must_use]
+    pub const fn reason(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+}

@@ -1,0 +1,148 @@
+//! The live configuration, as decisions see it, and the linter that refuses a bad one.
+
+use std::time::Duration;
+
+use crate::jose::Sealer;
+use crate::profile::{Dials, PkcePolicy, Profile, RefreshRotation};
+use crate::protocol::{GrantType, Issuer, ResponseMode, ResponseType, Scope};
+use crate::record::Namespace;
+
+/// Everything a decision may know of the server. Built by
+/// [`AuthorizationServer::builder`](crate::server::AuthorizationServer::builder).
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The issuer identifier.
+    pub issuer: Issuer,
+    /// The namespace of its records.
+    pub namespace: Namespace,
+    /// The chosen profile.
+    pub profile: Profile,
+    /// The profile's dials.
+    pub dials: Dials,
+    /// The scope values that exist.
+    pub scope: Scope,
+    /// The grant types that are switched on.
+    pub grant_types: Vec<GrantType>,
+    /// The response types that are switched on.
+    pub response_types: Vec<ResponseType>,
+    /// The response modes that are switched on.
+    pub response_modes: Vec<ResponseMode>,
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// How refresh tokens behave.
+    pub refresh: RefreshPolicy,
+    /// The most live opaque access tokens of one grant; beyond it the oldest ends.
+    pub max_access_tokens: usize,
+    /// Whether any client secret is kept as a slow hash, so that a failed authentication always costs one.
+    pub slow_secrets: bool,
+    /// Keyed digests under the server's own secret.
+    pub sealer: Sealer,
+}
+
+/// How long things live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// An authorization code; at most 10 minutes (RFC 6749 §4.1.2).
+    pub code: Duration,
+    /// A JWT access token, unless its resource or client says otherwise.
+    pub jwt_access_token: Duration,
+    /// An opaque access token, unless its resource or client says otherwise.
+    pub opaque_access_token: Duration,
+    /// A refresh token between two uses.
+    pub refresh_token_idle: Duration,
+    /// A refresh token from the first to the last.
+    pub refresh_token: Duration,
+    /// An authorization request that waits for the user.
+    pub interaction: Duration,
+    /// A session.
+    pub session: Duration,
+    /// A remembered consent.
+    pub consent: Duration,
+}
+
+/// How refresh tokens behave when they are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshPolicy {
+    /// Which clients get a new one at each use.
+    pub rotation: RefreshRotation,
+    /// How long a client may ask again for the response to a rotation; zero means never.
+    pub retry_window: Duration,
+    /// How often it may.
+    pub retries: u8,
+}
+
+impl Settings {
+    /// The defaults of a profile for an issuer.
+    #[must_use]
+    pub fn new(issuer: Issuer, profile: Profile, sealer: Sealer) -> Self {
+        let dials = profile.dials();
+        Self {
+            namespace: Namespace::of_issuer(issuer.as_str()),
+            issuer,
+            profile,
+            scope: Scope::empty(),
+            grant_types: GrantType::ALL.to_vec(),
+            response_types: ResponseType::ALL.to_vec(),
+            response_modes: ResponseMode::ALL.to_vec(),
+            lifetimes: Lifetimes {
+                code: dials.code_lifetime,
+                jwt_access_token: dials.jwt_lifetime,
+                opaque_access_token: dials.opaque_lifetime,
+                refresh_token_idle: Duration::from_secs(14 * 24 * 3600),
+                refresh_token: Duration::from_secs(30 * 24 * 3600),
+                interaction: Duration::from_secs(30 * 60),
+                session: Duration::from_secs(12 * 3600),
+                consent: Duration::from_secs(90 * 24 * 3600),
+            },
+            refresh: RefreshPolicy {
+                rotation: dials.refresh_rotation,
+                retry_window: Duration::from_secs(10),
+                retries: 3,
+            },
+            max_access_tokens: 32,
+            slow_secrets: false,
+            sealer,
+            dials,
+        }
+    }
+
+    /// Whether a client must send a code challenge.
+    #[must_use]
+    pub fn requires_pkce(&self, client: &crate::record::Client) -> bool {
+        self.dials.pkce == PkcePolicy::Always || client.is_public()
+    }
+
+    /// Refuses a configuration that contradicts its profile or a specification.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the setting and the rule.
+    pub fn lint(&self) -> Result<(), ConfigError> {
+        let minutes = |n: u64| Duration::from_secs(n * 60);
+        let rule = |holds: bool, setting, rule| if holds { Ok(()) } else { Err(ConfigError { setting, rule }) };
+        let lifetimes = &self.lifetimes;
+        rule(!lifetimes.code.is_zero() && lifetimes.code <= minutes(10), "lifetimes.code", "RFC 6749 §4.1.2: above zero and at most 10 minutes")?;
+        rule(lifetimes.code <= self.dials.code_lifetime, "lifetimes.code", "the profile allows at most 60 seconds")?;
+        rule(!lifetimes.jwt_access_token.is_zero() && lifetimes.jwt_access_token <= minutes(24 * 60), "lifetimes.jwt_access_token", "above zero and at most one day: a JWT cannot be called back from APIs that check it by themselves")?;
+        rule(!lifetimes.opaque_access_token.is_zero(), "lifetimes.opaque_access_token", "must be above zero")?;
+        rule(lifetimes.refresh_token_idle <= lifetimes.refresh_token, "lifetimes.refresh_token_idle", "must not exceed lifetimes.refresh_token")?;
+        rule(!lifetimes.interaction.is_zero() && lifetimes.interaction <= minutes(24 * 60), "lifetimes.interaction", "above zero and at most one day")?;
+        rule(self.refresh.retry_window <= minutes(5), "refresh.retry_window", "at most five minutes: it is a window for replays")?;
+        rule(self.max_access_tokens > 0, "max_access_tokens", "must be above zero")?;
+        rule(!self.grant_types.is_empty(), "grant_types", "at least one must be switched on")?;
+        rule(
+            !self.grant_types.contains(&GrantType::AuthorizationCode) || !self.response_types.is_empty(),
+            "response_types",
+            "authorization_code needs the response type code",
+        )
+    }
+}
+
+/// A configuration mistake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {rule}")]
+pub struct ConfigError {
+    /// The setting at fault.
+    pub setting: &'static str,
+    /// The rule it breaks.
+    pub rule: &'static str,
+}

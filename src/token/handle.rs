@@ -1,0 +1,256 @@
+//! Opaque handles: codes, access tokens, refresh tokens and cookies.
+//!
+//! ```text
+//! <prefix>_<base64url( id ‖ secret )><checksum>        code, access token, cookie    72 characters
+//! <prefix>_<base64url( id ‖ generation ‖ tag ‖ secret )><checksum>   refresh token   88 characters
+//! ```
+//!
+//! The prefix lets secret scanners recognise a leak and keeps kinds apart, the id finds the record in one lookup,
+//! the checksum keeps typing mistakes away from the store. Only the digest of the secret is kept.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crc::{CRC_24_OPENPGP, Crc, Table};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use crate::protocol::{Digest, Secret};
+use crate::record::Id;
+use crate::record::grant::TagKey;
+
+static CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_24_OPENPGP);
+
+/// The kinds of handles. One kind is never read as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandleKind {
+    /// An authorization code.
+    Code,
+    /// An opaque access token.
+    AccessToken,
+    /// A refresh token.
+    RefreshToken,
+    /// The cookie of a session.
+    Session,
+    /// The cookie that binds interactions to a browser.
+    Browser,
+}
+
+impl HandleKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] =
+        &[Self::Code, Self::AccessToken, Self::RefreshToken, Self::Session, Self::Browser];
+
+    /// The text a handle of this kind begins with.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Code => "gac_",
+            Self::AccessToken => "gat_",
+            Self::RefreshToken => "grt_",
+            Self::Session => "gse_",
+            Self::Browser => "gbr_",
+        }
+    }
+}
+
+/// The id of a record and a 256-bit secret that proves the right to use it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Handle {
+    /// Names the record.
+    pub id: Id,
+    /// Proves the right to use it.
+    pub secret: [u8; 32],
+}
+
+impl Handle {
+    /// The handle as text.
+    #[must_use]
+    pub fn encode(&self, kind: HandleKind) -> Secret {
+        let mut body = [0; 48];
+        fill(&mut body, &[&self.id.0, &self.secret]);
+        encode(kind, &body)
+    }
+
+    /// Reads a handle of this kind; anything else is `None`.
+    #[must_use]
+    pub fn decode(kind: HandleKind, text: &str) -> Option<Self> {
+        let body: [u8; 48] = decode(kind, text)?;
+        let (id, secret) = body.split_first_chunk()?;
+        Some(Self { id: Id(*id), secret: secret.try_into().ok()? })
+    }
+
+    /// What is kept of the secret.
+    #[must_use]
+    pub fn digest(&self, kind: HandleKind) -> Digest {
+        secret_digest(kind, &self.secret)
+    }
+}
+
+/// A refresh token: the handle of its grant, its generation, and a tag that proves it was once issued.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RefreshHandle {
+    /// Names the grant.
+    pub id: Id,
+    /// How many rotations came before it.
+    pub generation: u32,
+    /// Proves, with a key in the grant, that this very token was once issued.
+    pub tag: [u8; 8],
+    /// Proves, by its digest, that it is the live one.
+    pub secret: [u8; 32],
+}
+
+impl RefreshHandle {
+    /// The token of a generation with this secret.
+    #[must_use]
+    pub fn new(id: Id, generation: u32, secret: [u8; 32], key: &TagKey) -> Self {
+        Self { id, generation, tag: tag(key, generation, &secret), secret }
+    }
+
+    /// The token as text.
+    #[must_use]
+    pub fn encode(&self) -> Secret {
+        let mut body = [0; 60];
+        fill(&mut body, &[&self.id.0, &self.generation.to_be_bytes(), &self.tag, &self.secret]);
+        encode(HandleKind::RefreshToken, &body)
+    }
+
+    /// Reads a refresh token; anything else is `None`.
+    #[must_use]
+    pub fn decode(text: &str) -> Option<Self> {
+        let body: [u8; 60] = decode(HandleKind::RefreshToken, text)?;
+        let (id, rest) = body.split_first_chunk()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let (tag, secret) = rest.split_first_chunk()?;
+        Some(Self {
+            id: Id(*id),
+            generation: u32::from_be_bytes(*generation),
+            tag: *tag,
+            secret: secret.try_into().ok()?,
+        })
+    }
+
+    /// What is kept of the secret.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        secret_digest(HandleKind::RefreshToken, &self.secret)
+    }
+
+    /// Whether a grant that holds `key` once issued this very token.
+    #[must_use]
+    pub fn was_issued_under(&self, key: &TagKey) -> bool {
+        tag(key, self.generation, &self.secret).ct_eq(&self.tag).into()
+    }
+}
+
+fn tag(key: &TagKey, generation: u32, secret: &[u8; 32]) -> [u8; 8] {
+    let mut block = [0; 64];
+    fill(&mut block, &[&key.0.0]);
+    let mac = Hmac::<Sha256>::new(&block.into()).chain_update(generation.to_be_bytes()).chain_update(secret);
+    let bytes: [u8; 32] = mac.finalize().into_bytes().into();
+    *bytes.first_chunk().unwrap_or(&[0; 8])
+}
+
+fn secret_digest(kind: HandleKind, secret: &[u8; 32]) -> Digest {
+    let mut bytes = [0; 36];
+    fill(&mut bytes, &[kind.prefix().as_bytes(), secret]);
+    Digest::of(&bytes)
+}
+
+/// Copies the parts one after another; they are as long as `to` by construction, which the round trips test.
+fn fill(to: &mut [u8], parts: &[&[u8]]) {
+    for (to, from) in to.iter_mut().zip(parts.iter().copied().flatten()) {
+        *to = *from;
+    }
+}
+
+fn encode(kind: HandleKind, body: &[u8]) -> Secret {
+    let prefix = kind.prefix();
+    let mut text = String::with_capacity(prefix.len() + body.len() * 4 / 3 + 4);
+    text.push_str(prefix);
+    URL_SAFE_NO_PAD.encode_string(body, &mut text);
+    URL_SAFE_NO_PAD.encode_string(checksum(kind, body), &mut text);
+    Secret::new(text)
+}
+
+fn decode<const N: usize>(kind: HandleKind, text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; 64];
+    let text = text.strip_prefix(kind.prefix())?;
+    if text.len() != (N + 3) / 3 * 4 {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    let (body, rest) = bytes.split_first_chunk()?;
+    rest.starts_with(&checksum(kind, body)).then_some(*body)
+}
+
+fn checksum(kind: HandleKind, body: &[u8]) -> [u8; 3] {
+    let mut digest = CHECKSUM.digest();
+    digest.update(kind.prefix().as_bytes());
+    digest.update(body);
+    let [_, checksum @ ..] = digest.finalize().to_be_bytes();
+    checksum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEY: TagKey = TagKey(Id([9; 16]));
+
+    proptest! {
+        #[test]
+        fn a_handle_is_read_back_as_it_was_written(id: [u8; 16], secret: [u8; 32], generation: u32) {
+            for kind in [HandleKind::Code, HandleKind::AccessToken, HandleKind::Session, HandleKind::Browser] {
+                let handle = Handle { id: Id(id), secret };
+                let text = handle.encode(kind);
+                prop_assert_eq!(text.expose().len(), 72);
+                prop_assert!(Handle::decode(kind, text.expose()) == Some(handle));
+                for other in HandleKind::ALL.iter().filter(|other| **other != kind) {
+                    prop_assert!(Handle::decode(*other, text.expose()).is_none());
+                }
+            }
+            let handle = RefreshHandle::new(Id(id), generation, secret, &KEY);
+            let text = handle.encode();
+            prop_assert_eq!(text.expose().len(), 88);
+            prop_assert!(RefreshHandle::decode(text.expose()) == Some(handle));
+        }
+
+        #[test]
+        fn a_handle_with_one_changed_character_is_refused(at in 0_usize..72, to in proptest::char::range(' ', '~')) {
+            let text = Handle { id: Id([1; 16]), secret: [2; 32] }.encode(HandleKind::AccessToken);
+            let mut changed: Vec<char> = text.expose().chars().collect();
+            prop_assume!(changed[at] != to);
+            changed[at] = to;
+            let changed: String = changed.into_iter().collect();
+            prop_assert!(Handle::decode(HandleKind::AccessToken, &changed).is_none());
+        }
+
+        #[test]
+        fn a_truncated_or_extended_handle_is_refused(cut in 0_usize..88, more in "[ -~]{1,9}") {
+            let text = RefreshHandle::new(Id([1; 16]), 7, [2; 32], &KEY).encode();
+            prop_assert!(RefreshHandle::decode(&text.expose()[..cut]).is_none());
+            let longer = format!("{}{more}", text.expose());
+            prop_assert!(RefreshHandle::decode(&longer).is_none());
+        }
+
+        #[test]
+        fn no_text_makes_decoding_panic(text in "\\PC*") {
+            for kind in HandleKind::ALL {
+                let _ = Handle::decode(*kind, &text);
+            }
+            let _ = RefreshHandle::decode(&text);
+        }
+    }
+
+    #[test]
+    fn a_tag_holds_for_one_key_one_generation_and_one_secret() {
+        let handle = RefreshHandle::new(Id([1; 16]), 7, [2; 32], &KEY);
+        assert!(handle.was_issued_under(&KEY));
+        assert!(!handle.was_issued_under(&TagKey(Id([8; 16]))));
+        assert!(!RefreshHandle { generation: 6, ..handle.clone() }.was_issued_under(&KEY));
+        assert!(!RefreshHandle { secret: [3; 32], ..handle }.was_issued_under(&KEY));
+    }
+}

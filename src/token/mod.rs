@@ -1,0 +1,7 @@
+//! What goes over the wire as a token: opaque handles, claims, and what an API checks.
+
+pub mod claims;
+pub mod handle;
+
+pub use claims::AccessTokenClaims;
+pub use handle::{Handle, HandleKind, RefreshHandle};
