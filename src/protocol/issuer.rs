@@ -1,7 +1,7 @@
 //! The issuer identifier, and the URLs derived from it (RFC 8414 §2 and §3.1, RFC 9207 §2).
 //!
-//! The identifier is kept byte for byte as configured: metadata, `iss` in responses and `iss` in tokens are all
-//! the same octets. Nothing here is decoded, normalised or guessed from a request.
+//! The identifier is kept byte for byte as configured: metadata, `iss` in responses and `iss` in tokens are
+//! all the same octets. Nothing here is decoded, normalised or guessed from a request.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,8 +14,8 @@ use super::resource::{Authority, Fault, Parts};
 /// Hosts for which plain `http` may be switched on.
 const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 
-/// The identifier of an authorization server: an `https` URL of at most 2048 bytes without query, fragment or user
-/// information (RFC 8414 §2).
+/// The identifier of an authorization server: an `https` URL of at most 2048 bytes without query, fragment or
+/// user information (RFC 8414 §2).
 ///
 /// ```
 /// use grantor::protocol::issuer::Issuer;
@@ -42,14 +42,15 @@ pub enum IssuerError {
     /// Longer than 2048 bytes.
     #[error("the issuer is longer than 2048 bytes")]
     TooLong,
-    /// A character that RFC 3986 allows nowhere in a URL, or not there; or a `%` without two hexadecimal digits.
+    /// A character that RFC 3986 allows nowhere in a URL, or not there; or a `%` without two hexadecimal
+    /// digits.
     #[error("the issuer has a character that a URL may not have")]
     Character,
     /// Empty, relative, or a scheme and nothing else.
     #[error("the issuer is not an absolute URL")]
     NotAbsolute,
-    /// A scheme other than `https`, or `http` where the host is not a loopback host or the development gate was not
-    /// used.
+    /// A scheme other than `https`, or `http` where the host is not a loopback host or the development gate
+    /// was not used.
     #[error("the issuer is not an https URL")]
     NotHttps,
     /// A query, even an empty one.
@@ -70,8 +71,8 @@ pub enum IssuerError {
     /// An empty segment or a dot segment in the path.
     #[error("the issuer's path has an empty or dot segment")]
     Path,
-    /// A browser reads the URL otherwise than it is written: a host in upper case, an IP address in another notation,
-    /// a malformed punycode label.
+    /// A browser reads the URL otherwise than it is written: a host in upper case, an IP address in another
+    /// notation, a malformed punycode label.
     #[error("the issuer is not written as a browser would write it")]
     NotCanonical,
 }
@@ -79,14 +80,14 @@ pub enum IssuerError {
 impl Issuer {
     /// Reads an `https` issuer.
     ///
-    /// The host must be written in lower case, and an IP address in its canonical notation. A trailing slash is
-    /// allowed, kept, and part of the identifier.
+    /// The host must be written in lower case, and an IP address in its canonical notation. A trailing slash
+    /// is allowed, kept, and part of the identifier.
     ///
     /// # Errors
     ///
     /// The first rule that `url` breaks, as an [`IssuerError`].
     pub fn new(url: &str) -> Result<Self, IssuerError> {
-        Self::read(url, false)
+        Self::read(url, &[])
     }
 
     /// As [`Issuer::new`], and also takes plain `http` where the host is `127.0.0.1`, `[::1]` or `localhost`.
@@ -97,10 +98,10 @@ impl Issuer {
     ///
     /// As [`Issuer::new`]; `http` on any other host is [`IssuerError::NotHttps`].
     pub fn dangerous_loopback_http(url: &str) -> Result<Self, IssuerError> {
-        Self::read(url, true)
+        Self::read(url, &LOOPBACK_HOSTS)
     }
 
-    fn read(url: &str, http_on_loopback: bool) -> Result<Self, IssuerError> {
+    fn read(url: &str, plain_http_hosts: &[&str]) -> Result<Self, IssuerError> {
         let parts = Parts::of(url)?;
         if !matches!(parts.scheme, "https" | "http") {
             return Err(IssuerError::NotHttps);
@@ -110,8 +111,7 @@ impl Issuer {
         }
         let authority_text = parts.authority.ok_or(IssuerError::Host)?;
         let authority = Authority::of(authority_text)?;
-        let secure = parts.scheme == "https";
-        if !secure && !(http_on_loopback && LOOPBACK_HOSTS.contains(&authority.host)) {
+        if parts.scheme == "http" && !plain_http_hosts.contains(&authority.host) {
             return Err(IssuerError::NotHttps);
         }
         if parts.path.contains("//") || parts.has_dot_segment() {
@@ -152,10 +152,11 @@ impl Issuer {
         path.strip_suffix('/').unwrap_or(path)
     }
 
-    /// The path of a well-known document: `/.well-known/<suffix>`, followed by the issuer's own path (RFC 8414 §3.1).
+    /// The path of a well-known document: `/.well-known/<suffix>`, followed by the issuer's own path (RFC
+    /// 8414 §3.1).
     ///
-    /// `suffix` is a registered well-known name such as `oauth-authorization-server`; slashes around it are dropped.
-    /// OpenID Connect Discovery also looks for the form with the name at the end, which is
+    /// `suffix` is a registered well-known name such as `oauth-authorization-server`; slashes around it are
+    /// dropped. OpenID Connect Discovery also looks for the form with the name at the end, which is
     /// `endpoint("/.well-known/openid-configuration")`.
     pub fn well_known_path(&self, suffix: &str) -> String {
         format!("/.well-known/{}{}", suffix.trim_matches('/'), self.path())

@@ -1,15 +1,16 @@
 //! Redirect URIs: what may be registered, what matches, and how a response is attached.
 //!
-//! Matching compares octets (OAuth 2.1 §2.3.1, RFC 9700 §4.1.3); nothing is ever normalised, and no pattern, prefix or
-//! wildcard exists. The one exception is the port of an `http` loopback URI (RFC 8252 §7.3).
+//! Matching compares octets (OAuth 2.1 §2.3.1, RFC 9700 §4.1.3); nothing is ever normalised, and no pattern,
+//! prefix or wildcard exists. The one exception is the port of an `http` loopback URI (RFC 8252 §7.3).
 //!
 //! ```text
 //! RedirectUri::parse ──► accept(presented) ──► MatchedRedirectUri ──► with_query / with_fragment
 //!   registration            each request         the only value a response can be sent to
 //! ```
 //!
-//! Registration is strict so that every parser downstream (browser, proxy, client framework) reads the URI alike: RFC
-//! 3986 characters only, host and scheme in lower case, agreement with the WHATWG parser, no dot segments.
+//! Registration is strict so that every parser downstream (browser, proxy, client framework) reads the URI
+//! alike: RFC 3986 characters only, host and scheme in lower case, agreement with the WHATWG parser, no dot
+//! segments.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,14 +25,14 @@ use super::resource::{Authority, Fault, Parts, port_number};
 #[cfg(test)]
 mod tests;
 
-/// Schemes that run code, read local files or leave the browser. A scheme that begins with one of
-/// [`DENIED_PREFIXES`] is denied too.
-const DENIED_SCHEMES: [&str; 24] = [
+/// Schemes that run code, read local files or are no place for a response.
+const DENIED_SCHEMES: [&str; 25] = [
     "about",
     "blob",
     "content",
     "cid",
     "data",
+    "edge",
     "file",
     "filesystem",
     "ftp",
@@ -41,6 +42,7 @@ const DENIED_SCHEMES: [&str; 24] = [
     "livescript",
     "mailto",
     "mhtml",
+    "microsoft-edge",
     "mocha",
     "resource",
     "sms",
@@ -48,13 +50,14 @@ const DENIED_SCHEMES: [&str; 24] = [
     "urn",
     "vbscript",
     "view-source",
-    "wasm",
     "ws",
     "wss",
 ];
-const DENIED_PREFIXES: [&str; 4] = ["chrome", "edge", "moz-", "ms-"];
+/// Families of such schemes, where the scheme has no dot.
+const DENIED_PREFIXES: [&str; 3] = ["chrome", "moz-", "ms-"];
 
-/// Parameters of an authorization response, which a registered query may not name: the response would have two.
+/// Parameters of an authorization response, which a registered query may not name: the response would have
+/// two.
 const RESPONSE_PARAMETERS: [&str; 13] = [
     "access_token",
     "code",
@@ -104,8 +107,9 @@ impl SchemePolicy {
     ///
     /// # Errors
     ///
-    /// [`RedirectUriError::ForbiddenScheme`] for a scheme that can never be redirected to, such as `javascript`;
-    /// [`RedirectUriError::NotAbsolute`] for a malformed name; [`RedirectUriError::NotCanonical`] for upper case.
+    /// [`RedirectUriError::ForbiddenScheme`] for a scheme that can never be redirected to, such as
+    /// `javascript`; [`RedirectUriError::NotAbsolute`] for a malformed name;
+    /// [`RedirectUriError::NotCanonical`] for upper case.
     pub fn allow(mut self, scheme: &str) -> Result<Self, RedirectUriError> {
         let example = format!("{scheme}:/");
         if Parts::of(&example)?.scheme != scheme {
@@ -128,7 +132,8 @@ pub enum RedirectUriError {
     /// Longer than 2048 bytes.
     #[error("the redirect URI is longer than 2048 bytes")]
     TooLong,
-    /// A character that RFC 3986 allows nowhere in a URI, or not there; or a `%` without two hexadecimal digits.
+    /// A character that RFC 3986 allows nowhere in a URI, or not there; or a `%` without two hexadecimal
+    /// digits.
     #[error("the redirect URI has a character that a URI may not have")]
     Character,
     /// A fragment, even an empty one.
@@ -152,7 +157,8 @@ pub enum RedirectUriError {
     /// User information before the host.
     #[error("the redirect URI has user information")]
     UserInfo,
-    /// No host, or one that is not a plain DNS name or IP address: percent escapes, a trailing dot, an IPv6 zone.
+    /// No host, or one that is not a plain DNS name or IP address: percent escapes, a trailing dot, an IPv6
+    /// zone.
     #[error("the redirect URI has no valid host")]
     Host,
     /// A port that is not a number from 1 to 65535 without leading zeros.
@@ -164,8 +170,8 @@ pub enum RedirectUriError {
     /// A parameter of the authorization response in the registered query.
     #[error("the redirect URI's query has a parameter of the authorization response")]
     ResponseParameter,
-    /// A browser reads the URI otherwise than it is written: upper case in scheme or host, an IP address in another
-    /// notation, a malformed punycode label.
+    /// A browser reads the URI otherwise than it is written: upper case in scheme or host, an IP address in
+    /// another notation, a malformed punycode label.
     #[error("the redirect URI is not written as a browser would write it")]
     NotCanonical,
 }
@@ -186,8 +192,8 @@ impl From<Fault> for RedirectUriError {
 
 /// A registered redirect URI: 1 to 2048 octets, kept and compared exactly (OAuth 2.1 §2.3.1).
 ///
-/// Serialised as `{"uri": .., "application_type": ..}`, because the application type decides what matches, and
-/// checked again when read. On the wire of registration it is [`RedirectUri::as_str`].
+/// Serialised as `{"uri": .., "application_type": ..}`, because the application type decides what matches,
+/// and checked again when read. On the wire of registration it is [`RedirectUri::as_str`].
 ///
 /// ```
 /// use grantor::protocol::redirect_uri::{ApplicationType, RedirectUri};
@@ -227,9 +233,10 @@ struct Stored {
 impl RedirectUri {
     /// Reads a redirect URI under the rules of registration, with the default [`SchemePolicy`].
     ///
-    /// Taken, whatever the application type: `https`; `http` on `127.0.0.1`, `[::1]` or `localhost`; a private-use
-    /// scheme with a `.` and a slash after it (RFC 8252 §7). A client of the implicit grant is held to more (OpenID
-    /// Connect Registration §2); its caller asks [`RedirectUri::is_loopback`] and [`RedirectUri::is_private_scheme`].
+    /// Taken, whatever the application type: `https`; `http` on `127.0.0.1`, `[::1]` or `localhost`; a
+    /// private-use scheme with a `.` and a slash after it (RFC 8252 §7). A client of the implicit grant is
+    /// held to more (OpenID Connect Registration §2); its caller asks [`RedirectUri::is_loopback`] and
+    /// [`RedirectUri::is_private_scheme`].
     ///
     /// # Errors
     ///
@@ -264,8 +271,8 @@ impl RedirectUri {
 
     /// Whether `presented` is this URI, octet for octet.
     ///
-    /// The port alone may differ, be added or be left out, where the scheme is `http` and the host is `127.0.0.1` or
-    /// `[::1]` (RFC 8252 §7.3), or is `localhost` and the application is native.
+    /// The port alone may differ, be added or be left out, where the scheme is `http` and the host is
+    /// `127.0.0.1` or `[::1]` (RFC 8252 §7.3), or is `localhost` and the application is native.
     pub fn matches(&self, presented: &str) -> bool {
         *self.uri == *presented || self.matches_on_another_port(presented)
     }
@@ -285,28 +292,30 @@ impl RedirectUri {
         self.matches(presented).then(|| MatchedRedirectUri(presented.to_owned()))
     }
 
-    /// The URI as registered, for a request without `redirect_uri` of a client that has only this one (OAuth 2.1
-    /// §2.3.2). OpenID Connect requests always name it.
+    /// The URI as registered, for a request without `redirect_uri` of a client that has only this one (OAuth
+    /// 2.1 §2.3.2). OpenID Connect requests always name it.
     #[must_use]
     pub fn as_registered(&self) -> MatchedRedirectUri {
         MatchedRedirectUri(self.uri.as_ref().to_owned())
     }
 
-    /// Whether the response stays on the user's machine: any program there may listen, so a consent is not repeated
-    /// silently (RFC 8252 §8.6).
+    /// Whether the response stays on the user's machine: any program there may listen, so a consent is not
+    /// repeated silently (RFC 8252 §8.6).
     ///
-    /// True for `http`, and for `https` on `localhost` or below it and on a loopback or unspecified IP address.
+    /// True for `http`, and for `https` on `localhost` or below it and on a loopback or unspecified IP
+    /// address.
     pub fn is_loopback(&self) -> bool {
         matches!(self.destination, Destination::LoopbackHttp { .. } | Destination::Https { loopback: true })
     }
 
-    /// Whether the scheme is neither `https` nor `http`: any app may claim it, so a consent is not repeated silently
-    /// (RFC 8252 §8.6).
+    /// Whether the scheme is neither `https` nor `http`: any app may claim it, so a consent is not repeated
+    /// silently (RFC 8252 §8.6).
     pub fn is_private_scheme(&self) -> bool {
         matches!(self.destination, Destination::PrivateScheme { .. })
     }
 
-    /// The source expression that lets a form lead here under the Content-Security-Policy directive `form-action`.
+    /// The source expression that lets a form lead here under the Content-Security-Policy directive
+    /// `form-action`.
     ///
     /// See [`MatchedRedirectUri::origin`], which has the port of the request.
     pub fn origin(&self) -> String {
@@ -338,8 +347,8 @@ impl From<RedirectUri> for Stored {
 
 /// A presented redirect URI that matched a registered one: the only value a response can be sent to.
 ///
-/// Comes from [`RedirectUri::accept`] or [`RedirectUri::as_registered`] and from nowhere else; it is not read back
-/// from storage, so a URI that was stored meanwhile is matched again against the client as it is then.
+/// Comes from [`RedirectUri::accept`] or [`RedirectUri::as_registered`] and from nowhere else; it is not read
+/// back from storage, so a URI that was stored meanwhile is matched again against the client as it is then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatchedRedirectUri(String);
 
@@ -349,8 +358,8 @@ impl MatchedRedirectUri {
         &self.0
     }
 
-    /// The URI with `parameters` added to its query, form-encoded; a query it has is kept as it is (RFC 6749 §3.1.2
-    /// and §4.1.2). Without parameters it is returned unchanged.
+    /// The URI with `parameters` added to its query, form-encoded; a query it has is kept as it is (RFC 6749
+    /// §3.1.2 and §4.1.2). Without parameters it is returned unchanged.
     #[must_use]
     pub fn with_query<N: AsRef<str>, V: AsRef<str>>(
         &self,
@@ -364,8 +373,8 @@ impl MatchedRedirectUri {
         append(&self.0, separator, parameters)
     }
 
-    /// The URI with `parameters` as its fragment, form-encoded (RFC 6749 §4.2.2). Without parameters it is returned
-    /// unchanged.
+    /// The URI with `parameters` as its fragment, form-encoded (RFC 6749 §4.2.2). Without parameters it is
+    /// returned unchanged.
     #[must_use]
     pub fn with_fragment<N: AsRef<str>, V: AsRef<str>>(
         &self,
@@ -374,8 +383,8 @@ impl MatchedRedirectUri {
         append(&self.0, "#", parameters)
     }
 
-    /// The source expression that lets a form lead here under the Content-Security-Policy directive `form-action`:
-    /// `https://client.example`, `http://127.0.0.1:51004`, `com.example.app:`.
+    /// The source expression that lets a form lead here under the Content-Security-Policy directive
+    /// `form-action`: `https://client.example`, `http://127.0.0.1:51004`, `com.example.app:`.
     ///
     /// The directive cannot name an IPv6 address; for those it is the scheme alone, `http:` or `https:`.
     pub fn origin(&self) -> String {
@@ -396,7 +405,7 @@ fn destination(uri: &str, allows: impl Fn(&str) -> bool) -> Result<Destination, 
     let (destination, authority) = match parts.scheme {
         "https" => https(&parts)?,
         "http" => loopback_http(&parts)?,
-        scheme => private_scheme(&parts, allows(scheme))?,
+        _ => private_scheme(&parts, allows)?,
     };
     if parts.has_dot_segment() {
         return Err(RedirectUriError::DotSegment);
@@ -441,10 +450,10 @@ fn loopback_http<'a>(parts: &Parts<'a>) -> Result<(Destination, Authority<'a>), 
 
 fn private_scheme<'a>(
     parts: &Parts<'a>,
-    dotless_allowed: bool,
+    allows: impl Fn(&str) -> bool,
 ) -> Result<(Destination, Authority<'a>), RedirectUriError> {
     let dotless = !parts.scheme.contains('.');
-    if (dotless && !dotless_allowed) || parts.scheme.split('.').any(str::is_empty) {
+    if (dotless && !allows(parts.scheme)) || parts.scheme.split('.').any(str::is_empty) {
         return Err(RedirectUriError::SchemeNotReverseDomain);
     }
     let authority = match parts.authority {
@@ -467,8 +476,9 @@ fn stays_on_this_machine(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
-/// Whether a client's framework could read a response parameter in this query: names are decoded, and compared without
-/// regard to case, surrounding space and an array suffix as in `code[]`; `;` separates as `&` does.
+/// Whether a client's framework could read a response parameter in this query: names are decoded, and
+/// compared without regard to case, surrounding space and an array suffix as in `code[]`; `;` separates as
+/// `&` does.
 fn names_a_response_parameter(query: &str) -> bool {
     query.split(['&', ';']).flat_map(|pair| form_urlencoded::parse(pair.as_bytes())).any(|(name, _)| {
         let name = name.split('[').next().unwrap_or_default().trim();

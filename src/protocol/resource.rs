@@ -13,8 +13,8 @@ use url::Url;
 /// The longest URI that is read, in bytes.
 pub(super) const MAX_BYTES: usize = 2048;
 
-/// The identifier of a protected resource: an absolute URI without a fragment (RFC 8707 §2), 1 to 2048 bytes of
-/// printable ASCII.
+/// The identifier of a protected resource: an absolute URI without a fragment (RFC 8707 §2), 1 to 2048 bytes
+/// of printable ASCII.
 ///
 /// Compared octet by octet: `https://api.example` and `https://api.example/` are two resources.
 ///
@@ -36,7 +36,8 @@ pub enum ResourceError {
     /// Longer than 2048 bytes.
     #[error("the resource is longer than 2048 bytes")]
     TooLong,
-    /// A character that RFC 3986 allows nowhere in a URI, or not there; or a `%` without two hexadecimal digits.
+    /// A character that RFC 3986 allows nowhere in a URI, or not there; or a `%` without two hexadecimal
+    /// digits.
     #[error("the resource has a character that a URI may not have")]
     Character,
     /// A fragment, even an empty one.
@@ -152,8 +153,9 @@ impl<'a> Parts<'a> {
         Ok(Self { scheme, authority, path, query })
     }
 
-    /// Whether a browser's parser (WHATWG URL) sees the same scheme, host, port and path in `uri`, which are these
-    /// parts and this authority. An empty path and `/` are the same, and so are no port and the scheme's own.
+    /// Whether a browser's parser (WHATWG URL) sees the same scheme, host, port and path in `uri`, which are
+    /// these parts and this authority. An empty path and `/` are the same, and so are no port and the
+    /// scheme's own.
     pub(super) fn as_browsers_see(&self, uri: &str, authority: &Authority<'_>) -> bool {
         let Ok(url) = Url::parse(uri) else { return false };
         let same_port = match authority.port {
@@ -169,8 +171,8 @@ impl<'a> Parts<'a> {
             && plain
     }
 
-    /// Whether some decoder on the way could read a `.` or `..` segment in the path: percent-encoded, behind an
-    /// encoded slash or backslash, or with a path parameter as in `..;/`.
+    /// Whether some decoder on the way could read a `.` or `..` segment in the path: percent-encoded, behind
+    /// an encoded slash or backslash, or with a path parameter as in `..;/`.
     pub(super) fn has_dot_segment(&self) -> bool {
         let decoded = self.path.to_ascii_lowercase();
         let decoded = decoded.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("%3b", ";");
