@@ -1,5 +1,28 @@
-//! Words on the wire.
+//! Words on the wire: parameters, scopes, identifiers, times, errors.
+//!
+//! This folder knows nobody: no client, no grant, no store. It decides whether bytes are well formed and
+//! never whether they are allowed.
 
+pub mod digest;
+pub mod error;
+pub mod id;
 pub mod issuer;
+pub mod names;
+pub mod params;
 pub mod redirect_uri;
 pub mod resource;
+pub mod scope;
+pub mod secret;
+pub mod time;
+
+pub use digest::Digest;
+pub use error::{ErrorCode, OAuthError, Reason};
+pub use id::{ClientId, SubjectId};
+pub use issuer::Issuer;
+pub use names::{ClientAuthMethod, GrantType, ResponseMode, ResponseType};
+pub use params::{ParamFault, Params};
+pub use redirect_uri::{ApplicationType, MatchedRedirectUri, RedirectUri};
+pub use resource::Resource;
+pub use scope::Scope;
+pub use secret::Secret;
+pub use time::Timestamp;
