@@ -159,7 +159,7 @@ fn members_of_the_wrong_type_refuse_the_key() {
         for name in ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"] {
             if jwk.get(name).is_some() {
                 for value in [json!(1), json!(true), json!([]), json!({})] {
-                    assert_eq!(refusal(&with(&jwk, &json!({ name: value }))).is_some(), true, "{name}");
+                    assert!(refusal(&with(&jwk, &json!({ name: value }))).is_some(), "{name}");
                 }
             }
         }

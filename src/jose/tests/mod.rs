@@ -1,5 +1,7 @@
 //! Tests of the whole folder: keys made once, the vectors of the RFCs, and one file per subject.
 
+#![cfg(feature = "aws-lc-rs")]
+
 mod claims;
 mod jwk;
 mod jws;
