@@ -40,6 +40,7 @@ mod key;
 mod verify;
 
 pub mod json;
+pub mod sealer;
 
 pub use algorithm::Algorithm;
 pub use claims::{Audience, Claims, Leeway, NumericDate, Times};
@@ -49,6 +50,7 @@ pub use jwks::JwkSet;
 pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, signing_input};
 #[cfg(feature = "aws-lc-rs")]
 pub use key::{RsaSize, SigningKey, VerifyingKey, VerifyingKeySet, sign_compact};
+pub use sealer::{Purpose, Sealer};
 #[cfg(feature = "aws-lc-rs")]
 pub use verify::{Keys, Verification, Verified};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::key::{Id, Key, Namespace};
+use super::key::{Id, Key, Namespace, SessionId};
 use super::{Record, Versioned};
 use crate::protocol::{ClientId, SubjectId, Timestamp};
 
@@ -67,6 +67,12 @@ impl Index {
     #[must_use]
     pub fn client(namespace: Namespace, id: &ClientId) -> Self {
         Self { namespace, kind: IndexKind::Client, id: Id::natural(&[id.as_str()]) }
+    }
+
+    /// The records of a session.
+    #[must_use]
+    pub const fn session(namespace: Namespace, id: SessionId) -> Self {
+        Self { namespace, kind: IndexKind::Session, id: id.0 }
     }
 }
 

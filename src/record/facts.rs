@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::key::Key;
 use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
-use crate::jose::JwkSet;
+use super::key_ring::PublishedKeys;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId};
 
 /// Why a decision could not be taken yet, or that it was taken at once.
@@ -103,7 +103,7 @@ pub enum Fact {
     /// Answers [`Need::Resource`].
     Resource(Resource, Option<Arc<ResourceServer>>),
     /// Answers [`Need::SigningKeys`].
-    SigningKeys(Arc<JwkSet>),
+    SigningKeys(Arc<PublishedKeys>),
     /// Answers [`Need::SlowHash`] for this PHC string.
     SlowHash(Arc<str>, bool),
     /// Answers [`Need::Allowance`].
@@ -215,7 +215,7 @@ impl Facts {
     ///
     /// # Errors
     /// [`Halt::Need`] while they are unknown.
-    pub fn signing_keys(&self) -> Result<&Arc<JwkSet>, Halt> {
+    pub fn signing_keys(&self) -> Result<&Arc<PublishedKeys>, Halt> {
         self.answer(
             |fact| match fact {
                 Fact::SigningKeys(keys) => Some(keys),

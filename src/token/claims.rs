@@ -123,8 +123,13 @@ pub enum TokenId {
         /// Its number within the grant.
         sequence: u32,
     },
-    /// A JWT that no grant remembers; alive unless a tombstone says otherwise.
-    Recordless(Id),
+    /// A JWT that no grant remembers; alive unless a tombstone or the client's epoch says otherwise.
+    Recordless {
+        /// Its own name, and that of its tombstone.
+        id: Id,
+        /// The client's epoch when it was issued.
+        client_epoch: u32,
+    },
 }
 
 impl TokenId {
@@ -137,10 +142,10 @@ impl TokenId {
         }
         let ([kind], rest) = bytes.split_first_chunk()?;
         let (id, sequence) = rest.split_first_chunk()?;
-        let sequence = u32::from_be_bytes(sequence.try_into().ok()?);
-        match (kind, sequence) {
-            (1, sequence) => Some(Self::Granted { grant: Id(*id), sequence }),
-            (2, 0) => Some(Self::Recordless(Id(*id))),
+        let number = u32::from_be_bytes(sequence.try_into().ok()?);
+        match kind {
+            1 => Some(Self::Granted { grant: Id(*id), sequence: number }),
+            2 => Some(Self::Recordless { id: Id(*id), client_epoch: number }),
             _ => None,
         }
     }
@@ -148,12 +153,12 @@ impl TokenId {
 
 impl std::fmt::Display for TokenId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (kind, id, sequence) = match self {
+        let (kind, id, number) = match self {
             Self::Granted { grant, sequence } => (1_u8, grant, *sequence),
-            Self::Recordless(id) => (2, id, 0),
+            Self::Recordless { id, client_epoch } => (2, id, *client_epoch),
         };
         let mut bytes = [0; 21];
-        let parts = [kind].into_iter().chain(id.0).chain(sequence.to_be_bytes());
+        let parts = [kind].into_iter().chain(id.0).chain(number.to_be_bytes());
         for (to, from) in bytes.iter_mut().zip(parts) {
             *to = from;
         }
@@ -175,7 +180,7 @@ mod tests {
             scope: Scope::parse("read").unwrap(),
             issued_at: Timestamp(100),
             expires_at: Timestamp(700),
-            token_id: TokenId::Recordless(Id([7; 16])),
+            token_id: TokenId::Recordless { id: Id([7; 16]), client_epoch: 0 },
             authentication: None,
         }
     }
@@ -200,7 +205,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_token_id_is_read_back_as_it_was_written(id: [u8; 16], sequence: u32) {
-            for token in [TokenId::Granted { grant: Id(id), sequence }, TokenId::Recordless(Id(id))] {
+            for token in [TokenId::Granted { grant: Id(id), sequence }, TokenId::Recordless { id: Id(id), client_epoch: sequence }] {
                 prop_assert_eq!(TokenId::parse(&token.to_string()), Some(token));
             }
         }

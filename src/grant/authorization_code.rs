@@ -1,0 +1,138 @@
+//! Redeeming an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6).
+//!
+//! Everything is checked before anything is spent: a request that fails a check leaves the code as it was. A
+//! second request that passes every check ends the grant and with it all its tokens (OAuth 2.1 §7.5.3).
+
+use super::issue::{self, TokenPlan};
+use super::{life, target};
+use crate::client::Credentials;
+use crate::proof::pkce;
+use crate::protocol::{GrantType, OAuthError, Reason, Resource};
+use crate::record::grant::{EndReason, Grant, Redeemable};
+use crate::record::{
+    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Need, Versioned,
+};
+use crate::token::{Handle, HandleKind};
+
+/// A token request with `grant_type=authorization_code`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizationCodeRequest {
+    /// Who asks.
+    pub credentials: Credentials,
+    /// `code`.
+    pub code: crate::protocol::Secret,
+    /// `redirect_uri`.
+    pub redirect_uri: Option<String>,
+    /// `code_verifier`.
+    pub code_verifier: Option<crate::protocol::Secret>,
+    /// `resource`, sorted.
+    pub resources: Vec<Resource>,
+}
+
+impl Decide for AuthorizationCodeRequest {
+    type Plan = TokenPlan;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
+        keys.extend(self.handle().map(|handle| cx.namespace().grant(GrantId(handle.id))));
+        vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+        let client = self.credentials.authenticate(facts, cx)?;
+        life::client_enabled(client, facts, cx)?;
+        if !client.may_use(GrantType::AuthorizationCode) {
+            return Err(Reason::GrantTypeUnregistered.into());
+        }
+        let handle = self.handle().ok_or(Reason::CodeMalformed)?;
+        let id = GrantId(handle.id);
+        let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::CodeUnknown)?;
+        let code = self.presented_code(&handle, grant.record, client)?;
+        self.check_redirect_uri(code, client)?;
+        self.check_verifier(code)?;
+        let resources = target::within_grant(&self.resources, &grant.record.resources)?;
+        if code.spent {
+            return Ok(replayed(id, &grant, facts, cx));
+        }
+        if code.valid_until.is_past(cx.now) {
+            return Err(Reason::CodeExpired.into());
+        }
+        if let Some(reason) = life::obstacle(grant.record, facts, cx)? {
+            return Err(reason.into());
+        }
+        let target = target::resolve(&resources, client, facts, cx)?;
+        Ok(redeem(id, &grant, client, &target, facts, cx))
+    }
+}
+
+impl AuthorizationCodeRequest {
+    fn handle(&self) -> Option<Handle> {
+        Handle::decode(HandleKind::Code, self.code.expose())
+    }
+
+    fn presented_code<'g>(&self, handle: &Handle, grant: &'g Grant, client: &Client) -> Result<&'g Redeemable, OAuthError> {
+        let code = grant.redeemable.as_deref().ok_or(Reason::CodeUnknown)?;
+        if code.digest != handle.digest(HandleKind::Code) {
+            return Err(Reason::CodeUnknown.into());
+        }
+        if grant.client != client.id {
+            return Err(Reason::CodeOtherClient.into());
+        }
+        Ok(code)
+    }
+
+    fn check_redirect_uri(&self, code: &Redeemable, client: &Client) -> Result<(), OAuthError> {
+        match &self.redirect_uri {
+            None if code.redirect_uri_named => {
+                return Err(OAuthError::new(Reason::ParameterMissing).parameter("redirect_uri"));
+            }
+            Some(uri) if **uri != *code.redirect_uri => return Err(Reason::CodeRedirectUriDiffers.into()),
+            _ => {}
+        }
+        if client.redirect_uris.iter().any(|registered| registered.matches(&code.redirect_uri)) {
+            Ok(())
+        } else {
+            Err(Reason::CodeRedirectUriRemoved.into())
+        }
+    }
+
+    fn check_verifier(&self, code: &Redeemable) -> Result<(), OAuthError> {
+        match (&self.code_verifier, &code.code_challenge) {
+            (Some(verifier), Some(challenge)) if pkce::verifies(verifier.expose(), challenge) => Ok(()),
+            (Some(_), Some(_)) => Err(Reason::CodeVerifierWrong.into()),
+            (None, Some(_)) => Err(Reason::CodeVerifierMissing.into()),
+            (Some(_), None) => Err(Reason::CodeVerifierUnexpected.into()),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+fn redeem(
+    id: GrantId,
+    before: &Versioned<&Grant>,
+    client: &Client,
+    target: &target::Target,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Decision<TokenPlan> {
+    let mut grant = before.record.clone();
+    if let Some(code) = grant.redeemable.as_deref_mut() {
+        code.spent = true;
+    }
+    let scope = target.narrow(&grant.scope);
+    let (access_token, expires_in) = issue::access_token(&mut grant, id, &scope, target, cx);
+    let refreshable = client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);
+    let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
+    let event = Event::new(EventKind::TokensIssued)
+        .client(&client.id)
+        .subject(grant.subject.as_ref().map(|subject| &subject.id))
+        .grant(id);
+    let mut batch = cx.batch();
+    life::write(&mut batch, id, before, grant, facts, cx);
+    Decision { batch, outcome: Ok(TokenPlan { access_token, expires_in, scope, refresh_token }), events: vec![event] }
+}
+
+/// An otherwise valid second redemption: the grant dies, unless it is already dead.
+fn replayed(id: GrantId, before: &Versioned<&Grant>, facts: &Facts, cx: &Context<'_>) -> Decision<TokenPlan> {
+    life::end(id, before, EndReason::Replayed, Reason::CodeReplayed, facts, cx)
+}

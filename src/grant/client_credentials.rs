@@ -1,0 +1,113 @@
+//! Client credentials (RFC 6749 §4.4): a client acts for itself.
+
+use super::issue::{self, AccessTokenPlan, TokenPlan};
+use super::target;
+use super::{life, target::Target};
+use crate::client::Credentials;
+use crate::protocol::{GrantType, Reason, Resource, Scope};
+use crate::record::grant::{Grant, GrantStatus};
+use crate::record::{
+    Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Id, Need, TokenFormat,
+};
+use crate::token::claims::TokenId;
+
+/// A token request with `grant_type=client_credentials`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCredentialsRequest {
+    /// Who asks.
+    pub credentials: Credentials,
+    /// `scope`; absent means everything the client may have.
+    pub scope: Option<Scope>,
+    /// `resource`, sorted.
+    pub resources: Vec<Resource>,
+}
+
+impl Decide for ClientCredentialsRequest {
+    type Plan = TokenPlan;
+
+    fn hints(&self, _: &Context<'_>) -> Vec<Need> {
+        vec![Need::Client(self.credentials.client_id.clone())]
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+        let client = self.credentials.authenticate(facts, cx)?;
+        if !client.may_use(GrantType::ClientCredentials) {
+            return Err(Reason::GrantTypeUnregistered.into());
+        }
+        if client.is_public() {
+            return Err(Reason::ClientMustBeConfidential.into());
+        }
+        let scope = granted_scope(self.scope.as_ref(), client, cx)?;
+        let target = target::resolve(&self.resources, client, facts, cx)?;
+        let scope = target.narrow(&scope);
+        match target.format {
+            TokenFormat::Opaque => opaque(client, &scope, &target, facts, cx),
+            TokenFormat::Jwt(_) => recordless(client, &scope, &target, facts, cx),
+        }
+    }
+}
+
+fn granted_scope(asked: Option<&Scope>, client: &Client, cx: &Context<'_>) -> Result<Scope, Halt> {
+    let allowed = client.scope.intersection(&cx.settings.scope);
+    match asked {
+        None => Ok(allowed),
+        Some(asked) if asked.is_subset(&allowed) => Ok(asked.clone()),
+        Some(_) => Err(Reason::ScopeNotAllowed.into()),
+    }
+}
+
+/// One write and, at first, no read: that nobody has touched the client's standing is a condition of the commit,
+/// and only when it fails is the standing read.
+fn opaque(client: &Client, scope: &Scope, target: &Target, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+    let state = cx.namespace().client_state(&client.id);
+    let (epoch, expectation) = if cx.attempt == 0 {
+        (0, Expectation::Absent)
+    } else {
+        let epoch = life::client_enabled(client, facts, cx)?.epoch;
+        (epoch, Expectation::of(facts.client_state(state)?.as_ref()))
+    };
+    let id = GrantId(Id::minted(cx.now, cx.random.id));
+    let mut grant = new_grant(client, scope, target, epoch, cx);
+    let (access_token, expires_in) = issue::access_token(&mut grant, id, scope, target, cx);
+    let mut batch = cx.batch();
+    batch.expect(state, expectation);
+    batch.put.push(life::put(cx.namespace().grant(id), grant, cx));
+    let plan = TokenPlan { access_token, expires_in, scope: scope.clone(), refresh_token: None };
+    let event = Event::new(EventKind::TokensIssued).client(&client.id).grant(id);
+    Ok(Decision { batch, outcome: Ok(plan), events: vec![event] })
+}
+
+/// A JWT that no record remembers: nothing is written.
+fn recordless(client: &Client, scope: &Scope, target: &Target, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+    let TokenFormat::Jwt(algorithm) = target.format else { return Err(Reason::Bug.into()) };
+    let epoch = life::client_enabled(client, facts, cx)?.epoch;
+    let grant = new_grant(client, scope, target, epoch, cx);
+    let client_epoch = u32::try_from(epoch).map_err(|_| Reason::Bug)?;
+    let token_id = TokenId::Recordless { id: Id::minted(cx.now, cx.random.id), client_epoch };
+    let claims = issue::claims(&grant, scope, target, token_id, cx);
+    let plan = TokenPlan {
+        access_token: AccessTokenPlan::Jwt(Box::new(claims), algorithm),
+        expires_in: target.lifetime,
+        scope: scope.clone(),
+        refresh_token: None,
+    };
+    Ok(Decision::answer(cx, plan).event(Event::new(EventKind::TokensIssued).client(&client.id)))
+}
+
+fn new_grant(client: &Client, scope: &Scope, target: &Target, client_epoch: u64, cx: &Context<'_>) -> Grant {
+    Grant {
+        status: GrantStatus::Active,
+        grant_type: GrantType::ClientCredentials,
+        created_at: cx.now,
+        client: client.id.clone(),
+        client_epoch,
+        subject: None,
+        session: None,
+        scope: scope.clone(),
+        resources: target.resources.clone(),
+        redeemable: None,
+        refresh: None,
+        access: Vec::new(),
+        jwts: None,
+    }
+}

@@ -1,0 +1,140 @@
+//! Adding tokens to a grant. The batch learns digests; the plan carries what goes over the wire.
+
+use std::time::Duration;
+
+use super::target::Target;
+use crate::jose::Algorithm;
+use crate::profile::RefreshRotation;
+use crate::protocol::{Scope, Secret, Timestamp};
+use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
+use crate::record::{Client, Context, GrantId, Id, TokenFormat};
+use crate::token::claims::TokenId;
+use crate::token::{AccessTokenClaims, Handle, HandleKind, RefreshHandle};
+
+/// What the token endpoint answers once the decision is committed (RFC 6749 §5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenPlan {
+    /// The access token.
+    pub access_token: AccessTokenPlan,
+    /// Until when it is valid.
+    pub expires_in: Duration,
+    /// What it allows.
+    pub scope: Scope,
+    /// The refresh token.
+    pub refresh_token: Option<Secret>,
+}
+
+/// An access token to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessTokenPlan {
+    /// Already made.
+    Opaque(Secret),
+    /// To be signed.
+    Jwt(Box<AccessTokenClaims>, Algorithm),
+}
+
+/// Adds one access token to a grant, in the format its target asks for.
+pub fn access_token(grant: &mut Grant, id: GrantId, scope: &Scope, target: &Target, cx: &Context<'_>) -> (AccessTokenPlan, Duration) {
+    let valid_until = cx.now.plus(target.lifetime);
+    let plan = match target.format {
+        TokenFormat::Opaque => AccessTokenPlan::Opaque(opaque(grant, id, scope, target, valid_until, cx)),
+        TokenFormat::Jwt(algorithm) => {
+            let ledger = grant.jwts.get_or_insert_default();
+            let sequence = ledger.next;
+            ledger.next = ledger.next.saturating_add(1);
+            ledger.valid_until = ledger.valid_until.max(valid_until);
+            let token_id = TokenId::Granted { grant: id.0, sequence };
+            AccessTokenPlan::Jwt(Box::new(claims(grant, scope, target, token_id, cx)), algorithm)
+        }
+    };
+    (plan, target.lifetime)
+}
+
+fn opaque(grant: &mut Grant, id: GrantId, scope: &Scope, target: &Target, valid_until: Timestamp, cx: &Context<'_>) -> Secret {
+    let handle = Handle { id: id.0, secret: cx.random.secret };
+    grant.access.retain(|token| !token.valid_until.is_past(cx.now));
+    let excess = (grant.access.len() + 1).saturating_sub(cx.settings.max_access_tokens);
+    grant.access.drain(..excess);
+    grant.access.push(AccessToken {
+        digest: handle.digest(HandleKind::AccessToken),
+        scope: scope.clone(),
+        audience: target.resources.clone(),
+        issued_at: cx.now,
+        valid_until,
+    });
+    handle.encode(HandleKind::AccessToken)
+}
+
+/// The claims of an access token of this grant.
+#[must_use]
+pub fn claims(grant: &Grant, scope: &Scope, target: &Target, token_id: TokenId, cx: &Context<'_>) -> AccessTokenClaims {
+    let subject = grant.subject.as_ref();
+    AccessTokenClaims {
+        issuer: cx.settings.issuer.as_str().to_owned(),
+        subject: subject.map_or(grant.client.as_str(), |subject| subject.id.as_str()).to_owned(),
+        audience: target.resources.clone(),
+        client_id: grant.client.clone(),
+        scope: scope.clone(),
+        issued_at: cx.now,
+        expires_at: cx.now.plus(target.lifetime),
+        token_id,
+        authentication: subject.map(|subject| subject.authentication.clone()),
+    }
+}
+
+/// Gives a grant its first refresh token.
+pub fn first_refresh_token(grant: &mut Grant, id: GrantId, client: &Client, cx: &Context<'_>) -> Secret {
+    let key = TagKey(Id(cx.random.key));
+    let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret, &key);
+    let valid_until = cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
+    grant.refresh = Some(Box::new(RefreshState {
+        generation: 0,
+        digest: handle.digest(),
+        tag_key: key,
+        idle_until: idle_until(valid_until, client, cx),
+        valid_until,
+        retry: None,
+    }));
+    handle.encode()
+}
+
+/// Until when a refresh token used now stays valid unused, never beyond the end of its family.
+#[must_use]
+pub fn idle_until(valid_until: Timestamp, client: &Client, cx: &Context<'_>) -> Timestamp {
+    let idle = client.lifetimes.refresh_token_idle.unwrap_or(cx.settings.lifetimes.refresh_token_idle);
+    cx.now.plus(idle).min(valid_until)
+}
+
+/// Whether this client gets a new refresh token at each use (RFC 9700 §2.2.2).
+#[must_use]
+pub fn rotates(client: &Client, cx: &Context<'_>) -> bool {
+    match cx.settings.refresh.rotation {
+        RefreshRotation::Always => true,
+        RefreshRotation::Public => client.is_public(),
+    }
+}
+
+impl JwtLedger {
+    /// The most single tokens a grant remembers as revoked.
+    pub const MAX_REVOKED: usize = 64;
+
+    /// Whether a token of the grant is revoked or was never issued.
+    #[must_use]
+    pub fn is_dead(&self, sequence: u32) -> bool {
+        sequence >= self.next || sequence < self.floor || self.revoked.contains(&sequence)
+    }
+
+    /// Revokes one token. When too many single ones are remembered, the floor rises over the oldest of them, and
+    /// every token below it is revoked too.
+    pub fn revoke(&mut self, sequence: u32) {
+        if self.is_dead(sequence) {
+            return;
+        }
+        self.revoked.push(sequence);
+        self.revoked.sort_unstable();
+        if self.revoked.len() > Self::MAX_REVOKED {
+            let oldest = self.revoked.remove(0);
+            self.floor = oldest.saturating_add(1);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Grants: how they begin, live and end. One file per grant type, each with its `decide`.
+//!
+//! ```text
+//! Pending ──approve──► Active ──────────► Ended { denied | expired | revoked | replayed }
+//!    └──deny / expire─────────────────────►┘
+//! ```
+//!
+//! - [`authorization_code`]: a code is redeemed (RFC 6749 §4.1.3, RFC 7636)
+//! - [`refresh_token`]: a refresh token is used (RFC 6749 §6, RFC 9700 §4.14)
+//! - [`client_credentials`]: a client acts for itself (RFC 6749 §4.4)
+//!
+//! What they share: [`life`] says whether a grant may be used at all, [`target`] for which resources, [`issue`]
+//! adds tokens to it, [`resolve`] finds the grant behind a token.
+
+pub mod authorization_code;
+pub mod client_credentials;
+pub mod issue;
+pub mod life;
+pub mod refresh_token;
+pub mod resolve;
+pub mod target;
