@@ -1,1 +1,72 @@
-//! Keys and signatures.
+//! Keys, signatures and key sets: a thin face over the crypto library.
+//!
+//! Decides whether a JSON text, a key, a signed token or a claim is exactly what its specification says, and
+//! signs. Never fetches anything, never reads a clock, holds no global state, and draws randomness only to
+//! generate a key. It knows nothing of the rest of the crate.
+//!
+//! ```text
+//! bytes ─► Unverified::parse ─► Unverified (alg, kid, typ)
+//!                                   │ verify(keys, the typ and algorithms accepted)
+//!                                   ▼
+//!                               Verified<Claims> ─► string, date, audience, check_times
+//! ```
+//!
+//! ```
+//! # #[cfg(feature = "aws-lc-rs")] {
+//! use grantor::jose::{Algorithm, Leeway, SigningKey, Unverified, Verification, VerifyingKey, sign_compact};
+//!
+//! let key = SigningKey::generate(Algorithm::Es256)?;
+//! let token = sign_compact(&key, "at+jwt", br#"{"sub":"alice","exp":1700000600}"#)?;
+//!
+//! let public = VerifyingKey::new(&key.public())?;
+//! let accepted = Verification::new(&["at+jwt"], &[Algorithm::Es256]);
+//! let verified = Unverified::parse(&token)?.verify(&public, &accepted)?;
+//! verified.claims().check_times(1_700_000_000, Leeway::NONE)?;
+//! assert_eq!(verified.claims().required_string("sub")?, "alice");
+//! # }
+//! # Ok::<(), grantor::jose::JoseError>(())
+//! ```
+//!
+//! | file | decides |
+//! |---|---|
+//! | [`json`] | what JSON is accepted (no duplicate keys, bounded depth) |
+//! | `algorithm` | which signature algorithms exist; `none` and HMAC cannot be named |
+//! | `jwk`, `jwks` | which public keys are accepted, and which key a token's header selects |
+//! | `key` | private and public keys, parsed once (feature `aws-lc-rs`) |
+//! | `jws` | the compact form: how a token is written and taken apart |
+//! | `verify` | when the claims of a token may be read (feature `aws-lc-rs`) |
+//! | `claims` | the types of claims: a wrong type is an error, never an absence |
+//!
+//! Encryption (JWE, RFC 7516) is a sibling of `jws`: it brings its own algorithms and its own keys, and a token
+//! of five parts never passes for one of three.
+//!
+//! Without the feature `aws-lc-rs` everything that needs no cryptography remains: JSON, key metadata and
+//! thumbprints, headers, signing inputs. Points are then not checked to be on their curve.
+
+mod algorithm;
+mod base64url;
+mod claims;
+mod error;
+mod jwk;
+mod jwks;
+mod jws;
+#[cfg(feature = "aws-lc-rs")]
+mod key;
+#[cfg(feature = "aws-lc-rs")]
+mod verify;
+
+pub mod json;
+
+pub use algorithm::Algorithm;
+pub use claims::{Audience, Claims, Leeway, NumericDate, Times};
+pub use error::JoseError;
+pub use jwk::{Jwk, KeyType, KeyUse};
+pub use jwks::JwkSet;
+pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, signing_input};
+#[cfg(feature = "aws-lc-rs")]
+pub use key::{RsaSize, SigningKey, VerifyingKey, VerifyingKeySet, sign_compact};
+#[cfg(feature = "aws-lc-rs")]
+pub use verify::{Keys, Verification, Verified};
+
+#[cfg(test)]
+mod tests;
