@@ -158,7 +158,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
         if key == NUMBER_TOKEN {
             let digits = members.next_value::<String>()?;
             let number = Number::from_str(&digits).map_err(A::Error::custom)?;
-            return Ok(Value::Number(number));
+            return match number.as_f64() {
+                Some(value) if value.is_finite() => Ok(Value::Number(number)),
+                _ => Err(self.fail(JsonError::Malformed)),
+            };
         }
         let inner = self.deeper()?;
         loop {
@@ -231,6 +234,15 @@ mod tests {
         assert_eq!(from_slice::<Numbers>(br#"{"a":1}"#).map(|map| map.len()), Ok(1));
         assert_eq!(from_slice::<Numbers>(br#"{"a":1,"a":2}"#), Err(JsonError::DuplicateKey));
         assert_eq!(from_slice::<Numbers>(br#"{"a":"1"}"#), Err(JsonError::WrongType));
+    }
+
+    #[test]
+    fn a_number_handed_over_as_a_map_is_a_number_and_nothing_else() {
+        let map = |rest: &str| format!(r#"{{"{NUMBER_TOKEN}":{rest}}}"#);
+        assert_eq!(parse(map("\"12\"").as_bytes()), Ok(Value::from(12)));
+        for rest in ["12", "\"x\"", "{}", "\"1\",\"a\":2"] {
+            assert_eq!(parse(map(rest).as_bytes()), Err(JsonError::Malformed), "{rest}");
+        }
     }
 
     proptest! {

@@ -252,7 +252,8 @@ fn check_point(curve: Curve, x: &[u8], y: &[u8]) -> Result<(), JoseError> {
     Ok(())
 }
 
-/// RFC 8032 §5.1.3: y below the prime; and no point of small order.
+/// RFC 8032 §5.1.3: y below the prime; and no point of small order. A y that no point has is not told here, but no
+/// signature verifies under it.
 fn check_edwards(x: &[u8]) -> Result<(), JoseError> {
     let mut y: [u8; 32] = x.try_into().map_err(|_| JoseError::KeyInvalid("x"))?;
     if let Some(last) = y.last_mut() {

@@ -96,7 +96,7 @@ impl<'a> Header<'a> {
 
 /// What is to be signed: the encoded header and payload joined by a dot (RFC 7515 §5.1).
 ///
-/// For keys in this process [`SigningKey`](super::SigningKey) does it all; for a key elsewhere, sign these bytes
+/// For keys in this process `sign_compact` does it all; for a key elsewhere, sign these bytes
 /// there and [`attach`] the signature.
 #[must_use]
 pub fn signing_input(header: &Header<'_>, payload: &[u8]) -> String {

@@ -11,6 +11,22 @@
 //!                               Verified<Claims> ─► string, date, audience, check_times
 //! ```
 //!
+//! ```
+//! # #[cfg(feature = "aws-lc-rs")] {
+//! use grantor::jose::{Algorithm, Leeway, SigningKey, Unverified, Verification, VerifyingKey, sign_compact};
+//!
+//! let key = SigningKey::generate(Algorithm::Es256)?;
+//! let token = sign_compact(&key, "at+jwt", br#"{"sub":"alice","exp":1700000600}"#)?;
+//!
+//! let public = VerifyingKey::new(&key.public())?;
+//! let accepted = Verification::new(&["at+jwt"], &[Algorithm::Es256]);
+//! let verified = Unverified::parse(&token)?.verify(&public, &accepted)?;
+//! verified.claims().check_times(1_700_000_000, Leeway::NONE)?;
+//! assert_eq!(verified.claims().required_string("sub")?, "alice");
+//! # }
+//! # Ok::<(), grantor::jose::JoseError>(())
+//! ```
+//!
 //! | file | decides |
 //! |---|---|
 //! | [`json`] | what JSON is accepted (no duplicate keys, bounded depth) |
@@ -40,7 +56,6 @@ mod key;
 mod verify;
 
 pub mod json;
-pub mod sealer;
 
 pub use algorithm::Algorithm;
 pub use claims::{Audience, Claims, Leeway, NumericDate, Times};
@@ -50,7 +65,6 @@ pub use jwks::JwkSet;
 pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, signing_input};
 #[cfg(feature = "aws-lc-rs")]
 pub use key::{RsaSize, SigningKey, VerifyingKey, VerifyingKeySet, sign_compact};
-pub use sealer::{Purpose, Sealer};
 #[cfg(feature = "aws-lc-rs")]
 pub use verify::{Keys, Verification, Verified};
 

@@ -83,6 +83,7 @@ fn times_are_judged_to_the_second_and_within_the_leeway() {
         (r#"{"exp":9000,"nbf":1000}"#, 989, leeway, Some(JoseError::NotYetValid)),
         (r#"{"exp":9000,"nbf":999.1}"#, 999, Leeway::NONE, Some(JoseError::NotYetValid)),
         (r#"{"exp":9000,"iat":1000}"#, 1000, Leeway::NONE, None),
+        (r#"{"exp":9000,"iat":999.1}"#, 999, Leeway::NONE, Some(JoseError::IssuedInTheFuture)),
         (r#"{"exp":9000,"iat":1011}"#, 1000, leeway, Some(JoseError::IssuedInTheFuture)),
         (r#"{"exp":9007199254740991}"#, u64::MAX, leeway, Some(JoseError::Expired)),
         (r#"{"exp":0}"#, u64::MAX - 1, Leeway { ahead: u64::MAX, behind: u64::MAX }, None),

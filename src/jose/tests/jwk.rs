@@ -91,12 +91,17 @@ fn a_point_must_have_full_coordinates_and_lie_on_its_curve() {
 #[test]
 fn an_ed25519_key_is_canonical_and_not_of_small_order() {
     let jwk = public(Algorithm::Ed25519);
+    let [order_8a, order_8b] =
+        ["JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o"]
+            .map(|text| decode(text).unwrap());
     let prime = |low: u8, high: u8| [vec![low], vec![0xff; 30], vec![high]].concat();
     for (bad, refused) in [
         (vec![0; 32], JoseError::KeyStrength),
         ([vec![1], vec![0; 31]].concat(), JoseError::KeyStrength),
         ([vec![1], vec![0; 30], vec![0x80]].concat(), JoseError::KeyStrength),
         (prime(0xec, 0x7f), JoseError::KeyStrength),
+        (order_8a, JoseError::KeyStrength),
+        (order_8b, JoseError::KeyStrength),
         (prime(0xec, 0xff), JoseError::KeyStrength),
         (prime(0xed, 0x7f), JoseError::KeyInvalid("x")),
         (prime(0xee, 0xff), JoseError::KeyInvalid("x")),
