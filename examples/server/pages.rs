@@ -112,3 +112,43 @@ pub(crate) struct ResponseParameter<'a> {
 #[derive(Template)]
 #[template(path = "signed_out.html")]
 pub(crate) struct SignedOutPage;
+
+#[cfg(test)]
+mod tests {
+    use askama::Template;
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_form_post_page_carries_the_one_script_that_its_hash_allows() {
+        let parameters = vec![ResponseParameter { name: "code", value: "abc" }];
+        let page =
+            FormPostPage { redirect_uri: "https://app.example/cb", redirect_host: "app.example", parameters };
+        let html = page.render().unwrap();
+        let scripts: Vec<&str> =
+            html.split("<script>").skip(1).map(|rest| rest.split("</script>").next().unwrap()).collect();
+        assert_eq!(scripts.len(), 1);
+        let hash = BASE64_STANDARD.encode(Sha256::digest(scripts[0]));
+        assert_eq!(FORM_POST_SCRIPT_HASH, format!("'sha256-{hash}'"));
+    }
+
+    #[test]
+    fn what_a_client_calls_itself_is_text() {
+        let page = ConsentPage {
+            client_name: r#"<img src=x onerror="alert(1)">"#,
+            username: "alice",
+            interaction: r#""><script>"#,
+            csrf: "'><script>",
+            scopes: vec![RequestedScope { token: r#""onclick="x"#, words: "<b>all</b>" }],
+            resources: vec!["https://api.example/<i>"],
+            redirect_host: "<u>app.example</u>",
+            problem: Some("<s>"),
+        };
+        let html = page.render().unwrap();
+        for injected in ["<img src=x", "<script>", r#"""onclick"#, "<b>", "<i>", "<u>", "<s>"] {
+            assert!(!html.contains(injected), "{injected} stands in the page as markup");
+        }
+    }
+}
