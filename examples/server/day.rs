@@ -32,7 +32,8 @@ impl Day {
         let days = unix_seconds / 86_400 + 719_468;
         let era = days / 146_097;
         let day_of_era = days % 146_097;
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let from_march = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * from_march + 2) / 5 + 1;
@@ -49,7 +50,8 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = MONTHS.iter().zip(1..).find(|(_, number)| *number == self.month).map_or("", |(name, _)| *name);
+        let name =
+            MONTHS.iter().zip(1..).find(|(_, number)| *number == self.month).map_or("", |(name, _)| *name);
         write!(f, "{} {name} {}", self.day, self.year)
     }
 }
