@@ -26,7 +26,7 @@ const harness = await Harness.start(options).catch((error) => {
   throw error;
 });
 const client = new Client({ ...options, callback });
-const { step } = { step: harness.step.bind(harness) };
+const step = (sentence, work) => harness.step(sentence, work);
 
 const deadline = setTimeout(() => {
   console.log(`not ok - the run ends within ${RUN_TIMEOUT_MS / 1000} seconds`);
@@ -94,8 +94,9 @@ async function signInAndAllowAPart(page, issuer) {
     const alert = page.getByRole("alert");
     await alert.waitFor();
     expect(await alert.evaluate((element) => element === document.activeElement), "the alert has the focus");
-    expectEqual(await page.locator("#password").getAttribute("aria-describedby"), "problem", "what describes the field");
-    expectEqual(await page.locator("#password").inputValue(), "", "the password field");
+    const password = page.locator("#password");
+    expectEqual(await password.getAttribute("aria-describedby"), "problem", "what describes the field");
+    expectEqual(await password.inputValue(), "", "the password field");
     await harness.inspect(page, "login-wrong-password");
   });
 
@@ -115,7 +116,7 @@ async function signInAndAllowAPart(page, issuer) {
     await page.keyboard.press("Space");
     await tabTo(page, "#consent-allow");
     await page.keyboard.press("Enter");
-    return callback.arrival(request.state);
+    return arrivalBy(page, request);
   });
   await step("the response carries code, state and iss, and nothing else", async () => {
     expectEqual([...params.keys()].sort().join(" "), "code iss state", "the list of parameters");
@@ -165,9 +166,7 @@ async function submitAgain(page, submission) {
 }
 
 async function revokeAtHome(page, tokens) {
-  const revoke = page.locator('form[action="/revoke-access"]').filter({
-    has: page.locator(`input[name="client_id"][value="${options.id}"]`),
-  });
+  const revoke = revokeForm(page);
 
   await step("the home page lists the application with what was allowed", async () => {
     await page.goto(options.base);
@@ -178,8 +177,7 @@ async function revokeAtHome(page, tokens) {
     await harness.inspect(page, "home");
   });
   await step("removing its access takes it off the list", async () => {
-    await revoke.getByRole("button").click();
-    await revoke.waitFor({ state: "detached" });
+    await removeAccess(page);
     expectEqual(await heading(page), "Your account", "the heading");
     await harness.inspect(page, "home-after-removal");
   });
@@ -204,7 +202,7 @@ async function deny(page, issuer) {
     await page.goto(request.url);
     await tabTo(page, "#consent-deny");
     await page.keyboard.press("Enter");
-    const { params } = await callback.arrival(request.state);
+    const { params } = await arrivalBy(page, request);
     expectEqual(params.get("error"), "access_denied", "the error");
     expectEqual(params.get("iss"), issuer, "iss");
     expect(!params.has("code"), "there is no code");
@@ -236,10 +234,10 @@ async function twoTabs(context) {
       await tab.locator("#consent-allow").waitFor();
       tabs.push(tab);
     }
-    for (const [index, { state, verifier }] of requests.entries()) {
+    for (const [index, request] of requests.entries()) {
       await tabs[index].locator("#consent-allow").click();
-      const { params } = await callback.arrival(state);
-      const { status } = await client.redeem(params.get("code"), verifier);
+      const { params } = await arrivalBy(tabs[index], request);
+      const { status } = await client.redeem(params.get("code"), request.verifier);
       expectEqual(status, 200, `the token status of tab ${index + 1}`);
       await tabs[index].close();
     }
@@ -253,7 +251,6 @@ async function formPost(page, issuer) {
     const { method, params } = await arrivalAllowing(page, request);
     expectEqual(method, "POST", "the method");
     expectEqual(params.get("iss"), issuer, "iss");
-    await page.waitForURL(callback.redirectUri);
     const { status } = await client.redeem(params.get("code"), request.verifier);
     expectEqual(status, 200, "the token status");
   });
@@ -262,6 +259,7 @@ async function formPost(page, issuer) {
 async function signOut(page) {
   await step("signing out ends the session", async () => {
     await page.goto(options.base);
+    await removeAccess(page);
     await page.locator("#sign-out").click();
     await page.getByRole("heading", { name: "Signed out" }).waitFor();
     await harness.inspect(page, "signed-out");
@@ -276,7 +274,7 @@ async function signOut(page) {
 async function withoutJavaScript() {
   const context = await harness.context({ javaScriptEnabled: false });
   const page = await context.newPage();
-  const request = client.authorization({ scope: `${SCOPE} api:write`, response_mode: "form_post" });
+  const request = client.authorization({ scope: SCOPE, response_mode: "form_post" });
 
   await step("without JavaScript, signing in works", async () => {
     await page.goto(request.url);
@@ -292,7 +290,7 @@ async function withoutJavaScript() {
     await page.locator("#form-post-continue").waitFor();
     await harness.shootStill(page, "form-post-without-javascript");
     await page.locator("#form-post-continue").click();
-    const { method, params } = await callback.arrival(request.state);
+    const { method, params } = await arrivalBy(page, request);
     expectEqual(method, "POST", "the method");
     expect(params.has("code"), "there is a code");
   });
@@ -326,12 +324,32 @@ async function typeCredentials(page, username, password) {
   await page.keyboard.press("Enter");
 }
 
-/** The response to `request`; allows it when the server asks, and is content when it remembers. */
-async function arrivalAllowing(page, request) {
-  const arrival = callback.arrival(request.state);
-  const asked = page.locator("#consent-allow").click().catch(() => undefined);
-  await Promise.race([arrival, asked]);
+/** The response to `request`, once `page` has brought it and shows the application again. */
+async function arrivalBy(page, request) {
+  const arrival = await callback.arrival(request.state);
+  await page.getByRole("heading", { name: "Back at the application" }).waitFor();
   return arrival;
+}
+
+/** The same, allowing what the server asks, and content when it remembers. */
+async function arrivalAllowing(page, request) {
+  const arrival = arrivalBy(page, request);
+  const allow = page.locator("#consent-allow");
+  const asked = allow.waitFor().then(() => true, () => false);
+  if ((await Promise.race([arrival, asked])) === true) await allow.click();
+  return arrival;
+}
+
+/** The form on the home page that takes the application's access back. */
+function revokeForm(page) {
+  const client = page.locator(`input[name="client_id"][value="${options.id}"]`);
+  return page.locator('form[action="/revoke-access"]').filter({ has: client });
+}
+
+async function removeAccess(page) {
+  const revoke = revokeForm(page);
+  await revoke.getByRole("button").click();
+  await revoke.waitFor({ state: "detached" });
 }
 
 function readOptions() {

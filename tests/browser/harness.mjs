@@ -1,7 +1,7 @@
-// What every browser test here stands on: numbered steps, a browser that tells on every page, and a look at a page
+// What every browser test here stands on: named steps, a browser that tells on every page, and a look at a page
 // (axe in both colour schemes, screenshots wide and narrow). Knows nothing of OAuth.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import axe from "axe-core";
@@ -40,6 +40,7 @@ export class Harness {
   static async start({ base, shots }) {
     const harness = new Harness();
     mkdirSync(shots, { recursive: true });
+    rmSync(join(shots, "failure.png"), { force: true });
     harness.#base = base;
     harness.#shots = shots;
     harness.#browser = await chromium.launch({
@@ -71,7 +72,7 @@ export class Harness {
     }
   }
 
-  /** Screenshots the page at both widths and both schemes; axe must find nothing serious, the page must not overflow. */
+  /** Screenshots the page in both widths and schemes: axe must find nothing serious, nothing may overflow. */
   async inspect(page, name) {
     for (const colorScheme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme });
@@ -124,7 +125,7 @@ export class Harness {
       // Chromium logs an error for each page with a 4xx status; the steps look at the status themselves.
       const isStatus = message.text().startsWith("Failed to load resource") && this.#documentUrls.has(url);
       if (["error", "warning"].includes(message.type()) && !isStatus) {
-        this.#complaints.push(`${page.url()}: ${message.text()}`);
+        this.#complaints.push(`${page.url()}: ${message.text().trim()}`);
       }
     });
   }
@@ -153,7 +154,8 @@ export class Harness {
 
 export class StepFailed extends Error {
   constructor(sentence, cause, complaints) {
-    super([`${sentence}: ${cause.message}`, ...complaints].join("\n  "), { cause });
+    const [reason] = cause.message.split("\n");
+    super([`${sentence}: ${reason}`, ...complaints].join("\n  "), { cause });
   }
 }
 
