@@ -294,6 +294,10 @@ async function withoutJavaScript() {
     expectEqual(method, "POST", "the method");
     expect(params.has("code"), "there is a code");
   });
+  await step("without JavaScript, access can be taken back", async () => {
+    await page.goto(options.base);
+    await removeAccess(page);
+  });
   await context.close();
 }
 
