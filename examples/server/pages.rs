@@ -1,0 +1,154 @@
+//! The pages a person sees, one struct a template. Fields are plain text: the templates escape every one of them.
+//!
+//! Only [`FormPostPage`] carries a script; its hash is [`FORM_POST_SCRIPT_HASH`]. No page has an inline style.
+
+use askama::Template;
+
+use crate::day::Day;
+
+/// The `script-src` source of the one script in `form_post.html`.
+pub(crate) const FORM_POST_SCRIPT_HASH: &str = "'sha256-ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE='";
+
+/// Asks for username and password.
+#[derive(Template)]
+#[template(path = "login.html")]
+pub(crate) struct LoginPage<'a> {
+    /// Who asks; none when the person signs in to the server itself.
+    pub(crate) client_name: Option<&'a str>,
+    /// The authorization that waits for this sign-in.
+    pub(crate) interaction: Option<&'a str>,
+    pub(crate) csrf: &'a str,
+    /// What stands in the field already: a `login_hint`, or what was typed before.
+    pub(crate) username: &'a str,
+    pub(crate) problem: Option<LoginProblem>,
+}
+
+/// Why the last sign-in was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginProblem {
+    WrongPassword,
+    TooManyAttempts { seconds: u64 },
+}
+
+/// Asks whether a client may have what it requested; the person may allow a part of it.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub(crate) struct ConsentPage<'a> {
+    pub(crate) client_name: &'a str,
+    pub(crate) username: &'a str,
+    pub(crate) interaction: &'a str,
+    pub(crate) csrf: &'a str,
+    pub(crate) scopes: Vec<RequestedScope<'a>>,
+    /// The resource indicators (RFC 8707) asked for.
+    pub(crate) resources: Vec<&'a str>,
+    /// Host, and port if any, of the redirect URI.
+    pub(crate) redirect_host: &'a str,
+    /// Why the last answer could not be used, as a sentence.
+    pub(crate) problem: Option<&'a str>,
+}
+
+/// One checkbox of the consent page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestedScope<'a> {
+    /// The scope as the protocol spells it.
+    pub(crate) token: &'a str,
+    /// The scope in words, from [`crate::scopes::describe`].
+    pub(crate) words: &'a str,
+}
+
+/// An authorization that ends here, because it must not or cannot go back to the client.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub(crate) struct ErrorPage<'a> {
+    /// The OAuth error code, `invalid_request` for one.
+    pub(crate) code: &'a str,
+    /// What went wrong, as a sentence.
+    pub(crate) message: &'a str,
+    /// What finds the log line.
+    pub(crate) reference: &'a str,
+}
+
+/// The front page.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub(crate) struct HomePage<'a> {
+    /// None shows the welcome of a signed-out visitor.
+    pub(crate) session: Option<HomeSession<'a>>,
+}
+
+/// The signed-in person and the applications they allowed.
+pub(crate) struct HomeSession<'a> {
+    pub(crate) username: &'a str,
+    pub(crate) csrf: &'a str,
+    pub(crate) applications: Vec<Application<'a>>,
+}
+
+/// One application with access.
+pub(crate) struct Application<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) name: &'a str,
+    /// The granted scopes in words, from [`crate::scopes::describe`].
+    pub(crate) scopes: Vec<&'a str>,
+    pub(crate) since: Day,
+}
+
+/// Carries an authorization response to the client by POST (OAuth 2.0 Form Post Response Mode §2).
+#[derive(Template)]
+#[template(path = "form_post.html")]
+pub(crate) struct FormPostPage<'a> {
+    pub(crate) redirect_uri: &'a str,
+    /// Host, and port if any, of the redirect URI.
+    pub(crate) redirect_host: &'a str,
+    pub(crate) parameters: Vec<ResponseParameter<'a>>,
+}
+
+/// One parameter of the authorization response.
+pub(crate) struct ResponseParameter<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a str,
+}
+
+/// The end of a session.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub(crate) struct SignedOutPage;
+
+#[cfg(test)]
+mod tests {
+    use askama::Template;
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_form_post_page_carries_the_one_script_that_its_hash_allows() {
+        let parameters = vec![ResponseParameter { name: "code", value: "abc" }];
+        let page =
+            FormPostPage { redirect_uri: "https://app.example/cb", redirect_host: "app.example", parameters };
+        let html = page.render().unwrap();
+        let scripts: Vec<&str> =
+            html.split("<script>").skip(1).map(|rest| rest.split("</script>").next().unwrap()).collect();
+        assert_eq!(scripts.len(), 1);
+        let hash = BASE64_STANDARD.encode(Sha256::digest(scripts[0]));
+        assert_eq!(FORM_POST_SCRIPT_HASH, format!("'sha256-{hash}'"));
+    }
+
+    #[test]
+    fn what_a_client_calls_itself_is_text() {
+        let page = ConsentPage {
+            client_name: r#"<img src=x onerror="alert(1)">"#,
+            username: "alice",
+            interaction: r#""><script>"#,
+            csrf: "'><script>",
+            scopes: vec![RequestedScope { token: r#""onclick="x"#, words: "<b>all</b>" }],
+            resources: vec!["https://api.example/<i>"],
+            redirect_host: "<u>app.example</u>",
+            problem: Some("<s>"),
+        };
+        let html = page.render().unwrap();
+        for injected in ["<img src=x", "<script>", r#"""onclick"#, "<b>", "<i>", "<u>", "<s>"] {
+            assert!(!html.contains(injected), "{injected} stands in the page as markup");
+        }
+    }
+}
