@@ -118,15 +118,44 @@ impl Settings {
     /// [`ConfigError`], naming the setting and the rule.
     pub fn lint(&self) -> Result<(), ConfigError> {
         let minutes = |n: u64| Duration::from_secs(n * 60);
-        let rule = |holds: bool, setting, rule| if holds { Ok(()) } else { Err(ConfigError { setting, rule }) };
+        let rule =
+            |holds: bool, setting, rule| if holds { Ok(()) } else { Err(ConfigError { setting, rule }) };
         let lifetimes = &self.lifetimes;
-        rule(!lifetimes.code.is_zero() && lifetimes.code <= minutes(10), "lifetimes.code", "RFC 6749 §4.1.2: above zero and at most 10 minutes")?;
-        rule(lifetimes.code <= self.dials.code_lifetime, "lifetimes.code", "the profile allows at most 60 seconds")?;
-        rule(!lifetimes.jwt_access_token.is_zero() && lifetimes.jwt_access_token <= minutes(24 * 60), "lifetimes.jwt_access_token", "above zero and at most one day: a JWT cannot be called back from APIs that check it by themselves")?;
-        rule(!lifetimes.opaque_access_token.is_zero(), "lifetimes.opaque_access_token", "must be above zero")?;
-        rule(lifetimes.refresh_token_idle <= lifetimes.refresh_token, "lifetimes.refresh_token_idle", "must not exceed lifetimes.refresh_token")?;
-        rule(!lifetimes.interaction.is_zero() && lifetimes.interaction <= minutes(24 * 60), "lifetimes.interaction", "above zero and at most one day")?;
-        rule(self.refresh.retry_window <= minutes(5), "refresh.retry_window", "at most five minutes: it is a window for replays")?;
+        rule(
+            !lifetimes.code.is_zero() && lifetimes.code <= minutes(10),
+            "lifetimes.code",
+            "RFC 6749 §4.1.2: above zero and at most 10 minutes",
+        )?;
+        rule(
+            lifetimes.code <= self.dials.code_lifetime,
+            "lifetimes.code",
+            "the profile allows at most 60 seconds",
+        )?;
+        rule(
+            !lifetimes.jwt_access_token.is_zero() && lifetimes.jwt_access_token <= minutes(24 * 60),
+            "lifetimes.jwt_access_token",
+            "above zero and at most one day: a JWT cannot be called back from APIs that check it by themselves",
+        )?;
+        rule(
+            !lifetimes.opaque_access_token.is_zero(),
+            "lifetimes.opaque_access_token",
+            "must be above zero",
+        )?;
+        rule(
+            lifetimes.refresh_token_idle <= lifetimes.refresh_token,
+            "lifetimes.refresh_token_idle",
+            "must not exceed lifetimes.refresh_token",
+        )?;
+        rule(
+            !lifetimes.interaction.is_zero() && lifetimes.interaction <= minutes(24 * 60),
+            "lifetimes.interaction",
+            "above zero and at most one day",
+        )?;
+        rule(
+            self.refresh.retry_window <= minutes(5),
+            "refresh.retry_window",
+            "at most five minutes: it is a window for replays",
+        )?;
         rule(self.max_access_tokens > 0, "max_access_tokens", "must be above zero")?;
         rule(!self.grant_types.is_empty(), "grant_types", "at least one must be switched on")?;
         rule(

@@ -53,7 +53,8 @@ impl Credentials {
     pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
         let body_id = params.get("client_id");
         let body_secret = params.get("client_secret");
-        let assertion = params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some();
+        let assertion =
+            params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some();
         if assertion && (authorization.is_some() || body_secret.is_some()) {
             return Err(Reason::ClientMethodsTwo.into());
         }
@@ -149,7 +150,8 @@ fn read_basic(header: &[u8]) -> Result<(String, Secret), OAuthError> {
     if !scheme.eq_ignore_ascii_case("Basic") {
         return Err(Reason::ClientMethodWrong.into());
     }
-    let decoded = zeroize::Zeroizing::new(STANDARD.decode(encoded.trim_start_matches(' ')).map_err(|_| malformed())?);
+    let decoded =
+        zeroize::Zeroizing::new(STANDARD.decode(encoded.trim_start_matches(' ')).map_err(|_| malformed())?);
     let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
     let (id, secret) = decoded.split_at_checked(colon).ok_or_else(malformed)?;
     let id = params::decode(id).map_err(|_| malformed())?.into_owned();

@@ -5,4 +5,3 @@ pub mod metadata;
 pub mod secret;
 
 pub use authentication::Credentials;
-pub use metadata::ClientMetadata;

@@ -70,7 +70,12 @@ impl AuthorizationCodeRequest {
         Handle::decode(HandleKind::Code, self.code.expose())
     }
 
-    fn presented_code<'g>(&self, handle: &Handle, grant: &'g Grant, client: &Client) -> Result<&'g Redeemable, OAuthError> {
+    fn presented_code<'g>(
+        &self,
+        handle: &Handle,
+        grant: &'g Grant,
+        client: &Client,
+    ) -> Result<&'g Redeemable, OAuthError> {
         let code = grant.redeemable.as_deref().ok_or(Reason::CodeUnknown)?;
         if code.digest != handle.digest(HandleKind::Code) {
             return Err(Reason::CodeUnknown.into());
@@ -121,7 +126,8 @@ fn redeem(
     }
     let scope = target.narrow(&grant.scope);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, &scope, target, cx);
-    let refreshable = client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);
+    let refreshable =
+        client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);
     let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
     let event = Event::new(EventKind::TokensIssued)
         .client(&client.id)
@@ -129,7 +135,11 @@ fn redeem(
         .grant(id);
     let mut batch = cx.batch();
     life::write(&mut batch, id, before, grant, facts, cx);
-    Decision { batch, outcome: Ok(TokenPlan { access_token, expires_in, scope, refresh_token }), events: vec![event] }
+    Decision {
+        batch,
+        outcome: Ok(TokenPlan { access_token, expires_in, scope, refresh_token }),
+        events: vec![event],
+    }
 }
 
 /// An otherwise valid second redemption: the grant dies, unless it is already dead.

@@ -7,7 +7,8 @@ use crate::client::Credentials;
 use crate::protocol::{GrantType, Reason, Resource, Scope};
 use crate::record::grant::{Grant, GrantStatus};
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Id, Need, TokenFormat,
+    Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Id, Need,
+    TokenFormat,
 };
 use crate::token::claims::TokenId;
 
@@ -58,7 +59,13 @@ fn granted_scope(asked: Option<&Scope>, client: &Client, cx: &Context<'_>) -> Re
 
 /// One write and, at first, no read: that nobody has touched the client's standing is a condition of the commit,
 /// and only when it fails is the standing read.
-fn opaque(client: &Client, scope: &Scope, target: &Target, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+fn opaque(
+    client: &Client,
+    scope: &Scope,
+    target: &Target,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Decision<TokenPlan>, Halt> {
     let state = cx.namespace().client_state(&client.id);
     let (epoch, expectation) = if cx.attempt == 0 {
         (0, Expectation::Absent)
@@ -78,7 +85,13 @@ fn opaque(client: &Client, scope: &Scope, target: &Target, facts: &Facts, cx: &C
 }
 
 /// A JWT that no record remembers: nothing is written.
-fn recordless(client: &Client, scope: &Scope, target: &Target, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+fn recordless(
+    client: &Client,
+    scope: &Scope,
+    target: &Target,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Decision<TokenPlan>, Halt> {
     let TokenFormat::Jwt(algorithm) = target.format else { return Err(Reason::Bug.into()) };
     let epoch = life::client_enabled(client, facts, cx)?.epoch;
     let grant = new_grant(client, scope, target, epoch, cx);

@@ -34,7 +34,13 @@ pub enum AccessTokenPlan {
 }
 
 /// Adds one access token to a grant, in the format its target asks for.
-pub fn access_token(grant: &mut Grant, id: GrantId, scope: &Scope, target: &Target, cx: &Context<'_>) -> (AccessTokenPlan, Duration) {
+pub fn access_token(
+    grant: &mut Grant,
+    id: GrantId,
+    scope: &Scope,
+    target: &Target,
+    cx: &Context<'_>,
+) -> (AccessTokenPlan, Duration) {
     let valid_until = cx.now.plus(target.lifetime);
     let plan = match target.format {
         TokenFormat::Opaque => AccessTokenPlan::Opaque(opaque(grant, id, scope, target, valid_until, cx)),
@@ -50,7 +56,14 @@ pub fn access_token(grant: &mut Grant, id: GrantId, scope: &Scope, target: &Targ
     (plan, target.lifetime)
 }
 
-fn opaque(grant: &mut Grant, id: GrantId, scope: &Scope, target: &Target, valid_until: Timestamp, cx: &Context<'_>) -> Secret {
+fn opaque(
+    grant: &mut Grant,
+    id: GrantId,
+    scope: &Scope,
+    target: &Target,
+    valid_until: Timestamp,
+    cx: &Context<'_>,
+) -> Secret {
     let handle = Handle { id: id.0, secret: cx.random.secret };
     grant.access.retain(|token| !token.valid_until.is_past(cx.now));
     let excess = (grant.access.len() + 1).saturating_sub(cx.settings.max_access_tokens);
@@ -67,7 +80,13 @@ fn opaque(grant: &mut Grant, id: GrantId, scope: &Scope, target: &Target, valid_
 
 /// The claims of an access token of this grant.
 #[must_use]
-pub fn claims(grant: &Grant, scope: &Scope, target: &Target, token_id: TokenId, cx: &Context<'_>) -> AccessTokenClaims {
+pub fn claims(
+    grant: &Grant,
+    scope: &Scope,
+    target: &Target,
+    token_id: TokenId,
+    cx: &Context<'_>,
+) -> AccessTokenClaims {
     let subject = grant.subject.as_ref();
     AccessTokenClaims {
         issuer: cx.settings.issuer.as_str().to_owned(),
@@ -86,7 +105,8 @@ pub fn claims(grant: &Grant, scope: &Scope, target: &Target, token_id: TokenId, 
 pub fn first_refresh_token(grant: &mut Grant, id: GrantId, client: &Client, cx: &Context<'_>) -> Secret {
     let key = TagKey(Id(cx.random.key));
     let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret, &key);
-    let valid_until = cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
+    let valid_until =
+        cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
     grant.refresh = Some(Box::new(RefreshState {
         generation: 0,
         digest: handle.digest(),

@@ -6,7 +6,8 @@ use crate::protocol::{Reason, Timestamp};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
 use crate::record::{
-    Batch, Client, Context, Expectation, Facts, GrantId, Halt, Index, Key, Put, Record, SessionId, Standing, Versioned,
+    Batch, Client, Context, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Index, Key, Put,
+    Record, SessionId, Standing, Versioned,
 };
 
 /// How long a record is kept beyond the last moment at which it could matter, for clocks that differ.
@@ -34,7 +35,10 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
         }
     }
     match guards.session {
-        Some(key) => Ok(facts.session(key)?.is_none_or(|s| s.record.valid_until.is_past(cx.now)).then_some(Reason::SessionEnded)),
+        Some(key) => Ok(facts
+            .session(key)?
+            .is_none_or(|s| s.record.valid_until.is_past(cx.now))
+            .then_some(Reason::SessionEnded)),
         None => Ok(None),
     }
 }
@@ -84,7 +88,14 @@ pub fn client_enabled(client: &Client, facts: &Facts, cx: &Context<'_>) -> Resul
 
 /// Writes the next state of a grant that was read, provided that nothing which decided about it has changed:
 /// neither the grant nor any of the records that [`obstacle`] read.
-pub fn write(batch: &mut Batch, id: GrantId, before: &Versioned<&Grant>, after: Grant, facts: &Facts, cx: &Context<'_>) {
+pub fn write(
+    batch: &mut Batch,
+    id: GrantId,
+    before: &Versioned<&Grant>,
+    after: Grant,
+    facts: &Facts,
+    cx: &Context<'_>,
+) {
     let key = cx.namespace().grant(id);
     batch.expect(key, Expectation::At(before.version));
     for guard in Guards::of(&after, cx).keys() {
@@ -135,7 +146,7 @@ pub fn end<P>(
     reason: Reason,
     facts: &Facts,
     cx: &Context<'_>,
-) -> crate::record::Decision<P> {
+) -> Decision<P> {
     let mut batch = cx.batch();
     let mut events = Vec::new();
     if let GrantStatus::Pending | GrantStatus::Active = before.record.status {
@@ -148,5 +159,5 @@ pub fn end<P>(
                 .reason(reason),
         );
     }
-    crate::record::Decision { batch, outcome: Err(reason.into()), events }
+    Decision { batch, outcome: Err(reason.into()), events }
 }

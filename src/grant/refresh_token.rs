@@ -18,7 +18,7 @@ use crate::client::Credentials;
 use crate::jose::Purpose;
 use crate::protocol::{GrantType, Reason, Resource, Scope, Secret};
 use crate::record::grant::{EndReason, Grant, GrantStatus, Nonce, RefreshState, Retry};
-use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Id, Need, Versioned};
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Id, Need};
 use crate::token::RefreshHandle;
 
 /// A token request with `grant_type=refresh_token`.
@@ -40,7 +40,8 @@ impl Decide for RefreshTokenRequest {
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
         keys.extend(
-            RefreshHandle::decode(self.refresh_token.expose()).map(|handle| cx.namespace().grant(GrantId(handle.id))),
+            RefreshHandle::decode(self.refresh_token.expose())
+                .map(|handle| cx.namespace().grant(GrantId(handle.id))),
         );
         vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
     }
@@ -69,7 +70,14 @@ impl Decide for RefreshTokenRequest {
             Presented::Live => self.rotate(&presented, family, client, cx)?,
             Presented::Retry(successor) => again(family, &successor),
             Presented::Retired => {
-                return Ok(life::end(id, &grant, EndReason::Replayed, Reason::RefreshTokenReplayed, facts, cx));
+                return Ok(life::end(
+                    id,
+                    &grant,
+                    EndReason::Replayed,
+                    Reason::RefreshTokenReplayed,
+                    facts,
+                    cx,
+                ));
             }
             Presented::RetriesExhausted => return Err(Reason::RefreshTokenRetriesExhausted.into()),
             Presented::Unknown => return Err(Reason::RefreshTokenUnknown.into()),
@@ -136,12 +144,15 @@ fn recognise(presented: &RefreshHandle, family: &RefreshState, cx: &Context<'_>)
 
 /// The token that replaces `retired`: derived, so that a lost response can be given again, from the retired token
 /// (which only the client has), a nonce (which only the record has) and the server's key (which neither has).
-fn successor(retired: &RefreshHandle, nonce: Nonce, family: &RefreshState, cx: &Context<'_>) -> RefreshHandle {
+fn successor(
+    retired: &RefreshHandle,
+    nonce: Nonce,
+    family: &RefreshState,
+    cx: &Context<'_>,
+) -> RefreshHandle {
     let generation = retired.generation.saturating_add(1);
-    let secret = cx
-        .settings
-        .sealer
-        .mac(Purpose::RefreshSuccessor, &[&retired.id.0, &generation.to_be_bytes(), &retired.secret, &nonce.0.0]);
+    let parts: [&[u8]; 4] = [&retired.id.0, &generation.to_be_bytes(), &retired.secret, &nonce.0.0];
+    let secret = cx.settings.sealer.mac(Purpose::RefreshSuccessor, &parts);
     RefreshHandle::new(retired.id, generation, secret, &family.tag_key)
 }
 

@@ -64,7 +64,11 @@ pub struct LiveToken {
 ///
 /// # Errors
 /// [`Halt::Need`] while a fact is missing.
-pub fn recognise<'f>(token: &str, facts: &'f Facts, cx: &Context<'_>) -> Result<Option<Recognised<'f>>, Halt> {
+pub fn recognise<'f>(
+    token: &str,
+    facts: &'f Facts,
+    cx: &Context<'_>,
+) -> Result<Option<Recognised<'f>>, Halt> {
     if let Some(handle) = Handle::decode(HandleKind::AccessToken, token) {
         let id = GrantId(handle.id);
         let digest = handle.digest(HandleKind::AccessToken);
@@ -75,7 +79,8 @@ pub fn recognise<'f>(token: &str, facts: &'f Facts, cx: &Context<'_>) -> Result<
     if let Some(handle) = RefreshHandle::decode(token) {
         let id = GrantId(handle.id);
         let Some(grant) = facts.grant(cx.namespace().grant(id))? else { return Ok(None) };
-        let issued = grant.record.refresh.as_ref().is_some_and(|family| handle.was_issued_under(&family.tag_key));
+        let issued =
+            grant.record.refresh.as_ref().is_some_and(|family| handle.was_issued_under(&family.tag_key));
         return Ok(issued.then_some(Recognised::Refresh(id, grant, handle)));
     }
     if token.bytes().filter(|byte| *byte == b'.').count() == 2 {
@@ -116,8 +121,16 @@ pub fn live(recognised: &Recognised<'_>, facts: &Facts, cx: &Context<'_>) -> Res
     }
 }
 
-fn live_opaque(id: GrantId, grant: &Grant, at: usize, facts: &Facts, cx: &Context<'_>) -> Result<Option<LiveToken>, Halt> {
-    let Some(token) = grant.access.get(at).filter(|token| !token.valid_until.is_past(cx.now)) else { return Ok(None) };
+fn live_opaque(
+    id: GrantId,
+    grant: &Grant,
+    at: usize,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Option<LiveToken>, Halt> {
+    let Some(token) = grant.access.get(at).filter(|token| !token.valid_until.is_past(cx.now)) else {
+        return Ok(None);
+    };
     if life::obstacle(grant, facts, cx)?.is_some() {
         return Ok(None);
     }
@@ -155,7 +168,8 @@ fn live_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Opt
             let id = GrantId(id);
             let Some(grant) = facts.grant(cx.namespace().grant(id))? else { return Ok(None) };
             let dead = grant.record.jwts.as_ref().is_none_or(|ledger| ledger.is_dead(sequence));
-            if dead || grant.record.client != jwt.client || life::obstacle(grant.record, facts, cx)?.is_some() {
+            if dead || grant.record.client != jwt.client || life::obstacle(grant.record, facts, cx)?.is_some()
+            {
                 return Ok(None);
             }
             live.grant = Some(id);
@@ -179,7 +193,9 @@ fn live_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Opt
 /// A JWT access token whose signature, issuer and claims are ours; expired or not.
 fn read_jwt(token: &str, facts: &Facts, cx: &Context<'_>) -> Result<Option<JwtAccessToken>, Halt> {
     let keys = facts.signing_keys()?;
-    Ok(keys.access_token_claims(token).and_then(|claims| JwtAccessToken::read(&claims, cx.settings.issuer.as_str())))
+    Ok(keys
+        .access_token_claims(token)
+        .and_then(|claims| JwtAccessToken::read(&claims, cx.settings.issuer.as_str())))
 }
 
 impl JwtAccessToken {
@@ -188,9 +204,10 @@ impl JwtAccessToken {
         if claims.required_string("iss").ok()? != issuer {
             return None;
         }
-        let date = |name| claims.required_date(name).ok().map(|date| Timestamp(date.seconds()));
+        let date = |name| claims.required_date(name).ok().map(|date| Timestamp(date.floor()));
         let audience = claims.required_audience().ok()?;
-        let resources = audience.recipients().iter().filter(|aud| **aud != issuer).map(|aud| Resource::parse(aud));
+        let resources =
+            audience.recipients().iter().filter(|aud| **aud != issuer).map(|aud| Resource::parse(aud));
         Some(Self {
             token_id: TokenId::parse(claims.required_string("jti").ok()?)?,
             client: claims.required_string("client_id").ok()?.into(),
@@ -207,7 +224,12 @@ impl JwtAccessToken {
 ///
 /// # Errors
 /// [`Halt::Need`] while a fact is missing.
-pub fn is_live_refresh(grant: &Grant, handle: &RefreshHandle, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
+pub fn is_live_refresh(
+    grant: &Grant,
+    handle: &RefreshHandle,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<bool, Halt> {
     let Some(family) = grant.refresh.as_deref() else { return Ok(false) };
     let current = handle.generation == family.generation && handle.digest() == family.digest;
     let in_time = !family.valid_until.is_past(cx.now) && !family.idle_until.is_past(cx.now);

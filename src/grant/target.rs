@@ -43,7 +43,12 @@ pub fn read_resources(params: &Params<'_>) -> Result<Vec<Resource>, OAuthError> 
 /// # Errors
 /// [`Halt::Need`] while a resource is unknown; `invalid_target` when there is no such resource or two need
 /// different formats.
-pub fn resolve(resources: &[Resource], client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Target, Halt> {
+pub fn resolve(
+    resources: &[Resource],
+    client: &Client,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Target, Halt> {
     let lifetimes = &cx.settings.lifetimes;
     let mut target: Option<Target> = None;
     for resource in resources {

@@ -35,6 +35,7 @@
 //! | `key` | private and public keys, parsed once (feature `aws-lc-rs`) |
 //! | `jws` | the compact form: how a token is written and taken apart |
 //! | `verify` | when the claims of a token may be read (feature `aws-lc-rs`) |
+//! | `sealer` | keyed digests under the server's own secret, and what it seals |
 //! | `claims` | the types of claims: a wrong type is an error, never an absence |
 //!
 //! Encryption (JWE, RFC 7516) is a sibling of `jws`: it brings its own algorithms and its own keys, and a token
@@ -56,6 +57,7 @@ mod key;
 mod verify;
 
 pub mod json;
+pub mod sealer;
 
 pub use algorithm::Algorithm;
 pub use claims::{Audience, Claims, Leeway, NumericDate, Times};
@@ -65,6 +67,7 @@ pub use jwks::JwkSet;
 pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, signing_input};
 #[cfg(feature = "aws-lc-rs")]
 pub use key::{RsaSize, SigningKey, VerifyingKey, VerifyingKeySet, sign_compact};
+pub use sealer::{Purpose, Sealer};
 #[cfg(feature = "aws-lc-rs")]
 pub use verify::{Keys, Verification, Verified};
 

@@ -32,11 +32,9 @@ impl Sealer {
     /// Derives the keys from 32 secret random bytes, kept by the host outside the store.
     #[must_use]
     pub fn new(secret: &[u8; 32]) -> Self {
-        let subkey = |label: &[u8]| -> [u8; 32] { keyed(secret).chain_update(label).finalize().into_bytes().into() };
-        Self {
-            mac: keyed(&subkey(b"grantor mac 1")),
-            sealing_key: Zeroizing::new(subkey(b"grantor seal 1")),
-        }
+        let subkey =
+            |label: &[u8]| -> [u8; 32] { keyed(secret).chain_update(label).finalize().into_bytes().into() };
+        Self { mac: keyed(&subkey(b"grantor mac 1")), sealing_key: Zeroizing::new(subkey(b"grantor seal 1")) }
     }
 
     /// A keyed digest (HMAC-SHA-256) over parts, each led by its length.

@@ -47,9 +47,13 @@ mod tests {
 
     #[test]
     fn a_verifier_has_43_to_128_unreserved_characters() {
-        for (text, sound) in
-            [("a".repeat(42), false), ("a".repeat(43), true), ("a".repeat(128), true), ("a".repeat(129), false), ("+".repeat(43), false)]
-        {
+        for (text, sound) in [
+            ("a".repeat(42), false),
+            ("a".repeat(43), true),
+            ("a".repeat(128), true),
+            ("a".repeat(129), false),
+            ("+".repeat(43), false),
+        ] {
             assert_eq!(verifies(&text, &Digest::of(text.as_bytes())), sound, "{text}");
         }
     }

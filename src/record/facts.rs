@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::key::Key;
-use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
 use super::key_ring::PublishedKeys;
+use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId};
 
 /// Why a decision could not be taken yet, or that it was taken at once.

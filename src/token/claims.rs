@@ -34,9 +34,33 @@ pub struct AccessTokenClaims {
 
 /// The claims a hook may never set: they are the server's own (RFC 9068 §2.2, RFC 7519 §4.1, RFC 7800, RFC 8693).
 pub const RESERVED: &[&str] = &[
-    "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "azp", "auth_time", "acr", "amr", "cnf",
-    "act", "may_act", "sid", "nonce", "at_hash", "c_hash", "s_hash", "typ", "active", "token_type", "username",
-    "authorization_details", "events",
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "client_id",
+    "scope",
+    "azp",
+    "auth_time",
+    "acr",
+    "amr",
+    "cnf",
+    "act",
+    "may_act",
+    "sid",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "typ",
+    "active",
+    "token_type",
+    "username",
+    "authorization_details",
+    "events",
 ];
 
 #[derive(Serialize)]

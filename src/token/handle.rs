@@ -144,6 +144,19 @@ impl RefreshHandle {
     }
 }
 
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for RefreshHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("RefreshHandle");
+        shown.field("id", &self.id).field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
 fn tag(key: &TagKey, generation: u32, secret: &[u8; 32]) -> [u8; 8] {
     let mut block = [0; 64];
     fill(&mut block, &[&key.0.0]);

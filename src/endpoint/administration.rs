@@ -1,0 +1,144 @@
+//! What operators and users may end: a grant, everything of a subject or a client, a session.
+
+use std::sync::Arc;
+
+use crate::grant::life;
+use crate::protocol::{ClientId, SubjectId, Timestamp};
+use crate::record::grant::{EndReason, GrantStatus};
+use crate::record::{
+    Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Key, Put, Record,
+    SessionId, Standing,
+};
+
+/// Ends one grant and with it every token it issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevokeGrant(pub GrantId);
+
+impl Decide for RevokeGrant {
+    type Plan = ();
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        let id = self.0;
+        let grant = facts.grant(cx.namespace().grant(id))?;
+        let Some(grant) = grant.filter(|grant| !matches!(grant.record.status, GrantStatus::Ended(_))) else {
+            return Ok(Decision::answer(cx, ()));
+        };
+        let event = Event::new(EventKind::GrantRevoked)
+            .client(&grant.record.client)
+            .subject(grant.record.subject.as_ref().map(|subject| &subject.id))
+            .grant(id);
+        let mut batch = cx.batch();
+        life::write(&mut batch, id, &grant, life::ended(grant.record, EndReason::Revoked), facts, cx);
+        Ok(Decision { batch, outcome: Ok(()), events: vec![event] })
+    }
+}
+
+/// Whose standing changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// An end user.
+    Subject(SubjectId),
+    /// A client.
+    Client(ClientId),
+}
+
+/// How it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandingChange {
+    /// Switched off, and everything issued so far is dead for good.
+    Disable,
+    /// Switched on again.
+    Enable,
+    /// Stays as it is, but everything issued so far is dead for good.
+    RevokeAll,
+}
+
+/// Changes the standing of a subject or a client in one write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeStanding {
+    /// Whose.
+    pub party: Party,
+    /// How.
+    pub change: StandingChange,
+}
+
+impl ChangeStanding {
+    fn key(&self, cx: &Context<'_>) -> Key {
+        match &self.party {
+            Party::Subject(id) => cx.namespace().subject(id),
+            Party::Client(id) => cx.namespace().client_state(id),
+        }
+    }
+}
+
+impl Decide for ChangeStanding {
+    type Plan = Standing;
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Standing>, Halt> {
+        let key = self.key(cx);
+        let before = match self.party {
+            Party::Subject(_) => facts.subject(key)?,
+            Party::Client(_) => facts.client_state(key)?,
+        };
+        let expectation = Expectation::of(before.as_ref());
+        let standing = life::standing(before);
+        let after = match self.change {
+            StandingChange::Disable => standing.disable(),
+            StandingChange::Enable => standing.enable(),
+            StandingChange::RevokeAll => standing.revoke_all(),
+        };
+        let (record, event) = match &self.party {
+            Party::Subject(id) => {
+                (Record::Subject(after), Event::new(EventKind::StandingChanged).subject(Some(id)))
+            }
+            Party::Client(id) => {
+                (Record::ClientState(after), Event::new(EventKind::StandingChanged).client(id))
+            }
+        };
+        let mut batch = cx.batch();
+        batch.expect(key, expectation);
+        batch.put.push(Put {
+            key,
+            record: Arc::new(record),
+            terms: Vec::new(),
+            retain_until: Timestamp(u64::MAX),
+        });
+        Ok(Decision { batch, outcome: Ok(after), events: vec![event] })
+    }
+}
+
+/// Forgets what a subject has allowed a client, so that the next request asks again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgetConsent {
+    /// The client.
+    pub client: ClientId,
+    /// The subject.
+    pub subject: SubjectId,
+}
+
+impl Decide for ForgetConsent {
+    type Plan = ();
+
+    fn decide(&self, _: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        let mut batch = cx.batch();
+        batch.delete.push(cx.namespace().consent(&self.client, &self.subject));
+        Ok(Decision { batch, outcome: Ok(()), events: Vec::new() })
+    }
+}
+
+/// Ends a session; every grant bound to it is dead from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndSession(pub SessionId);
+
+impl Decide for EndSession {
+    type Plan = ();
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        let key = cx.namespace().session(self.0);
+        let Some(session) = facts.session(key)? else { return Ok(Decision::answer(cx, ())) };
+        let event = Event::new(EventKind::SignedOut).subject(Some(&session.record.subject));
+        let mut batch = cx.batch();
+        batch.delete.push(key);
+        Ok(Decision { batch, outcome: Ok(()), events: vec![event] })
+    }
+}

@@ -1,0 +1,197 @@
+//! Introspection (RFC 7662): what a token is, told to those it concerns.
+//!
+//! The token's own client may ask, and a client registered as the resource server of its audience. Everyone else,
+//! and every token that is not alive, gets `{"active":false}` and nothing more (RFC 7662 §2.2).
+
+use serde::Serialize;
+
+use super::token::{refuse_faults, required};
+use crate::client::Credentials;
+use crate::grant::life;
+use crate::grant::resolve::{self, LiveToken, Recognised};
+use crate::protocol::{ClientId, OAuthError, Params, Reason, Resource, Scope, Secret};
+use crate::record::grant::Grant;
+use crate::record::{Client, Context, Decide, Decision, Facts, Halt, Need};
+use crate::token::RefreshHandle;
+use crate::token::claims::Audience;
+
+/// A request to the introspection endpoint. `token_type_hint` is not needed: a token tells what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntrospectionRequest {
+    /// Who asks.
+    pub credentials: Credentials,
+    /// `token`.
+    pub token: Secret,
+}
+
+impl IntrospectionRequest {
+    /// Reads the form body and the `Authorization` header.
+    ///
+    /// # Errors
+    /// `invalid_request` or `invalid_client`.
+    pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
+        refuse_faults(params)?;
+        let credentials = Credentials::read(authorization, params)?;
+        Ok(Self { credentials, token: Secret::new(required(params, "token")?) })
+    }
+}
+
+/// What is answered about a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Introspection {
+    /// Not alive, or not for the caller to know.
+    Inactive,
+    /// An access token.
+    Access(Box<LiveToken>, String),
+    /// A refresh token.
+    Refresh {
+        /// `client_id`.
+        client: ClientId,
+        /// `sub`.
+        subject: Option<String>,
+        /// `scope`.
+        scope: Scope,
+        /// `exp`.
+        expires_at: u64,
+        /// `iss`.
+        issuer: String,
+    },
+}
+
+impl Decide for IntrospectionRequest {
+    type Plan = Introspection;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
+        keys.extend(resolve::hint(self.token.expose(), cx));
+        vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Introspection>, Halt> {
+        let caller = self.credentials.authenticate(facts, cx)?;
+        if caller.is_public() {
+            return Err(Reason::IntrospectionForbidden.into());
+        }
+        life::client_enabled(caller, facts, cx)?;
+        let answer = match resolve::recognise(self.token.expose(), facts, cx)? {
+            None => Introspection::Inactive,
+            Some(Recognised::Refresh(_, grant, handle)) => refresh(grant.record, &handle, caller, facts, cx)?,
+            Some(access) => match resolve::live(&access, facts, cx)? {
+                Some(token) if concerns(&token.client, &token.audience, caller) => {
+                    Introspection::Access(Box::new(token), cx.settings.issuer.as_str().to_owned())
+                }
+                _ => Introspection::Inactive,
+            },
+        };
+        Ok(Decision::answer(cx, answer))
+    }
+}
+
+fn concerns(holder: &ClientId, audience: &[Resource], caller: &Client) -> bool {
+    *holder == caller.id || audience.iter().any(|resource| caller.resource_server_of.contains(resource))
+}
+
+fn refresh(
+    grant: &Grant,
+    handle: &RefreshHandle,
+    caller: &Client,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Introspection, Halt> {
+    let Some(family) = grant.refresh.as_deref() else { return Ok(Introspection::Inactive) };
+    if grant.client != caller.id || !resolve::is_live_refresh(grant, handle, facts, cx)? {
+        return Ok(Introspection::Inactive);
+    }
+    Ok(Introspection::Refresh {
+        client: grant.client.clone(),
+        subject: grant.subject.as_ref().map(|subject| subject.id.as_str().to_owned()),
+        scope: grant.scope.clone(),
+        expires_at: family.idle_until.0,
+        issuer: cx.settings.issuer.as_str().to_owned(),
+    })
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<Audience<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+}
+
+const INACTIVE: Wire<'_> = Wire {
+    active: false,
+    iss: None,
+    client_id: None,
+    sub: None,
+    aud: None,
+    scope: None,
+    token_type: None,
+    iat: None,
+    exp: None,
+    jti: None,
+    auth_time: None,
+    acr: None,
+};
+
+impl Introspection {
+    /// The answer as JSON (RFC 7662 §2.2).
+    ///
+    /// # Errors
+    /// Never for what this server keeps.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let non_empty = |scope: &'_ Scope| !scope.is_empty();
+        let wire = match self {
+            Self::Inactive => INACTIVE,
+            Self::Access(token, issuer) => {
+                let authentication = token.authentication.as_ref();
+                Wire {
+                    active: true,
+                    iss: Some(issuer),
+                    client_id: Some(token.client.as_str()),
+                    sub: Some(
+                        token.subject.as_ref().map_or(token.client.as_str(), |subject| subject.as_str()),
+                    ),
+                    aud: Some(Audience::new(&token.audience, issuer)),
+                    scope: Some(&token.scope).filter(|scope| non_empty(scope)).map(Scope::as_str),
+                    token_type: Some("Bearer"),
+                    iat: Some(token.issued_at.0),
+                    exp: Some(token.valid_until.0),
+                    jti: token.token_id.map(|id| id.to_string()),
+                    auth_time: authentication.map(|a| a.auth_time.0),
+                    acr: authentication.and_then(|a| a.acr.as_deref()),
+                }
+            }
+            Self::Refresh { client, subject, scope, expires_at, issuer } => Wire {
+                active: true,
+                iss: Some(issuer),
+                client_id: Some(client.as_str()),
+                sub: subject.as_deref(),
+                scope: Some(scope).filter(|scope| non_empty(scope)).map(Scope::as_str),
+                exp: Some(*expires_at),
+                ..INACTIVE
+            },
+        };
+        serde_json::to_vec(&wire)
+    }
+}

@@ -1,0 +1,8 @@
+//! The decisions of the endpoints that are not the authorization endpoint.
+
+pub mod administration;
+pub mod introspection;
+
+pub mod resource;
+pub mod revocation;
+pub mod token;

@@ -1,0 +1,134 @@
+//! Revocation (RFC 7009): a client gives up a token of its own.
+
+use super::token::{refuse_faults, required};
+use crate::client::Credentials;
+use crate::grant::life;
+use crate::grant::resolve::{self, JwtAccessToken, Recognised};
+use crate::protocol::{OAuthError, Params, Reason, Secret};
+use crate::record::grant::{EndReason, Grant, GrantStatus};
+use crate::record::{
+    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Need, Put, Record, Versioned,
+};
+use crate::token::claims::TokenId;
+
+/// A request to the revocation endpoint. `token_type_hint` is not needed: a token tells what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationRequest {
+    /// Who asks.
+    pub credentials: Credentials,
+    /// `token`.
+    pub token: Secret,
+}
+
+impl RevocationRequest {
+    /// Reads the form body and the `Authorization` header.
+    ///
+    /// # Errors
+    /// `invalid_request` or `invalid_client`.
+    pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
+        refuse_faults(params)?;
+        let credentials = Credentials::read(authorization, params)?;
+        Ok(Self { credentials, token: Secret::new(required(params, "token")?) })
+    }
+}
+
+impl Decide for RevocationRequest {
+    type Plan = ();
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
+        keys.extend(resolve::hint(self.token.expose(), cx));
+        vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        let client = self.credentials.authenticate(facts, cx)?;
+        life::client_enabled(client, facts, cx)?;
+        match resolve::recognise(self.token.expose(), facts, cx)? {
+            None => Ok(Decision::answer(cx, ())),
+            Some(Recognised::Opaque(id, grant, at)) => {
+                own(&grant.record.client, client)?;
+                let mut after = grant.record.clone();
+                after.access.remove(at);
+                Ok(revoked(id, &grant, after, facts, cx))
+            }
+            Some(Recognised::Refresh(id, grant, _)) => {
+                own(&grant.record.client, client)?;
+                let after = life::ended(grant.record, EndReason::Revoked);
+                Ok(revoked(id, &grant, after, facts, cx))
+            }
+            Some(Recognised::Jwt(jwt)) => {
+                own(&jwt.client, client)?;
+                revoke_jwt(&jwt, facts, cx)
+            }
+        }
+    }
+}
+
+fn own(holder: &crate::protocol::ClientId, caller: &Client) -> Result<(), OAuthError> {
+    if *holder == caller.id { Ok(()) } else { Err(Reason::TokenOtherClient.into()) }
+}
+
+fn revoke_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+    if jwt.valid_until.is_past(cx.now) {
+        return Ok(Decision::answer(cx, ()));
+    }
+    match jwt.token_id {
+        TokenId::Granted { grant: id, sequence } => {
+            let id = GrantId(id);
+            let Some(grant) = facts.grant(cx.namespace().grant(id))? else {
+                return Ok(Decision::answer(cx, ()));
+            };
+            let mut after = grant.record.clone();
+            after.jwts.get_or_insert_default().revoke(sequence);
+            Ok(revoked(id, &grant, after, facts, cx))
+        }
+        TokenId::Recordless { id, .. } => {
+            let mut batch = cx.batch();
+            batch.put.push(Put {
+                key: cx.namespace().revoked_token(id),
+                record: std::sync::Arc::new(Record::RevokedToken),
+                terms: Vec::new(),
+                retain_until: jwt.valid_until.plus(life::RETENTION_MARGIN),
+            });
+            let event = Event::new(EventKind::TokenRevoked).client(&jwt.client);
+            Ok(Decision { batch, outcome: Ok(()), events: vec![event] })
+        }
+    }
+}
+
+/// Writes what is left of a grant after a revocation; a grant that has nothing left has ended.
+fn revoked(
+    id: GrantId,
+    before: &Versioned<&Grant>,
+    mut after: Grant,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Decision<()> {
+    if before.record.status != GrantStatus::Active {
+        return Decision::answer(cx, ());
+    }
+    if is_spent(&after, cx) {
+        after.status = GrantStatus::Ended(EndReason::Revoked);
+    }
+    let kind = match after.status {
+        GrantStatus::Ended(_) => EventKind::GrantRevoked,
+        _ => EventKind::TokenRevoked,
+    };
+    let event = Event::new(kind)
+        .client(&after.client)
+        .subject(after.subject.as_ref().map(|subject| &subject.id))
+        .grant(id);
+    let mut batch = cx.batch();
+    life::write(&mut batch, id, before, after, facts, cx);
+    Decision { batch, outcome: Ok(()), events: vec![event] }
+}
+
+/// Whether a grant can never again be used for anything.
+fn is_spent(grant: &Grant, cx: &Context<'_>) -> bool {
+    let jwt_alive = grant.jwts.as_ref().is_some_and(|ledger| {
+        !ledger.valid_until.is_past(cx.now) && (0..ledger.next).rev().take(64).any(|n| !ledger.is_dead(n))
+    });
+    let code_open = grant.redeemable.as_ref().is_some_and(|code| !code.spent);
+    grant.access.is_empty() && grant.refresh.is_none() && !code_open && !jwt_alive
+}

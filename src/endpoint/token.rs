@@ -1,0 +1,164 @@
+//! The token endpoint (RFC 6749 §3.2): which grant a request is, and what is answered.
+
+use serde::Serialize;
+
+use crate::client::Credentials;
+use crate::grant::authorization_code::AuthorizationCodeRequest;
+use crate::grant::client_credentials::ClientCredentialsRequest;
+use crate::grant::issue::TokenPlan;
+use crate::grant::refresh_token::RefreshTokenRequest;
+use crate::grant::target;
+use crate::protocol::{ClientId, GrantType, OAuthError, ParamFault, Params, Reason, Scope, Secret};
+use crate::record::{Context, Decide, Decision, Facts, Halt, Need};
+
+/// A request to the token endpoint, by grant type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenRequest {
+    /// `authorization_code`.
+    AuthorizationCode(AuthorizationCodeRequest),
+    /// `refresh_token`.
+    RefreshToken(RefreshTokenRequest),
+    /// `client_credentials`.
+    ClientCredentials(ClientCredentialsRequest),
+}
+
+impl TokenRequest {
+    /// Reads the form body and the `Authorization` header.
+    ///
+    /// # Errors
+    /// `invalid_request`, `invalid_client`, `unsupported_grant_type`, `invalid_scope` or `invalid_target`, as the
+    /// parameter at fault asks for.
+    pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
+        refuse_faults(params)?;
+        let credentials = Credentials::read(authorization, params)?;
+        let name = required(params, "grant_type")?;
+        let grant_type = GrantType::from_name(name).ok_or(Reason::GrantTypeUnsupported)?;
+        let resources = target::read_resources(params)?;
+        Ok(match grant_type {
+            GrantType::AuthorizationCode => Self::AuthorizationCode(AuthorizationCodeRequest {
+                credentials,
+                code: Secret::new(required(params, "code")?),
+                redirect_uri: params.get("redirect_uri").map(str::to_owned),
+                code_verifier: params.get("code_verifier").map(Secret::new),
+                resources,
+            }),
+            GrantType::RefreshToken => Self::RefreshToken(RefreshTokenRequest {
+                credentials,
+                refresh_token: Secret::new(required(params, "refresh_token")?),
+                scope: scope(params)?,
+                resources,
+            }),
+            GrantType::ClientCredentials => Self::ClientCredentials(ClientCredentialsRequest {
+                credentials,
+                scope: scope(params)?,
+                resources,
+            }),
+        })
+    }
+
+    /// The grant type asked for.
+    #[must_use]
+    pub const fn grant_type(&self) -> GrantType {
+        match self {
+            Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
+            Self::RefreshToken(_) => GrantType::RefreshToken,
+            Self::ClientCredentials(_) => GrantType::ClientCredentials,
+        }
+    }
+
+    /// The client that asks, unproven.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        match self {
+            Self::AuthorizationCode(request) => &request.credentials.client_id,
+            Self::RefreshToken(request) => &request.credentials.client_id,
+            Self::ClientCredentials(request) => &request.credentials.client_id,
+        }
+    }
+}
+
+impl Decide for TokenRequest {
+    type Plan = TokenPlan;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        match self {
+            Self::AuthorizationCode(request) => request.hints(cx),
+            Self::RefreshToken(request) => request.hints(cx),
+            Self::ClientCredentials(request) => request.hints(cx),
+        }
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+        if !cx.settings.grant_types.contains(&self.grant_type()) {
+            return Err(Reason::GrantTypeUnsupported.into());
+        }
+        match self {
+            Self::AuthorizationCode(request) => request.decide(facts, cx),
+            Self::RefreshToken(request) => request.decide(facts, cx),
+            Self::ClientCredentials(request) => request.decide(facts, cx),
+        }
+    }
+}
+
+/// A successful answer of the token endpoint (RFC 6749 §5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenResponse {
+    /// `access_token`.
+    pub access_token: Secret,
+    /// `token_type`: always `Bearer`.
+    pub token_type: &'static str,
+    /// `expires_in`, in seconds.
+    pub expires_in: u64,
+    /// `refresh_token`.
+    pub refresh_token: Option<Secret>,
+    /// `scope`: what the access token allows.
+    pub scope: Scope,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+}
+
+impl TokenResponse {
+    /// The answer as JSON. This is the one place where tokens leave.
+    ///
+    /// # Errors
+    /// Never for the strings that this server makes.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&Wire {
+            access_token: self.access_token.expose(),
+            token_type: self.token_type,
+            expires_in: self.expires_in,
+            refresh_token: self.refresh_token.as_ref().map(Secret::expose),
+            scope: self.scope.as_str(),
+        })
+    }
+}
+
+/// Refuses a request in which any parameter is repeated or too long.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn refuse_faults(params: &Params<'_>) -> Result<(), OAuthError> {
+    match params.first_fault() {
+        None => Ok(()),
+        Some((_, ParamFault::Repeated)) => Err(Reason::ParameterRepeated.into()),
+        Some((_, ParamFault::TooLong)) => Err(Reason::ParameterTooLong.into()),
+    }
+}
+
+pub(crate) fn required<'p>(params: &'p Params<'_>, name: &'static str) -> Result<&'p str, OAuthError> {
+    params.get(name).ok_or_else(|| OAuthError::new(Reason::ParameterMissing).parameter(name))
+}
+
+fn scope(params: &Params<'_>) -> Result<Option<Scope>, OAuthError> {
+    params.get("scope").map(|text| Scope::parse(text).map_err(|_| Reason::ScopeMalformed.into())).transpose()
+}

@@ -1,0 +1,147 @@
+//! Limits on what may be tried or begun too often.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::protocol::Timestamp;
+use crate::record::facts::{Allowance, Counter};
+use crate::store::StoreError;
+
+/// Counts events, atomically, and says when there were too many.
+#[async_trait]
+pub trait Limiter: Send + Sync {
+    /// Counts one event at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be counted; the request then fails with 503.
+    async fn count(&self, counter: &Counter, now: Timestamp) -> Result<Allowance, StoreError>;
+}
+
+/// How many events of a kind are allowed in one window of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The window.
+    pub window: Duration,
+    /// Failed authentications of one client from one address.
+    pub client_failures: u32,
+    /// Interactions begun for one client from one address.
+    pub interactions: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { window: Duration::from_secs(60), client_failures: 100, interactions: 1000 }
+    }
+}
+
+/// Counters in memory, in fixed windows. They are forgotten when the process ends and are not shared between
+/// processes. It remembers a bounded number of counters: beyond it, counters of windows that have passed are
+/// dropped, and if none has, new counters are refused until one does.
+#[derive(Debug)]
+pub struct MemoryLimiter {
+    limits: Limits,
+    windows: Mutex<HashMap<Counter, (Timestamp, u32)>>,
+}
+
+/// The most counters a [`MemoryLimiter`] remembers.
+const MAX_COUNTERS: usize = 100_000;
+
+impl MemoryLimiter {
+    /// Counters with these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, windows: Mutex::default() }
+    }
+
+    fn limit(&self, counter: &Counter) -> u32 {
+        match counter {
+            Counter::ClientFailures(..) => self.limits.client_failures,
+            Counter::Interactions(..) => self.limits.interactions,
+        }
+    }
+
+    fn count_now(&self, counter: &Counter, now: Timestamp) -> Allowance {
+        let mut windows = self.windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if windows.len() >= MAX_COUNTERS && !windows.contains_key(counter) {
+            windows.retain(|_, (ends, _)| !ends.is_past(now));
+            if windows.len() >= MAX_COUNTERS {
+                return Allowance::Exhausted { retry_after: seconds(self.limits.window) };
+            }
+        }
+        let ends = now.plus(self.limits.window);
+        let entry = windows.entry(counter.clone()).or_insert((ends, 0));
+        if entry.0.is_past(now) {
+            *entry = (ends, 0);
+        }
+        if entry.1 >= self.limit(counter) {
+            let wait = entry.0.seconds_from(now).clamp(1, self.limits.window.as_secs().max(1));
+            return Allowance::Exhausted { retry_after: u32::try_from(wait).unwrap_or(u32::MAX) };
+        }
+        entry.1 += 1;
+        Allowance::Granted
+    }
+}
+
+fn seconds(window: Duration) -> u32 {
+    u32::try_from(window.as_secs()).unwrap_or(u32::MAX)
+}
+
+impl Default for MemoryLimiter {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+#[async_trait]
+impl Limiter for MemoryLimiter {
+    async fn count(&self, counter: &Counter, now: Timestamp) -> Result<Allowance, StoreError> {
+        Ok(self.count_now(counter, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counter(name: &str) -> Counter {
+        Counter::ClientFailures(name.into(), None)
+    }
+
+    #[test]
+    fn a_counter_is_exhausted_at_its_limit_and_starts_again_in_the_next_window() {
+        let limiter = MemoryLimiter::new(Limits { client_failures: 2, ..Limits::default() });
+        assert_eq!(limiter.count_now(&counter("a"), Timestamp(100)), Allowance::Granted);
+        assert_eq!(limiter.count_now(&counter("a"), Timestamp(100)), Allowance::Granted);
+        assert_eq!(
+            limiter.count_now(&counter("a"), Timestamp(110)),
+            Allowance::Exhausted { retry_after: 50 }
+        );
+        assert_eq!(limiter.count_now(&counter("b"), Timestamp(110)), Allowance::Granted);
+        assert_eq!(limiter.count_now(&counter("a"), Timestamp(160)), Allowance::Granted);
+    }
+
+    #[test]
+    fn parallel_events_never_exceed_the_limit() {
+        let limiter = MemoryLimiter::new(Limits { client_failures: 10, ..Limits::default() });
+        let granted: usize = std::thread::scope(|scope| {
+            let count = || {
+                (0..50)
+                    .filter(|_| limiter.count_now(&counter("a"), Timestamp(1)) == Allowance::Granted)
+                    .count()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(count)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(granted, 10);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_frees_nothing_and_waits_no_longer_than_a_window() {
+        let limiter = MemoryLimiter::new(Limits { client_failures: 1, ..Limits::default() });
+        assert_eq!(limiter.count_now(&counter("a"), Timestamp(10_000)), Allowance::Granted);
+        assert_eq!(limiter.count_now(&counter("a"), Timestamp(5)), Allowance::Exhausted { retry_after: 60 });
+    }
+}

@@ -1,0 +1,22 @@
+//! What the host injects, and safe defaults for what it does not.
+
+mod accounts;
+mod audit;
+mod clients;
+mod clock;
+mod entropy;
+mod limiter;
+mod resources;
+mod signer;
+mod slow_hash;
+
+pub use accounts::{Accounts, EveryoneActive};
+pub use audit::{Audit, NoAudit};
+pub use clients::{Clients, StaticClients};
+pub use clock::{Clock, SystemClock};
+pub use entropy::{Entropy, EntropyError, OsEntropy};
+pub use limiter::{Limiter, Limits, MemoryLimiter};
+pub use resources::{ResourceCatalog, StaticResources};
+pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
+pub(crate) use slow_hash::SlowHashPool;
+pub use slow_hash::hash_secret;

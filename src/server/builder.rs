@@ -1,0 +1,125 @@
+//! Configuration: what is required is asked for by name, the rest has safe defaults, and `build` refuses mistakes.
+
+use std::sync::Arc;
+
+use super::{AuthorizationServer, Parts};
+use crate::host::{
+    Accounts, AddNoClaims, Audit, ClaimsHook, Clients, Clock, Entropy, EveryoneActive, Limiter,
+    MemoryLimiter, NoAudit, NoSigner, OsEntropy, ResourceCatalog, Signer, SlowHashPool, StaticResources,
+    SystemClock,
+};
+use crate::jose::Sealer;
+use crate::profile::Profile;
+use crate::protocol::{GrantType, Issuer, Scope};
+use crate::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
+use crate::store::Store;
+
+/// Configures an [`AuthorizationServer`].
+#[must_use]
+pub struct Builder {
+    parts: Parts,
+}
+
+macro_rules! injected {
+    ($($(#[$doc:meta])* $name:ident: $trait:ident;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name(mut self, $name: Arc<dyn $trait>) -> Self {
+                self.parts.$name = $name;
+                self
+            }
+        )*
+    };
+}
+
+impl Builder {
+    pub(super) fn new(
+        issuer: Issuer,
+        store: Arc<dyn Store>,
+        clients: Arc<dyn Clients>,
+        secret: &[u8; 32],
+    ) -> Self {
+        Self {
+            parts: Parts {
+                settings: Settings::new(issuer, Profile::default(), Sealer::new(secret)),
+                store,
+                clients,
+                clock: Arc::new(SystemClock),
+                entropy: Arc::new(OsEntropy),
+                accounts: Arc::new(EveryoneActive),
+                resources: Arc::new(StaticResources::default()),
+                limiter: Arc::new(MemoryLimiter::default()),
+                audit: Arc::new(NoAudit),
+                signer: Arc::new(NoSigner),
+                claims_hook: Arc::new(AddNoClaims),
+                slow_hashes: SlowHashPool::default(),
+            },
+        }
+    }
+
+    injected! {
+        /// Tells the time; the operating system's clock unless given.
+        clock: Clock;
+        /// The source of randomness; the operating system's unless given.
+        entropy: Entropy;
+        /// Knows the host's users; everyone who signed in is active unless given.
+        accounts: Accounts;
+        /// Knows the APIs for which tokens can be asked; none unless given.
+        resources: ResourceCatalog;
+        /// Counts what may be tried too often; in memory unless given.
+        limiter: Limiter;
+        /// The audit trail; none unless given.
+        audit: Audit;
+        /// Signs; without one, every access token is opaque.
+        signer: Signer;
+        /// Adds claims to JWT access tokens; none unless given.
+        claims_hook: ClaimsHook;
+    }
+
+    /// The profile, [`Profile::Strict`] unless given. Sets every dial it covers, so it comes before them.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        let settings = &self.parts.settings;
+        self.parts.settings = Settings::new(settings.issuer.clone(), profile, settings.sealer.clone());
+        self
+    }
+
+    /// The scope values that exist.
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.parts.settings.scope = scope;
+        self
+    }
+
+    /// The grant types that are switched on; all that this release implements unless given.
+    pub fn grant_types(mut self, grant_types: impl IntoIterator<Item = GrantType>) -> Self {
+        self.parts.settings.grant_types = grant_types.into_iter().collect();
+        self
+    }
+
+    /// How long things live.
+    pub fn lifetimes(mut self, change: impl FnOnce(&mut Lifetimes)) -> Self {
+        change(&mut self.parts.settings.lifetimes);
+        self
+    }
+
+    /// How refresh tokens behave.
+    pub fn refresh(mut self, change: impl FnOnce(&mut RefreshPolicy)) -> Self {
+        change(&mut self.parts.settings.refresh);
+        self
+    }
+
+    /// The most live opaque access tokens of one grant, 32 unless given; beyond it the oldest ends.
+    pub fn max_access_tokens(mut self, most: usize) -> Self {
+        self.parts.settings.max_access_tokens = most;
+        self
+    }
+
+    /// Checks the configuration and builds the server.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the setting and the rule it breaks.
+    pub fn build(mut self) -> Result<AuthorizationServer, ConfigError> {
+        self.parts.settings.slow_secrets = self.parts.clients.has_slow_secrets();
+        self.parts.settings.lint()?;
+        Ok(AuthorizationServer { parts: Arc::new(self.parts) })
+    }
+}

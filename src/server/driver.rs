@@ -1,0 +1,259 @@
+//! The one loop: fetch what a decision needs, decide, mint, commit; decide again when a race was lost.
+//!
+//! Dropping the returned future at any point is the same as a crash at that point: no lock is held across an await,
+//! and the only write is the commit.
+
+use crate::host::SignerError;
+use crate::protocol::{OAuthError, Reason};
+use crate::record::facts::Fact;
+use crate::record::{
+    Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Need, Random, Versioned,
+};
+use crate::store::{CommitError, StoreError};
+
+use super::mint::Mint;
+use super::{AuthorizationServer, Origin};
+
+/// How often a request may lose a race. A request loses only when another one wins between its read and its commit,
+/// so 64 requests at once on one grant never come near it.
+const MAX_ATTEMPTS: u32 = 100;
+/// How many facts one decision may ask for before it is taken for a bug.
+const MAX_NEEDS: u32 = 64;
+
+/// The facts and the context under which a request was decided: with the request itself, all that is needed to
+/// decide it again, byte for byte.
+#[derive(Clone, Debug)]
+pub struct Trace<'a> {
+    /// What was learned.
+    pub facts: Facts,
+    /// What else was looked at.
+    pub context: Context<'a>,
+}
+
+enum Settled<R> {
+    Answered(Result<R, OAuthError>),
+    Conflict,
+}
+
+impl AuthorizationServer {
+    /// Runs any request to its answer.
+    ///
+    /// # Errors
+    /// What the decision refuses; 503 when a fact cannot be fetched or the commit cannot be made.
+    pub async fn run<Q>(&self, request: &Q, origin: Origin) -> Result<<Q::Plan as Mint>::Response, OAuthError>
+    where
+        Q: Decide + Sync,
+        Q::Plan: Mint,
+    {
+        self.execute(request, origin).await.0
+    }
+
+    /// Runs a request and returns, beside its answer, what it was decided under.
+    ///
+    /// # Errors
+    /// Inside the pair: what [`run`](Self::run) would return.
+    pub async fn trace<Q>(
+        &self,
+        request: &Q,
+        origin: Origin,
+    ) -> (Result<<Q::Plan as Mint>::Response, OAuthError>, Option<Trace<'_>>)
+    where
+        Q: Decide + Sync,
+        Q::Plan: Mint,
+    {
+        self.execute(request, origin).await
+    }
+
+    async fn execute<Q>(
+        &self,
+        request: &Q,
+        origin: Origin,
+    ) -> (Result<<Q::Plan as Mint>::Response, OAuthError>, Option<Trace<'_>>)
+    where
+        Q: Decide + Sync,
+        Q::Plan: Mint,
+    {
+        let mut facts = Facts::new();
+        let mut context = match self.context(origin) {
+            Ok(context) => context,
+            Err(error) => return (Err(self.refuse(error)), None),
+        };
+        let answer = self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(error));
+        (answer, Some(Trace { facts, context }))
+    }
+
+    async fn drive<Q>(
+        &self,
+        request: &Q,
+        facts: &mut Facts,
+        cx: &mut Context<'_>,
+    ) -> Result<<Q::Plan as Mint>::Response, OAuthError>
+    where
+        Q: Decide + Sync,
+        Q::Plan: Mint,
+    {
+        for need in request.hints(cx) {
+            facts.learn(self.fetch(need, cx).await?);
+        }
+        let mut needs = 0;
+        loop {
+            match request.decide(facts, cx) {
+                Err(Halt::Need(need)) if needs < MAX_NEEDS => {
+                    needs += 1;
+                    facts.learn(self.fetch(need, cx).await?);
+                }
+                Err(Halt::Need(need)) => {
+                    return Err(
+                        OAuthError::new(Reason::Bug).detail(format!("asked again and again: {need:?}"))
+                    );
+                }
+                Err(Halt::Refuse(error)) => return Err(error),
+                Ok(decision) => match self.settle(decision).await? {
+                    Settled::Answered(answer) => return answer,
+                    Settled::Conflict if cx.attempt >= MAX_ATTEMPTS => {
+                        return Err(Reason::ContentionExhausted.into());
+                    }
+                    Settled::Conflict => {
+                        needs = 0;
+                        facts.forget_records();
+                        self.next_attempt(cx)?;
+                        step_aside(cx).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn context(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
+        Ok(Context {
+            settings: &self.parts.settings,
+            now: self.parts.clock.now(),
+            random: self.draw()?,
+            address: origin.address,
+            attempt: 0,
+        })
+    }
+
+    /// A lost race is decided anew, with new randomness, so that no batch id is ever used for two batches.
+    fn next_attempt(&self, cx: &mut Context<'_>) -> Result<(), OAuthError> {
+        cx.attempt += 1;
+        cx.now = self.parts.clock.now();
+        cx.random = self.draw()?;
+        Ok(())
+    }
+
+    fn draw(&self) -> Result<Random, OAuthError> {
+        let mut block = zeroize::Zeroizing::new([0; 128]);
+        self.parts.entropy.fill(block.as_mut_slice()).map_err(|_| Reason::EntropyUnavailable)?;
+        Ok(Random::from_block(&block))
+    }
+
+    async fn fetch(&self, need: Need, cx: &Context<'_>) -> Result<Fact, OAuthError> {
+        Ok(match need {
+            Need::Client(id) => {
+                let client = self.parts.clients.client(&id).await.map_err(unavailable)?;
+                Fact::Client(id, client)
+            }
+            Need::Records(keys) => {
+                let records = self.parts.store.load(&keys).await.map_err(unavailable)?;
+                if records.len() != keys.len() {
+                    return Err(
+                        OAuthError::new(Reason::StoreUnavailable).detail("the store left out a record")
+                    );
+                }
+                Fact::Records(keys.into_iter().zip(records).collect())
+            }
+            Need::Account(subject) => {
+                let account = self.parts.accounts.account(&subject).await.map_err(unavailable)?;
+                Fact::Account(subject, account)
+            }
+            Need::Resource(resource) => {
+                let server = self.parts.resources.resource(&resource).await.map_err(unavailable)?;
+                Fact::Resource(resource, server)
+            }
+            Need::SigningKeys => Fact::SigningKeys(self.parts.signer.public_keys().await.map_err(unsigned)?),
+            Need::SlowHash { presented, expected } => {
+                let matches = self.parts.slow_hashes.verify(presented, expected.clone()).await;
+                Fact::SlowHash(expected, matches.map_err(|_| Reason::Overloaded)?)
+            }
+            Need::Allowance(counter) => {
+                let allowance = self.parts.limiter.count(&counter, cx.now).await.map_err(unavailable)?;
+                Fact::Allowance(counter, allowance)
+            }
+        })
+    }
+
+    /// Mints, then commits, then answers: if minting fails, nothing is committed.
+    async fn settle<P: Mint>(&self, decision: Decision<P>) -> Result<Settled<P::Response>, OAuthError> {
+        let Decision { batch, outcome, events } = decision;
+        let answer = match outcome {
+            Ok(plan) => Ok(plan.mint(self).await?),
+            Err(error) => Err(error),
+        };
+        if !batch.is_empty() && !self.commit(&batch).await? {
+            return Ok(Settled::Conflict);
+        }
+        for event in events {
+            self.parts.audit.record(event);
+        }
+        Ok(Settled::Answered(answer))
+    }
+
+    /// Whether the batch was applied. After an outcome that is unknown, or a conflict that may be with the first
+    /// delivery of this very batch, the records tell: their version is the id of the batch that wrote them.
+    async fn commit(&self, batch: &Batch) -> Result<bool, OAuthError> {
+        match self.parts.store.commit(batch).await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Conflict) => Ok(false),
+            Err(CommitError::Unknown(cause)) => match self.is_applied(batch).await {
+                Ok(applied) => Ok(applied),
+                Err(_) => Err(OAuthError::new(Reason::CommitUnknown).detail(cause)),
+            },
+            Err(CommitError::Unavailable(cause)) => {
+                Err(OAuthError::new(Reason::StoreUnavailable).detail(cause))
+            }
+            Err(CommitError::Full) => Err(Reason::StoreFull.into()),
+        }
+    }
+
+    async fn is_applied(&self, batch: &Batch) -> Result<bool, StoreError> {
+        let written: Vec<Key> = batch.put.iter().map(|put| put.key).collect();
+        if written.is_empty() {
+            let left = self.parts.store.load(&batch.delete).await?;
+            return Ok(left.iter().all(Option::is_none));
+        }
+        let records: Vec<Option<Versioned>> = self.parts.store.load(&written).await?;
+        Ok(records.iter().flatten().any(|record| record.version == batch.id))
+    }
+
+    fn refuse(&self, error: OAuthError) -> OAuthError {
+        #[cfg(feature = "tracing")]
+        tracing::debug!(%error, "refused");
+        self.parts.audit.record(Event::new(EventKind::Refused).reason(error.reason()));
+        error
+    }
+}
+
+fn unavailable(error: StoreError) -> OAuthError {
+    OAuthError::new(Reason::StoreUnavailable).detail(error.0)
+}
+
+fn unsigned(error: SignerError) -> OAuthError {
+    OAuthError::new(Reason::SigningUnavailable).detail(error.0)
+}
+
+/// Lets other tasks run before trying again: the more often a race was lost, and by chance, the longer.
+async fn step_aside(cx: &Context<'_>) {
+    let [chance, ..] = cx.random.nonce;
+    for _ in 0..u32::from(chance) % (cx.attempt + 1) {
+        let mut yielded = false;
+        std::future::poll_fn(|task| {
+            if std::mem::replace(&mut yielded, true) {
+                return std::task::Poll::Ready(());
+            }
+            task.waker().wake_by_ref();
+            std::task::Poll::Pending
+        })
+        .await;
+    }
+}

@@ -1,0 +1,228 @@
+//! The server: the driver that fetches facts, runs decisions, and commits them. No protocol rule lives here.
+
+mod builder;
+mod driver;
+mod mint;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use builder::Builder;
+pub use driver::Trace;
+pub use mint::Mint;
+
+use crate::endpoint::administration::{
+    ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
+};
+use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
+use crate::endpoint::resource::ResourceCheck;
+use crate::endpoint::revocation::RevocationRequest;
+use crate::endpoint::token::{TokenRequest, TokenResponse};
+use crate::grant::resolve::LiveToken;
+use crate::host::{
+    Accounts, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, ResourceCatalog, Signer, SlowHashPool,
+};
+use crate::protocol::{ClientId, Issuer, OAuthError, Reason, SubjectId};
+use crate::record::{Event, EventKind, Grant, GrantId, Index, Record, SessionId};
+use crate::settings::Settings;
+use crate::store::{Page, Store};
+
+/// An authorization server over the host's store, clients and other parts. Cheap to clone.
+#[derive(Clone)]
+pub struct AuthorizationServer {
+    parts: Arc<Parts>,
+}
+
+/// Everything the driver works with.
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clients: Arc<dyn Clients>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) resources: Arc<dyn ResourceCatalog>,
+    pub(crate) limiter: Arc<dyn Limiter>,
+    pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) claims_hook: Arc<dyn ClaimsHook>,
+    pub(crate) slow_hashes: SlowHashPool,
+}
+
+/// Where a request came from, as far as that can be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address of the client's end of the connection, or what a trusted proxy said it is.
+    pub address: Option<IpAddr>,
+}
+
+impl AuthorizationServer {
+    /// Starts to configure a server: its issuer, where it keeps records, who its clients are, and the 32 secret
+    /// bytes from which it derives its own keys.
+    pub fn builder(
+        issuer: Issuer,
+        store: Arc<dyn Store>,
+        clients: Arc<dyn Clients>,
+        secret: &[u8; 32],
+    ) -> Builder {
+        Builder::new(issuer, store, clients, secret)
+    }
+
+    /// The live configuration.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// The signer, for the key set and for other parts of the host that sign.
+    #[must_use]
+    pub fn signer(&self) -> &Arc<dyn Signer> {
+        &self.parts.signer
+    }
+
+    /// The token endpoint (RFC 6749 §3.2).
+    ///
+    /// # Errors
+    /// As RFC 6749 §5.2; 503 when the store or the signer cannot be reached.
+    pub async fn token(&self, request: &TokenRequest, origin: Origin) -> Result<TokenResponse, OAuthError> {
+        self.run(request, origin).await
+    }
+
+    /// The revocation endpoint (RFC 7009).
+    ///
+    /// # Errors
+    /// As RFC 7009 §2.2.1; 503 when the store cannot be reached, so that nobody believes a token dead that lives.
+    pub async fn revoke(&self, request: &RevocationRequest, origin: Origin) -> Result<(), OAuthError> {
+        self.run(request, origin).await
+    }
+
+    /// The introspection endpoint (RFC 7662).
+    ///
+    /// # Errors
+    /// As RFC 7662 §2.3; 503 when the store cannot be reached.
+    pub async fn introspect(
+        &self,
+        request: &IntrospectionRequest,
+        origin: Origin,
+    ) -> Result<Introspection, OAuthError> {
+        self.run(request, origin).await
+    }
+
+    /// Checks a bearer token presented to an API in this process.
+    ///
+    /// # Errors
+    /// `invalid_token` or `insufficient_scope` (RFC 6750 §3.1); 503 when the store cannot be reached.
+    pub async fn check(&self, request: &ResourceCheck) -> Result<LiveToken, OAuthError> {
+        self.run(request, Origin::default()).await
+    }
+
+    /// Switches a subject off: whatever was issued for it is dead when this returns, and stays dead.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn disable_subject(&self, subject: &SubjectId) -> Result<(), OAuthError> {
+        self.change(Party::Subject(subject.clone()), StandingChange::Disable).await
+    }
+
+    /// Switches a subject on again. What was issued before stays dead.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn enable_subject(&self, subject: &SubjectId) -> Result<(), OAuthError> {
+        self.change(Party::Subject(subject.clone()), StandingChange::Enable).await
+    }
+
+    /// Switches a client off: whatever was issued to it is dead when this returns, and stays dead.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn disable_client(&self, client: &ClientId) -> Result<(), OAuthError> {
+        self.change(Party::Client(client.clone()), StandingChange::Disable).await
+    }
+
+    /// Switches a client on again. What was issued before stays dead.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn enable_client(&self, client: &ClientId) -> Result<(), OAuthError> {
+        self.change(Party::Client(client.clone()), StandingChange::Enable).await
+    }
+
+    /// Changes the standing of a subject or a client.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn change(&self, party: Party, change: StandingChange) -> Result<(), OAuthError> {
+        self.run(&ChangeStanding { party, change }, Origin::default()).await.map(|_| ())
+    }
+
+    /// Ends one grant.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn revoke_grant(&self, grant: GrantId) -> Result<(), OAuthError> {
+        self.run(&RevokeGrant(grant), Origin::default()).await
+    }
+
+    /// Ends a session and every grant bound to it.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn end_session(&self, session: SessionId) -> Result<(), OAuthError> {
+        self.run(&EndSession(session), Origin::default()).await
+    }
+
+    /// The grants of a subject, dead ones that are not forgotten yet included, oldest first.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn grants_of(&self, subject: &SubjectId) -> Result<Vec<(GrantId, Grant)>, OAuthError> {
+        let unavailable =
+            |error: crate::store::StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
+        let index = Index::subject(self.parts.settings.namespace, subject);
+        let mut page = Page { after: None, limit: 100 };
+        let mut grants = Vec::new();
+        loop {
+            let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
+            let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
+            for (key, record) in listing.keys.iter().zip(records) {
+                if let Some(Record::Grant(grant)) = record.as_ref().map(|versioned| versioned.record.as_ref())
+                {
+                    grants.push((GrantId(key.id), grant.clone()));
+                }
+            }
+            match listing.next {
+                Some(next) => page.after = Some(next),
+                None => return Ok(grants),
+            }
+        }
+    }
+
+    /// Takes back what a subject allowed a client: the consent is forgotten and every grant is ended.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn revoke_access(&self, subject: &SubjectId, client: &ClientId) -> Result<(), OAuthError> {
+        self.run(&ForgetConsent { client: client.clone(), subject: subject.clone() }, Origin::default())
+            .await?;
+        for (id, grant) in self.grants_of(subject).await? {
+            if grant.client == *client {
+                self.revoke_grant(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the audit trail of a request that was refused before it could be decided.
+    pub fn refused(&self, error: &OAuthError) {
+        self.parts.audit.record(Event::new(EventKind::Refused).reason(error.reason()));
+    }
+}
+
+impl std::fmt::Debug for AuthorizationServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthorizationServer")
+            .field("issuer", &self.parts.settings.issuer)
+            .finish_non_exhaustive()
+    }
+}
