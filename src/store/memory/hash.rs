@@ -7,7 +7,7 @@ use super::lock::SHARDS;
 use crate::record::{Id, Index, Key};
 
 /// The secret of one store's hash tables.
-pub(super) struct Seed([u64; 3]);
+pub(super) struct Seed([u64; 2]);
 
 /// The hash of a key or term. Its low bits pick a bucket, its highest a tag, bits between them a shard.
 #[derive(Clone, Copy)]
@@ -16,7 +16,7 @@ pub(super) struct Hash(pub(super) u64);
 impl Seed {
     pub(super) fn random() -> Self {
         let source = RandomState::new();
-        Self([0_u8, 1, 2].map(|n| source.hash_one(n) | 1))
+        Self([source.hash_one(0), source.hash_one(1)])
     }
 
     pub(super) fn of_key(&self, key: &Key) -> Hash {
@@ -27,12 +27,12 @@ impl Seed {
         self.mix(term.namespace.0, term.kind as u8, term.id)
     }
 
+    #[inline]
     fn mix(&self, namespace: Id, kind: u8, id: Id) -> Hash {
-        let Self([first, second, third]) = *self;
+        let Self([first, second]) = *self;
         let (space_high, space_low) = halves(namespace);
         let (high, low) = halves(id);
-        let space = fold(space_high ^ first, space_low ^ second ^ u64::from(kind).rotate_left(29));
-        Hash(fold(fold(high ^ space, low ^ third) ^ space, first))
+        Hash(fold(high ^ space_high ^ first, low ^ space_low ^ second ^ u64::from(kind).rotate_left(29)))
     }
 }
 
