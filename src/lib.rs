@@ -9,6 +9,7 @@ pub mod profile;
 pub mod proof;
 pub mod protocol;
 pub mod record;
+pub mod resource_server;
 pub mod server;
 pub mod settings;
 pub mod store;
