@@ -1,9 +1,12 @@
 //! An embeddable OAuth 2.0 / 2.1 authorization server.
 
+pub mod authorize;
 pub mod client;
 pub mod endpoint;
 pub mod grant;
 pub mod host;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod jose;
 pub mod profile;
 pub mod proof;
