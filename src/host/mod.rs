@@ -12,7 +12,7 @@ mod slow_hash;
 
 pub use accounts::{Accounts, EveryoneActive};
 pub use audit::{Audit, NoAudit};
-pub use clients::{Clients, StaticClients};
+pub use clients::{Clients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
