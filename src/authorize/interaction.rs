@@ -36,6 +36,8 @@ pub struct View {
 /// What the host's page needs to know.
 #[derive(Clone, Debug)]
 pub struct InteractionView {
+    /// Which one.
+    pub id: InteractionId,
     /// Who asks.
     pub client: Arc<Client>,
     /// What the user is needed for.
@@ -109,6 +111,7 @@ impl Decide for View {
         let request = &open.record.record.request;
         let signed_in = open.same_user(&self.browser, facts, cx)?;
         let view = InteractionView {
+            id: self.id,
             client: Arc::clone(open.client),
             reason: if signed_in.is_some() { InteractReason::Consent } else { InteractReason::Login },
             subject: signed_in.map(|login| login.subject),
