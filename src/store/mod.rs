@@ -2,6 +2,7 @@
 //!
 //! What a store promises is written on [`Store`], and [`contract`] holds any implementation to it.
 
+pub mod contract;
 mod memory;
 
 use async_trait::async_trait;
