@@ -4,10 +4,14 @@
 
 pub mod contract;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use async_trait::async_trait;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOpenError, SqliteOptions, SqliteStats, SqliteStore};
 
 use crate::protocol::Timestamp;
 use crate::record::{Batch, Index, Key, Versioned};
