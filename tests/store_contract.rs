@@ -3,7 +3,7 @@
 mod flawed_store;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use flawed_store::{Flaw, Flawed};
@@ -61,9 +61,9 @@ static PLACES: Mutex<BTreeMap<String, Arc<MemoryStore>>> = Mutex::new(BTreeMap::
 impl Harness for Flaw {
     async fn open(&self, place: &str) -> Arc<dyn Store> {
         let inner = match self {
-            Flaw::ChecksEachHandleAlone => {
-                Arc::clone(PLACES.lock().unwrap().entry(place.to_owned()).or_default())
-            }
+            Flaw::ChecksEachHandleAlone => Arc::clone(
+                PLACES.lock().unwrap_or_else(PoisonError::into_inner).entry(place.to_owned()).or_default(),
+            ),
             _ => Arc::default(),
         };
         Arc::new(Flawed::new(*self, inner))
