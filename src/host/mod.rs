@@ -5,6 +5,8 @@ mod audit;
 mod clients;
 mod clock;
 mod entropy;
+#[cfg(feature = "aws-lc-rs")]
+mod key_ring;
 mod limiter;
 mod resources;
 mod signer;
@@ -15,6 +17,8 @@ pub use audit::{Audit, NoAudit};
 pub use clients::{Clients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
+#[cfg(feature = "aws-lc-rs")]
+pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
 pub use resources::{ResourceCatalog, StaticResources};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
