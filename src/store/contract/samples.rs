@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::jose::{Algorithm, Jwk};
 use crate::protocol::{ClientId, Digest, GrantType, Resource, ResponseMode, Scope, SubjectId, Timestamp};
 use crate::record::consent::ConsentEntry;
 use crate::record::grant::{
@@ -152,10 +153,17 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
 }
 
 fn key_ring() -> KeyRing {
-    let public = serde_json::json!({ "crv": "P-256", "kty": "EC", "x": "eA", "y": "eQ" });
+    // The public key of RFC 7515 appendix A.3.1.
+    let public = Jwk::from_value(&serde_json::json!({
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    }));
+    let Ok(public) = public else { return KeyRing::default() };
     let key = |kid: &str, retired_at| SealedKey {
         kid: kid.to_owned(),
-        alg: "ES256".to_owned(),
+        alg: Algorithm::Es256,
         public: public.clone(),
         sealed: "c2VhbGVk".to_owned(),
         published_at: NOW,
