@@ -1,4 +1,5 @@
 //! The README's first integration is what it says: short, complete, and running.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "../examples/first_integration.rs"]
 #[expect(dead_code, reason = "the test serves the app itself and leaves `main` alone")]

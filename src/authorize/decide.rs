@@ -227,7 +227,8 @@ fn may_reuse_consent(request: &PendingRequest, client: &Client) -> bool {
         .iter()
         .filter(|uri| uri.matches(&request.redirect_uri))
         .any(|uri| uri.is_loopback() || uri.is_private_scheme());
-    !impersonable && !(client.self_registered && client.is_public())
+    let unvouched = client.self_registered && client.is_public();
+    !(impersonable || unvouched)
 }
 
 /// Begins a grant and answers with its code.

@@ -1,7 +1,7 @@
 //! What is remembered, what is asked, and how a change is described.
 //!
 //! A [`Record`] is a plain value under a [`Key`]. A decision never writes: it returns a [`Batch`] that a store
-//! applies whole or not at all, and it learns about the world only through [`Facts`](facts::Facts).
+//! applies whole or not at all, and it learns about the world only through [`Facts`].
 
 pub mod batch;
 pub mod client;
