@@ -90,6 +90,7 @@
 
 pub mod authorize;
 pub mod client;
+pub mod docs;
 pub mod endpoint;
 pub mod grant;
 pub mod host;

@@ -281,7 +281,7 @@ impl AuthorizationServer {
 
     /// Tells the audit trail of a request that was refused before it could be decided.
     pub fn refused(&self, error: &OAuthError) {
-        self.parts.audit.record(Event::new(EventKind::Refused).reason(error.reason()));
+        self.tell(Event::new(EventKind::Refused).reason(error.reason()));
     }
 }
 
