@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::grant::life;
-use crate::protocol::{Digest, Secret, SubjectId};
+use crate::jose::{Purpose, Sealer};
+use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
 use crate::record::facts::Account;
 use crate::record::interaction::Login as SignedIn;
 use crate::record::{Context, Decide, Decision, Facts, Halt, Id, SessionId};
@@ -79,6 +80,16 @@ impl Cookies {
             format!("{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{suffix}", cookie.name(secure))
         })
     }
+}
+
+/// What a form of the host's own carries, outside any interaction: its sign-in, its sign-out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormToken {
+    /// Goes into the form and comes back with it. Only who can read pages of this browser knows it, and another
+    /// session has another.
+    pub csrf: Secret,
+    /// Binds the browser, where it is not bound yet.
+    pub cookies: Cookies,
 }
 
 /// Asks who is signed in.
@@ -163,6 +174,36 @@ impl Browser {
         Some(self.binding_handle()?.digest(HandleKind::Browser))
     }
 
+    /// The token for a form of the host's own.
+    #[must_use]
+    pub fn form_token(&self, cx: &Context<'_>) -> FormToken {
+        let sealer = &cx.settings.sealer;
+        if let Some(csrf) = self.form_csrf(sealer) {
+            return FormToken { csrf, cookies: Cookies::default() };
+        }
+        let (binding, _) = new_binding(cx);
+        let mut cookies = Cookies::default();
+        cookies.set(Cookie::Binding, binding.clone(), cx.settings.lifetimes.session);
+        FormToken { csrf: form_csrf(sealer, &binding, self.session.as_ref()), cookies }
+    }
+
+    /// Whether `csrf` comes from a form that carried the [`FormToken`] of this browser.
+    ///
+    /// # Errors
+    /// [`Reason::CsrfMismatch`].
+    pub fn check_form(&self, csrf: &Secret, sealer: &Sealer) -> Result<(), OAuthError> {
+        let digest = |token: &Secret| Digest::of(token.expose().as_bytes());
+        match self.form_csrf(sealer) {
+            Some(expected) if digest(&expected) == digest(csrf) => Ok(()),
+            _ => Err(Reason::CsrfMismatch.into()),
+        }
+    }
+
+    fn form_csrf(&self, sealer: &Sealer) -> Option<Secret> {
+        self.binding_handle()?;
+        Some(form_csrf(sealer, self.binding.as_ref()?, self.session.as_ref()))
+    }
+
     fn binding_handle(&self) -> Option<Handle> {
         Handle::decode(HandleKind::Browser, self.binding.as_ref()?.expose())
     }
@@ -172,4 +213,10 @@ impl Browser {
 pub(crate) fn new_binding(cx: &Context<'_>) -> (Secret, Digest) {
     let handle = Handle { id: Id::minted(cx.now, cx.random.id), secret: cx.random.secret };
     (handle.encode(HandleKind::Browser), handle.digest(HandleKind::Browser))
+}
+
+fn form_csrf(sealer: &Sealer, binding: &Secret, session: Option<&Secret>) -> Secret {
+    let session = session.map_or("", Secret::expose);
+    let mac = sealer.mac(Purpose::Csrf, &[b"form", binding.expose().as_bytes(), session.as_bytes()]);
+    Secret::new(Digest(mac).to_base64url())
 }

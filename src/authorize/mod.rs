@@ -19,7 +19,7 @@ pub mod interaction;
 pub mod request;
 pub mod response;
 
-pub use browser::{Browser, Cookie, Cookies, HostLogin};
+pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
 pub use decide::{Action, Authorize, Interact, InteractReason, Step};
 pub use interaction::{Approve, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
 pub use request::AuthorizationRequest;

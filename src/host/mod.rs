@@ -26,5 +26,4 @@ pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
 pub use resources::{ResourceCatalog, StaticResources};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
-pub(crate) use slow_hash::SlowHashPool;
-pub use slow_hash::hash_secret;
+pub use slow_hash::{Busy, SlowHashPool, hash_secret};

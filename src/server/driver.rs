@@ -124,7 +124,7 @@ impl AuthorizationServer {
         }
     }
 
-    fn context(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
+    pub(super) fn context(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
         Ok(Context {
             settings: &self.parts.settings,
             now: self.parts.clock.now(),

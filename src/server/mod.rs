@@ -11,7 +11,9 @@ pub use builder::Builder;
 pub use driver::Trace;
 pub use mint::Mint;
 
-use crate::authorize::{Approve, Authorize, Browser, Deny, ForgetLogin, InteractionView, Login, Step, View};
+use crate::authorize::{
+    Approve, Authorize, Browser, Deny, ForgetLogin, FormToken, InteractionView, Login, Step, View,
+};
 use crate::endpoint::administration::{
     ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
@@ -23,7 +25,7 @@ use crate::grant::resolve::LiveToken;
 use crate::host::{
     Accounts, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, ResourceCatalog, Signer, SlowHashPool,
 };
-use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, SubjectId};
+use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::Login as SignedIn;
 use crate::record::settings::Settings;
 use crate::record::{Event, EventKind, Grant, GrantId, Index, Record, SessionId};
@@ -152,6 +154,22 @@ impl AuthorizationServer {
     /// 503 when the store cannot be reached.
     pub async fn signed_in(&self, browser: &Browser) -> Result<Option<SignedIn>, OAuthError> {
         self.run(browser, Origin::default()).await
+    }
+
+    /// What a form of the host's own carries outside any interaction, and the cookie that binds it to the browser.
+    ///
+    /// # Errors
+    /// 503 when the source of randomness fails.
+    pub fn form_token(&self, browser: &Browser) -> Result<FormToken, OAuthError> {
+        Ok(browser.form_token(&self.context(Origin::default())?))
+    }
+
+    /// Whether a form of the host's own came from a page of this browser.
+    ///
+    /// # Errors
+    /// What is shown on an error page: it came from elsewhere, or from before the user signed in or out.
+    pub fn check_form(&self, browser: &Browser, csrf: &Secret) -> Result<(), OAuthError> {
+        browser.check_form(csrf, &self.parts.settings.sealer).inspect_err(|error| self.refused(error))
     }
 
     /// The revocation endpoint (RFC 7009).
