@@ -9,7 +9,7 @@ use super::token::{refuse_faults, required};
 use crate::client::Credentials;
 use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken, Recognised};
-use crate::protocol::{ClientId, OAuthError, Params, Reason, Resource, Scope, Secret};
+use crate::protocol::{ClientId, Issuer, OAuthError, Params, Reason, Scope, Secret};
 use crate::record::grant::Grant;
 use crate::record::{Client, Context, Decide, Decision, Facts, Halt, Need};
 use crate::token::RefreshHandle;
@@ -78,7 +78,7 @@ impl Decide for IntrospectionRequest {
             None => Introspection::Inactive,
             Some(Recognised::Refresh(_, grant, handle)) => refresh(grant.record, &handle, caller, facts, cx)?,
             Some(access) => match resolve::live(&access, facts, cx)? {
-                Some(token) if concerns(&token.client, &token.audience, caller) => {
+                Some(token) if concerns(&token, caller, &cx.settings.issuer) => {
                     Introspection::Access(Box::new(token), cx.settings.issuer.as_str().to_owned())
                 }
                 _ => Introspection::Inactive,
@@ -88,8 +88,14 @@ impl Decide for IntrospectionRequest {
     }
 }
 
-fn concerns(holder: &ClientId, audience: &[Resource], caller: &Client) -> bool {
-    *holder == caller.id || audience.iter().any(|resource| caller.resource_server_of.contains(resource))
+/// The audience of a token that names no resource is the issuer: a client may answer for that, too.
+fn concerns(token: &LiveToken, caller: &Client, issuer: &Issuer) -> bool {
+    let answers_for = |audience: &str| caller.resource_server_of.iter().any(|own| own.as_str() == audience);
+    let is_audience = match token.audience.as_slice() {
+        [] => answers_for(issuer.as_str()),
+        resources => resources.iter().any(|resource| answers_for(resource.as_str())),
+    };
+    token.client == caller.id || is_audience
 }
 
 fn refresh(

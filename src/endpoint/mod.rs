@@ -2,6 +2,7 @@
 
 pub mod administration;
 pub mod introspection;
+pub mod metadata;
 
 pub mod resource;
 pub mod revocation;

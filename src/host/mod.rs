@@ -15,7 +15,7 @@ mod slow_hash;
 
 pub use accounts::{Accounts, EveryoneActive};
 pub use audit::{Audit, NoAudit};
-pub use clients::{Clients, StaticClients};
+pub use clients::{Clients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use fetch::{Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, is_special_use};
@@ -26,5 +26,4 @@ pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
 pub use resources::{ResourceCatalog, StaticResources};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
-pub(crate) use slow_hash::SlowHashPool;
-pub use slow_hash::hash_secret;
+pub use slow_hash::{Busy, SlowHashPool, hash_secret};

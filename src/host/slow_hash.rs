@@ -1,4 +1,5 @@
-//! Argon2id off the async thread: a few threads of its own and a short queue.
+//! Argon2id off the async thread: a few threads of its own and a short queue. For client secrets that a person may
+//! have chosen, and for the passwords of the host's users.
 
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,17 +42,24 @@ struct Job {
 }
 
 /// Threads that verify slow hashes. They start with the first job and end when the pool is dropped.
-#[derive(Default)]
-pub(crate) struct SlowHashPool {
+#[derive(Debug, Default)]
+pub struct SlowHashPool {
     queue: Mutex<Option<SyncSender<Job>>>,
 }
 
 /// The pool has as much to do as it may.
-#[derive(Debug)]
-pub(crate) struct Busy;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many slow hashes are waiting to be verified")]
+pub struct Busy;
 
 impl SlowHashPool {
-    pub(crate) async fn verify(&self, presented: Secret, expected: Arc<str>) -> Result<bool, Busy> {
+    /// Whether `presented` is the secret behind `expected`, a hash made by [`hash_secret`]. Where there is no such
+    /// hash, because there is no such user, verify [`DUMMY_ARGON2`](crate::client::secret::DUMMY_ARGON2) instead:
+    /// it takes as long and never matches.
+    ///
+    /// # Errors
+    /// [`Busy`] when too many are waiting; the answer is then 503.
+    pub async fn verify(&self, presented: Secret, expected: Arc<str>) -> Result<bool, Busy> {
         let (answer, result) = oneshot::channel();
         self.send(Job { presented, expected, answer })?;
         result.await.map_err(|_| Busy)

@@ -153,6 +153,7 @@ reasons! {
     InteractionOtherBrowser: InvalidRequest 400, "this page belongs to another browser", "RFC 9700 §4.7.1";
     InteractionOutOfTurn: InvalidRequest 400, "this step is not the next one", "RFC 9700 §4.7.1";
     CsrfMismatch: InvalidRequest 400, "the form has expired; please go back and try again", "RFC 9700 §4.7.1";
+    SubjectNamesClient: ServerError 500, "the server met an unexpected condition", "RFC 9700 §4.15";
     QuotaExhausted: SlowDown 429, "too many requests", "RFC 6585 §4";
 
     // The token endpoint

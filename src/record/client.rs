@@ -30,7 +30,8 @@ pub struct Client {
     pub consent: ConsentPolicy,
     /// Whether it registered itself, so that nobody vouches for it.
     pub self_registered: bool,
-    /// The resources it answers for: it may introspect tokens whose audience is one of them.
+    /// The resources it answers for: it may introspect tokens whose audience is one of them. The issuer itself is
+    /// the audience of tokens that name no resource.
     pub resource_server_of: Vec<Resource>,
     /// Its own lifetimes where they differ from the server's.
     pub lifetimes: ClientLifetimes,

@@ -43,7 +43,7 @@ pub struct PendingRequest {
     pub client: ClientId,
     /// Where the answer goes: the URI as it was presented, verified against the registration.
     pub redirect_uri: Arc<str>,
-    /// Whether the request named it, or it is the only one registered.
+    /// Whether the request named it; if not, it is the only one registered.
     pub redirect_uri_named: bool,
     /// How the answer travels.
     pub response_mode: ResponseMode,
@@ -52,9 +52,6 @@ pub struct PendingRequest {
     pub state: Option<Arc<str>>,
     /// The scope that could be granted.
     pub scope: Scope,
-    /// Whether values were dropped, so that the answer must state the scope.
-    #[serde(default)]
-    pub scope_narrowed: bool,
     /// The resources asked for, sorted; empty means the issuer itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use super::AuthorizationServer;
+use crate::authorize::{InteractionView, Step};
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::token::TokenResponse;
 use crate::grant::issue::{AccessTokenPlan, TokenPlan};
@@ -10,6 +11,7 @@ use crate::grant::resolve::LiveToken;
 use crate::jose::{Algorithm, Header, attach, signing_input};
 use crate::protocol::{OAuthError, Reason, Secret};
 use crate::record::Standing;
+use crate::record::interaction::Login;
 use crate::token::AccessTokenClaims;
 
 mod sealed {
@@ -44,7 +46,7 @@ macro_rules! already_made {
     };
 }
 
-already_made!((), Introspection, LiveToken, Standing);
+already_made!((), Introspection, InteractionView, LiveToken, Option<Login>, Standing, Step);
 
 impl sealed::Sealed for TokenPlan {}
 

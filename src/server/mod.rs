@@ -11,6 +11,9 @@ pub use builder::Builder;
 pub use driver::Trace;
 pub use mint::Mint;
 
+use crate::authorize::{
+    Approve, Authorize, Browser, Deny, ForgetLogin, FormToken, InteractionView, Login, Step, View,
+};
 use crate::endpoint::administration::{
     ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
@@ -22,9 +25,10 @@ use crate::grant::resolve::LiveToken;
 use crate::host::{
     Accounts, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, ResourceCatalog, Signer, SlowHashPool,
 };
-use crate::protocol::{ClientId, Issuer, OAuthError, Reason, SubjectId};
+use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
+use crate::record::interaction::Login as SignedIn;
+use crate::record::settings::Settings;
 use crate::record::{Event, EventKind, Grant, GrantId, Index, Record, SessionId};
-use crate::settings::Settings;
 use crate::store::{Page, Store};
 
 /// An authorization server over the host's store, clients and other parts. Cheap to clone.
@@ -86,6 +90,86 @@ impl AuthorizationServer {
     /// As RFC 6749 §5.2; 503 when the store or the signer cannot be reached.
     pub async fn token(&self, request: &TokenRequest, origin: Origin) -> Result<TokenResponse, OAuthError> {
         self.run(request, origin).await
+    }
+
+    /// The authorization endpoint (RFC 6749 §3.1).
+    ///
+    /// # Errors
+    /// What is shown on an error page and never sent to a redirect URI, because there is none that was verified.
+    pub async fn authorize(&self, request: &Authorize, origin: Origin) -> Result<Step, OAuthError> {
+        let (answer, trace) = self.trace(request, origin).await;
+        answer.or_else(|error| {
+            let ours = matches!(error.code(), ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError);
+            let response = trace
+                .filter(|_| ours)
+                .and_then(|trace| request.failure(error.clone(), &trace.facts, &trace.context));
+            response.map(Step::respond).ok_or(error)
+        })
+    }
+
+    /// What the host's login or consent page needs to know of an interaction.
+    ///
+    /// # Errors
+    /// What is shown on an error page: the interaction is over, expired, or another browser's.
+    pub async fn interaction(&self, view: &View) -> Result<InteractionView, OAuthError> {
+        self.run(view, Origin::default()).await
+    }
+
+    /// The user has signed in.
+    ///
+    /// # Errors
+    /// What is shown on an error page.
+    pub async fn login(&self, login: &Login) -> Result<Step, OAuthError> {
+        self.run(login, Origin::default()).await
+    }
+
+    /// The user allows what is asked, or a part of it.
+    ///
+    /// # Errors
+    /// What is shown on an error page; `ScopeNothingLeft` leaves the interaction open, so that the page can be shown
+    /// again.
+    pub async fn approve(&self, approve: &Approve) -> Result<Step, OAuthError> {
+        self.run(approve, Origin::default()).await
+    }
+
+    /// The user refuses.
+    ///
+    /// # Errors
+    /// What is shown on an error page.
+    pub async fn deny(&self, deny: &Deny) -> Result<Step, OAuthError> {
+        self.run(deny, Origin::default()).await
+    }
+
+    /// The user wants to go on as someone else.
+    ///
+    /// # Errors
+    /// What is shown on an error page.
+    pub async fn forget_login(&self, forget: &ForgetLogin) -> Result<Step, OAuthError> {
+        self.run(forget, Origin::default()).await
+    }
+
+    /// Who is signed in in a browser, if anyone is.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn signed_in(&self, browser: &Browser) -> Result<Option<SignedIn>, OAuthError> {
+        self.run(browser, Origin::default()).await
+    }
+
+    /// What a form of the host's own carries outside any interaction, and the cookie that binds it to the browser.
+    ///
+    /// # Errors
+    /// 503 when the source of randomness fails.
+    pub fn form_token(&self, browser: &Browser) -> Result<FormToken, OAuthError> {
+        Ok(browser.form_token(&self.context(Origin::default())?))
+    }
+
+    /// Whether a form of the host's own came from a page of this browser.
+    ///
+    /// # Errors
+    /// What is shown on an error page: it came from elsewhere, or from before the user signed in or out.
+    pub fn check_form(&self, browser: &Browser, csrf: &Secret) -> Result<(), OAuthError> {
+        browser.check_form(csrf, &self.parts.settings.sealer).inspect_err(|error| self.refused(error))
     }
 
     /// The revocation endpoint (RFC 7009).
@@ -215,7 +299,7 @@ impl AuthorizationServer {
 
     /// Tells the audit trail of a request that was refused before it could be decided.
     pub fn refused(&self, error: &OAuthError) {
-        self.parts.audit.record(Event::new(EventKind::Refused).reason(error.reason()));
+        self.tell(Event::new(EventKind::Refused).reason(error.reason()));
     }
 }
 

@@ -1,0 +1,222 @@
+//! The browser: the cookies it brings, the cookies it gets, and who is signed in.
+
+use std::time::Duration;
+
+use crate::grant::life;
+use crate::jose::{Purpose, Sealer};
+use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
+use crate::record::facts::Account;
+use crate::record::interaction::Login as SignedIn;
+use crate::record::{Context, Decide, Decision, Facts, Halt, Id, SessionId};
+use crate::token::{Handle, HandleKind};
+
+/// What came with a request from a browser.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Browser {
+    /// The session cookie.
+    pub session: Option<Secret>,
+    /// The cookie that binds interactions to this browser.
+    pub binding: Option<Secret>,
+    /// Who is signed in, where the host keeps sessions of its own. The library's session is then not looked at.
+    pub host_login: Option<HostLogin>,
+}
+
+/// A user whom the host's own session has signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostLogin {
+    /// Who.
+    pub subject: SubjectId,
+    /// How and when.
+    pub authentication: crate::record::grant::Authentication,
+}
+
+/// The cookies of this library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookie {
+    /// Holds the session.
+    Session,
+    /// Binds interactions to the browser.
+    Binding,
+}
+
+impl Cookie {
+    /// Its name; the prefix makes browsers refuse it from anywhere but this very host over TLS (RFC 6265bis
+    /// §4.1.3.2). Without TLS, on a loopback address, the prefix is not possible.
+    #[must_use]
+    pub const fn name(self, secure: bool) -> &'static str {
+        match (self, secure) {
+            (Self::Session, true) => "__Host-grantor_session",
+            (Self::Session, false) => "grantor_session",
+            (Self::Binding, true) => "__Host-grantor_browser",
+            (Self::Binding, false) => "grantor_browser",
+        }
+    }
+}
+
+/// What to do with the cookies of this library; the host sends it with whatever it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cookies {
+    set: Vec<(Cookie, Option<(Secret, Duration)>)>,
+}
+
+impl Cookies {
+    /// Sets a cookie for so long.
+    pub(crate) fn set(&mut self, cookie: Cookie, value: Secret, lifetime: Duration) {
+        self.set.push((cookie, Some((value, lifetime))));
+    }
+
+    /// Removes the session cookie.
+    #[must_use]
+    pub fn signed_out() -> Self {
+        Self { set: vec![(Cookie::Session, None)] }
+    }
+
+    /// The `Set-Cookie` header values (RFC 6265 §4.1): HttpOnly, SameSite=Lax, for the whole host.
+    pub fn headers(&self, secure: bool) -> impl Iterator<Item = String> {
+        self.set.iter().map(move |(cookie, value)| {
+            let (value, age) =
+                value.as_ref().map_or(("", 0), |(value, lifetime)| (value.expose(), lifetime.as_secs()));
+            let suffix = if secure { "; Secure" } else { "" };
+            format!("{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{suffix}", cookie.name(secure))
+        })
+    }
+}
+
+/// What a form of the host's own carries, outside any interaction: its sign-in, its sign-out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormToken {
+    /// Goes into the form and comes back with it. Only who can read pages of this browser knows it, and another
+    /// session has another.
+    pub csrf: Secret,
+    /// Binds the browser, where it is not bound yet.
+    pub cookies: Cookies,
+}
+
+/// Asks who is signed in.
+impl Decide for Browser {
+    type Plan = Option<SignedIn>;
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Option<SignedIn>>, Halt> {
+        Ok(Decision::answer(cx, self.signed_in(facts, cx)?))
+    }
+}
+
+impl Browser {
+    /// Picks the cookies of this library out of the `Cookie` headers. Of two with one name the first counts.
+    #[must_use]
+    pub fn from_cookie_headers<'h>(headers: impl IntoIterator<Item = &'h str>, secure: bool) -> Self {
+        let mut browser = Self::default();
+        for pair in headers.into_iter().flat_map(|header| header.split(';')) {
+            let Some((name, value)) = pair.trim().split_once('=') else { continue };
+            let field = match name {
+                name if name == Cookie::Session.name(secure) => &mut browser.session,
+                name if name == Cookie::Binding.name(secure) => &mut browser.binding,
+                _ => continue,
+            };
+            field.get_or_insert_with(|| Secret::new(value));
+        }
+        browser
+    }
+
+    /// The session named by the cookie, unproven.
+    #[must_use]
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.session_handle().map(|handle| SessionId(handle.id))
+    }
+
+    pub(crate) fn session_handle(&self) -> Option<Handle> {
+        Handle::decode(HandleKind::Session, self.session.as_ref()?.expose())
+    }
+
+    /// Who seems to be signed in, so that what depends on it can be read in one go.
+    pub(super) fn claimed_subject(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SubjectId>, Halt> {
+        if let Some(login) = &self.host_login {
+            return Ok(Some(login.subject.clone()));
+        }
+        let Some(id) = self.session_id() else { return Ok(None) };
+        Ok(facts.session(cx.namespace().session(id))?.map(|session| session.record.subject.clone()))
+    }
+
+    /// Who is signed in, if anyone is: the session lives and its subject may be acted for.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while a fact is missing.
+    pub fn signed_in(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SignedIn>, Halt> {
+        let (subject, authentication, session, epoch) = match &self.host_login {
+            Some(login) => (login.subject.clone(), login.authentication.clone(), None, None),
+            None => {
+                let Some(handle) = self.session_handle() else { return Ok(None) };
+                let id = SessionId(handle.id);
+                let Some(session) = facts.session(cx.namespace().session(id))? else { return Ok(None) };
+                let session = session.record;
+                if session.digest != handle.digest(HandleKind::Session) || session.valid_until.is_past(cx.now)
+                {
+                    return Ok(None);
+                }
+                (
+                    session.subject.clone(),
+                    session.authentication.clone(),
+                    Some(id),
+                    Some(session.subject_epoch),
+                )
+            }
+        };
+        let standing = life::standing(facts.subject(cx.namespace().subject(&subject))?);
+        let stale = epoch.is_some_and(|epoch| epoch != standing.epoch);
+        if standing.disabled || stale || facts.account(&subject)? != Account::Active {
+            return Ok(None);
+        }
+        Ok(Some(SignedIn { subject, subject_epoch: standing.epoch, authentication, session }))
+    }
+
+    /// The digest of this browser's binding cookie.
+    pub(crate) fn binding_digest(&self) -> Option<Digest> {
+        Some(self.binding_handle()?.digest(HandleKind::Browser))
+    }
+
+    /// The token for a form of the host's own.
+    #[must_use]
+    pub fn form_token(&self, cx: &Context<'_>) -> FormToken {
+        let sealer = &cx.settings.sealer;
+        if let Some(csrf) = self.form_csrf(sealer) {
+            return FormToken { csrf, cookies: Cookies::default() };
+        }
+        let (binding, _) = new_binding(cx);
+        let mut cookies = Cookies::default();
+        cookies.set(Cookie::Binding, binding.clone(), cx.settings.lifetimes.session);
+        FormToken { csrf: form_csrf(sealer, &binding, self.session.as_ref()), cookies }
+    }
+
+    /// Whether `csrf` comes from a form that carried the [`FormToken`] of this browser.
+    ///
+    /// # Errors
+    /// [`Reason::CsrfMismatch`].
+    pub fn check_form(&self, csrf: &Secret, sealer: &Sealer) -> Result<(), OAuthError> {
+        let digest = |token: &Secret| Digest::of(token.expose().as_bytes());
+        match self.form_csrf(sealer) {
+            Some(expected) if digest(&expected) == digest(csrf) => Ok(()),
+            _ => Err(Reason::CsrfMismatch.into()),
+        }
+    }
+
+    fn form_csrf(&self, sealer: &Sealer) -> Option<Secret> {
+        self.binding_handle()?;
+        Some(form_csrf(sealer, self.binding.as_ref()?, self.session.as_ref()))
+    }
+
+    fn binding_handle(&self) -> Option<Handle> {
+        Handle::decode(HandleKind::Browser, self.binding.as_ref()?.expose())
+    }
+}
+
+/// A new binding cookie.
+pub(crate) fn new_binding(cx: &Context<'_>) -> (Secret, Digest) {
+    let handle = Handle { id: Id::minted(cx.now, cx.random.id), secret: cx.random.secret };
+    (handle.encode(HandleKind::Browser), handle.digest(HandleKind::Browser))
+}
+
+fn form_csrf(sealer: &Sealer, binding: &Secret, session: Option<&Secret>) -> Secret {
+    let session = session.map_or("", Secret::expose);
+    let mac = sealer.mac(Purpose::Csrf, &[b"form", binding.expose().as_bytes(), session.as_bytes()]);
+    Secret::new(Digest(mac).to_base64url())
+}

@@ -1,0 +1,313 @@
+//! What happens next to an authorization request: an answer, a login, or a question to the user.
+
+use std::sync::Arc;
+
+use super::browser::{self, Browser, Cookie, Cookies};
+use super::request::AuthorizationRequest;
+use super::response::{AuthorizationResponse, still_registered};
+use crate::grant::life;
+use crate::protocol::{GrantType, MatchedRedirectUri, OAuthError, Reason, Scope};
+use crate::record::client::ConsentPolicy;
+use crate::record::facts::{Allowance, Counter};
+use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
+use crate::record::interaction::{Interaction, Login, PendingRequest};
+use crate::record::{
+    Batch, Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Id,
+    InteractionId, Key, Need, Put, Record,
+};
+use crate::token::{Handle, HandleKind};
+
+/// An authorization request in a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorize {
+    /// What is asked.
+    pub request: AuthorizationRequest,
+    /// By which browser.
+    pub browser: Browser,
+}
+
+/// What the host does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Step {
+    /// Send the browser on, or show a page.
+    pub action: Action,
+    /// Cookies to send along.
+    pub cookies: Cookies,
+}
+
+/// Send the browser on, or show a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The request is answered.
+    Respond(Box<AuthorizationResponse>),
+    /// The user is needed.
+    Interact(Interact),
+    /// The user has signed in, and no request waits: the host shows what it likes.
+    SignedIn,
+}
+
+/// The user is needed: the host shows its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interact {
+    /// Names the interaction, in the URL of the host's page.
+    pub id: InteractionId,
+    /// What for.
+    pub reason: InteractReason,
+}
+
+/// What the user is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InteractReason {
+    /// To sign in.
+    Login,
+    /// To allow what is asked.
+    Consent,
+}
+
+impl Decide for Authorize {
+    type Plan = Step;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        let client = self.request.client_id.as_str().into();
+        let mut keys = vec![cx.namespace().client_state(&client)];
+        keys.extend(self.browser.session_id().map(|id| cx.namespace().session(id)));
+        vec![Need::Client(client), Need::Records(keys)]
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
+        let (client, redirect_uri) = self.request.verify(facts)?;
+        if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
+            return Err(Reason::AuthorizeClientUnknown.into());
+        }
+        if let Some(subject) = self.browser.claimed_subject(facts, cx)? {
+            facts.read(&[cx.namespace().subject(&subject), cx.namespace().consent(&client.id, &subject)])?;
+        }
+        let login = self.browser.signed_in(facts, cx)?;
+        let pending = match self.request.validate(client, &redirect_uri, facts, cx) {
+            Ok(pending) => pending,
+            Err(Halt::Need(need)) => return Err(Halt::Need(need)),
+            // Nobody vouches for a client that registered itself: it gets no redirect before the user is known
+            // (RFC 9700 §4.11.2).
+            Err(Halt::Refuse(error)) if client.self_registered && login.is_none() => return Err(error.into()),
+            Err(Halt::Refuse(error)) => return Ok(self.error(client, redirect_uri, error, cx)),
+        };
+        let next = match &login {
+            None => Next::Login,
+            Some(login) => next(&pending, client, login, facts, cx)?,
+        };
+        match (next, login) {
+            (Next::Grant(scope), Some(login)) => {
+                let mut decision = grant(&pending, client, &login, &scope, facts, cx)?;
+                guard(&mut decision.batch, &pending, &login, facts, cx);
+                Ok(decision)
+            }
+            (_, login) => self.interact(pending, login, facts, cx),
+        }
+    }
+}
+
+impl Authorize {
+    /// The answer to the client when something fails that is not the client's fault, once its redirect URI is
+    /// verified.
+    #[must_use]
+    pub fn failure(
+        &self,
+        error: OAuthError,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Option<AuthorizationResponse> {
+        let (_, uri) = self.request.verify(facts).ok()?;
+        Some(AuthorizationResponse::error(
+            uri,
+            self.request.mode(cx),
+            error,
+            self.request.state.as_deref(),
+            cx,
+        ))
+    }
+
+    fn error(
+        &self,
+        client: &Client,
+        uri: MatchedRedirectUri,
+        error: OAuthError,
+        cx: &Context<'_>,
+    ) -> Decision<Step> {
+        let event = Event::new(EventKind::Refused).client(&client.id).reason(error.reason());
+        let response = AuthorizationResponse::error(
+            uri,
+            self.request.mode(cx),
+            error,
+            self.request.state.as_deref(),
+            cx,
+        );
+        Decision::answer(cx, Step::respond(response)).event(event)
+    }
+
+    /// Stores the request until the user has answered.
+    fn interact(
+        &self,
+        request: PendingRequest,
+        login: Option<Login>,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Decision<Step>, Halt> {
+        let counter = Counter::Interactions(request.client.clone(), cx.address);
+        if let Allowance::Exhausted { retry_after } = facts.allowance(&counter)? {
+            return Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into());
+        }
+        let mut cookies = Cookies::default();
+        let browser = match self.browser.binding_digest() {
+            Some(digest) => digest,
+            None => {
+                let (cookie, digest) = browser::new_binding(cx);
+                cookies.set(Cookie::Binding, cookie, cx.settings.lifetimes.session);
+                digest
+            }
+        };
+        let id = InteractionId(Id::minted(cx.now, cx.random.other_id));
+        let reason = if login.is_some() { InteractReason::Consent } else { InteractReason::Login };
+        let valid_until = cx.now.plus(cx.settings.lifetimes.interaction);
+        let mut batch = cx.batch();
+        batch.put.push(put(id, Interaction { browser, request, login, valid_until }, cx));
+        let step = Step { action: Action::Interact(Interact { id, reason }), cookies };
+        Ok(Decision { batch, outcome: Ok(step), events: Vec::new() })
+    }
+}
+
+impl Step {
+    pub(crate) fn respond(response: AuthorizationResponse) -> Self {
+        Self { action: Action::Respond(Box::new(response)), cookies: Cookies::default() }
+    }
+}
+
+pub(super) fn put(id: InteractionId, interaction: Interaction, cx: &Context<'_>) -> Put {
+    let retain_until = interaction.valid_until.plus(life::RETENTION_MARGIN);
+    let record = Arc::new(Record::Interaction(interaction));
+    Put { key: cx.namespace().interaction(id), record, terms: Vec::new(), retain_until }
+}
+
+/// What a signed-in user still has to do.
+pub(super) enum Next {
+    Login,
+    Consent,
+    Grant(Scope),
+}
+
+/// Whether the user has to be asked (RFC 6749 §10.2, RFC 8252 §8.6, RFC 9700 §4.7).
+pub(super) fn next(
+    request: &PendingRequest,
+    client: &Client,
+    login: &Login,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Next, Halt> {
+    if client.consent == ConsentPolicy::FirstParty {
+        return Ok(Next::Grant(request.scope.clone()));
+    }
+    if !may_reuse_consent(request, client) {
+        return Ok(Next::Consent);
+    }
+    let consent = facts.consent(cx.namespace().consent(&client.id, &login.subject))?;
+    let given = consent.is_some_and(|consent| {
+        consent.record.entries.iter().any(|entry| {
+            entry.redirect_uri == request.redirect_uri
+                && entry.resources == request.resources
+                && request.scope.is_subset(&entry.scope)
+                && !entry.valid_until.is_past(cx.now)
+        })
+    });
+    Ok(if given { Next::Grant(request.scope.clone()) } else { Next::Consent })
+}
+
+/// Whether a recorded consent may stand in for the user. Anyone on the device can receive at a loopback or
+/// private-scheme URI, and nobody vouches for a public client that registered itself: there the user is asked anew.
+fn may_reuse_consent(request: &PendingRequest, client: &Client) -> bool {
+    let impersonable = client
+        .redirect_uris
+        .iter()
+        .filter(|uri| uri.matches(&request.redirect_uri))
+        .any(|uri| uri.is_loopback() || uri.is_private_scheme());
+    let unvouched = client.self_registered && client.is_public();
+    !(impersonable || unvouched)
+}
+
+/// Begins a grant and answers with its code.
+pub(super) fn grant(
+    request: &PendingRequest,
+    client: &Client,
+    login: &Login,
+    scope: &Scope,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Decision<Step>, Halt> {
+    let uri = still_registered(request, client).ok_or(Reason::RedirectUriUnregistered)?;
+    let client_epoch = life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).epoch;
+    let id = GrantId(Id::minted(cx.now, cx.random.id));
+    let code = Handle { id: id.0, secret: cx.random.secret };
+    let grant = Grant {
+        status: GrantStatus::Active,
+        grant_type: GrantType::AuthorizationCode,
+        created_at: cx.now,
+        client: client.id.clone(),
+        client_epoch,
+        subject: Some(GrantSubject {
+            id: login.subject.clone(),
+            epoch: login.subject_epoch,
+            authentication: login.authentication.clone(),
+        }),
+        session: None,
+        scope: scope.clone(),
+        resources: request.resources.clone(),
+        redeemable: Some(Box::new(Redeemable {
+            digest: code.digest(HandleKind::Code),
+            valid_until: cx.now.plus(cx.settings.lifetimes.code),
+            spent: false,
+            redirect_uri: request.redirect_uri.clone(),
+            redirect_uri_named: request.redirect_uri_named,
+            code_challenge: request.code_challenge,
+        })),
+        refresh: None,
+        access: Vec::new(),
+        jwts: None,
+    };
+    let response = AuthorizationResponse::code(
+        uri,
+        request.response_mode,
+        code.encode(HandleKind::Code),
+        request.state.as_deref(),
+        cx,
+    );
+    let event = Event::new(EventKind::CodeIssued).client(&client.id).subject(Some(&login.subject)).grant(id);
+    let mut batch = cx.batch();
+    batch.put.push(life::put(cx.namespace().grant(id), grant, cx));
+    Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: vec![event] })
+}
+
+/// Makes the commit depend on what the decision relied on: that client and subject still stand as they were read,
+/// and that the session still lives.
+pub(super) fn guard(
+    batch: &mut Batch,
+    request: &PendingRequest,
+    login: &Login,
+    facts: &Facts,
+    cx: &Context<'_>,
+) {
+    let namespace = cx.namespace();
+    let keys: [Option<Key>; 3] = [
+        Some(namespace.client_state(&request.client)),
+        Some(namespace.subject(&login.subject)),
+        login.session.map(|session| namespace.session(session)),
+    ];
+    for key in keys.into_iter().flatten() {
+        let seen = facts.records().iter().find(|(own, _)| *own == key);
+        let mentioned = batch.expect.iter().any(|(own, _)| *own == key)
+            || batch.delete.contains(&key)
+            || batch.put.iter().any(|put| put.key == key);
+        if let Some((_, record)) = seen.filter(|_| !mentioned) {
+            batch.expect(key, Expectation::of(record.as_ref()));
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! The user's answers. Each belongs to one stored request, one browser and one form, and the last one ends it.
+//!
+//! ```text
+//! login ──► (asked?) ──► approve ──► code
+//!   ▲           │           │
+//!   └── forget ─┴─── deny ──┴──► access_denied
+//! ```
+
+use std::sync::Arc;
+
+use super::browser::{Browser, Cookie, Cookies, HostLogin};
+use super::decide::{self, Action, Interact, InteractReason, Next, Step};
+use super::response::{AuthorizationResponse, still_registered};
+use crate::grant::life;
+use crate::jose::Purpose;
+use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
+use crate::record::consent::{Consent, ConsentEntry};
+use crate::record::grant::Authentication;
+use crate::record::interaction::{Interaction, Login as SignedIn, PendingRequest};
+use crate::record::session::Session;
+use crate::record::{
+    Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, Halt, Id, InteractionId, Need,
+    Put, Record, SessionId, Versioned,
+};
+use crate::token::{Handle, HandleKind};
+
+/// Looks at an interaction, for the host's page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Which one.
+    pub id: InteractionId,
+    /// The browser that asks.
+    pub browser: Browser,
+}
+
+/// What the host's page needs to know.
+#[derive(Clone, Debug)]
+pub struct InteractionView {
+    /// Which one.
+    pub id: InteractionId,
+    /// Who asks.
+    pub client: Arc<Client>,
+    /// What the user is needed for.
+    pub reason: InteractReason,
+    /// Who is signed in for it.
+    pub subject: Option<SubjectId>,
+    /// What is asked.
+    pub scope: Scope,
+    /// For which resources.
+    pub resources: Vec<Resource>,
+    /// Where the browser will be sent, exactly.
+    pub redirect_uri: crate::protocol::MatchedRedirectUri,
+    /// Goes into the form and comes back with it.
+    pub csrf: Secret,
+}
+
+/// The user has signed in: the host has checked who it is. Without an interaction, the host also has to check that the
+/// form was its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Which interaction; `None` when the user signs in without one.
+    pub interaction: Option<FormAnswer>,
+    /// Who, how and when.
+    pub login: HostLogin,
+    /// The browser.
+    pub browser: Browser,
+}
+
+/// Proof that an answer comes from the form of an interaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormAnswer {
+    /// The interaction.
+    pub id: InteractionId,
+    /// What its form carried.
+    pub csrf: Secret,
+}
+
+/// The user allows what is asked, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approve {
+    /// Which interaction.
+    pub answer: FormAnswer,
+    /// What of the scope is allowed.
+    pub scope: Scope,
+    /// The browser.
+    pub browser: Browser,
+}
+
+/// The user refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deny {
+    /// Which interaction.
+    pub answer: FormAnswer,
+    /// The browser.
+    pub browser: Browser,
+}
+
+/// The user wants to go on as someone else: the session ends, and the interaction waits for a new login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForgetLogin {
+    /// Which interaction.
+    pub answer: FormAnswer,
+    /// The browser.
+    pub browser: Browser,
+}
+
+/// The records that any answer needs first.
+fn hints(id: InteractionId, browser: &Browser, cx: &Context<'_>) -> Vec<Need> {
+    let mut keys = vec![cx.namespace().interaction(id)];
+    keys.extend(browser.session_id().map(|session| cx.namespace().session(session)));
+    vec![Need::Records(keys)]
+}
+
+impl Decide for View {
+    type Plan = InteractionView;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        hints(self.id, &self.browser, cx)
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<InteractionView>, Halt> {
+        let open = Open::find(self.id, &self.browser, facts, cx)?;
+        let request = &open.record.record.request;
+        let signed_in = open.same_user(&self.browser, facts, cx)?;
+        let view = InteractionView {
+            id: self.id,
+            client: Arc::clone(open.client),
+            reason: if signed_in.is_some() { InteractReason::Consent } else { InteractReason::Login },
+            subject: signed_in.map(|login| login.subject),
+            scope: request.scope.clone(),
+            resources: request.resources.clone(),
+            redirect_uri: still_registered(request, open.client).ok_or(Reason::RedirectUriUnregistered)?,
+            csrf: open.csrf(&self.browser, cx),
+        };
+        Ok(Decision::answer(cx, view))
+    }
+}
+
+impl Decide for Login {
+    type Plan = Step;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        let mut keys = vec![cx.namespace().subject(&self.login.subject)];
+        keys.extend(self.interaction.as_ref().map(|answer| cx.namespace().interaction(answer.id)));
+        vec![Need::Records(keys)]
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
+        let HostLogin { subject, authentication } = &self.login;
+        if facts.client(subject.as_str())?.is_some() {
+            return Err(OAuthError::new(Reason::SubjectNamesClient).into());
+        }
+        let subject_key = cx.namespace().subject(subject);
+        let standing = life::standing(facts.subject(subject_key)?);
+        if standing.disabled {
+            return Err(Reason::SubjectDisabledAtAuthorize.into());
+        }
+        let open = match &self.interaction {
+            Some(answer) => Some(Open::answered(answer, &self.browser, facts, cx)?),
+            None => None,
+        };
+        let (session, put_session, cookie) = self.new_session(standing.epoch, cx);
+        let login = SignedIn {
+            subject: subject.clone(),
+            subject_epoch: standing.epoch,
+            authentication: authentication.clone(),
+            session,
+        };
+        let mut decision = match open {
+            Some(open) => open.signed_in(login, facts, cx)?,
+            None => Decision::answer(cx, Step { action: Action::SignedIn, cookies: Cookies::default() }),
+        };
+        if !decision.batch.expect.iter().any(|(key, _)| *key == subject_key) {
+            decision.batch.expect(subject_key, Expectation::of(facts.subject(subject_key)?.as_ref()));
+        }
+        decision.batch.put.extend(put_session);
+        decision.batch.delete.extend(self.browser.session_id().map(|old| cx.namespace().session(old)));
+        if let (Ok(step), Some(cookie)) = (&mut decision.outcome, cookie) {
+            step.cookies.set(Cookie::Session, cookie, cx.settings.lifetimes.session);
+        }
+        Ok(decision.event(Event::new(EventKind::SignedIn).subject(Some(subject))))
+    }
+}
+
+impl Login {
+    /// A session of the library's own, with a new id at every login; none where the host keeps its own.
+    fn new_session(
+        &self,
+        subject_epoch: u64,
+        cx: &Context<'_>,
+    ) -> (Option<SessionId>, Option<Put>, Option<Secret>) {
+        if self.browser.host_login.is_some() {
+            return (None, None, None);
+        }
+        let id = SessionId(Id::minted(cx.now, cx.random.other_id));
+        let handle = Handle { id: id.0, secret: cx.random.other_secret };
+        let valid_until = cx.now.plus(cx.settings.lifetimes.session);
+        let session = Session {
+            digest: handle.digest(HandleKind::Session),
+            subject: self.login.subject.clone(),
+            subject_epoch,
+            authentication: self.login.authentication.clone(),
+            valid_until,
+        };
+        let put = Put {
+            key: cx.namespace().session(id),
+            record: Arc::new(Record::Session(session)),
+            terms: vec![crate::record::Index::subject(cx.namespace(), &self.login.subject)],
+            retain_until: valid_until.plus(life::RETENTION_MARGIN),
+        };
+        (Some(id), Some(put), Some(handle.encode(HandleKind::Session)))
+    }
+}
+
+impl Decide for Approve {
+    type Plan = Step;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        hints(self.answer.id, &self.browser, cx)
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
+        let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
+        let request = &open.record.record.request;
+        let Some(login) = open.same_user(&self.browser, facts, cx)? else { return Ok(open.needs_login(cx)) };
+        if !self.scope.is_subset(&request.scope) || (self.scope.is_empty() && !request.scope.is_empty()) {
+            return Err(OAuthError::new(Reason::ScopeNothingLeft).into());
+        }
+        let mut decision = decide::grant(request, open.client, &login, &self.scope, facts, cx)?;
+        open.close(&mut decision, cx);
+        remember(&mut decision, request, &login.subject, &self.scope, facts, cx)?;
+        decide::guard(&mut decision.batch, request, &login, facts, cx);
+        let event = Event::new(EventKind::ConsentGiven).client(&request.client).subject(Some(&login.subject));
+        Ok(decision.event(event))
+    }
+}
+
+impl Decide for Deny {
+    type Plan = Step;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        hints(self.answer.id, &self.browser, cx)
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
+        let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
+        let request = &open.record.record.request;
+        let response = AuthorizationResponse::error_for(request, open.client, Reason::UserDenied.into(), cx)
+            .ok_or(Reason::RedirectUriUnregistered)?;
+        let subject = open.record.record.login.as_ref().map(|login| &login.subject);
+        let event = Event::new(EventKind::ConsentDenied).client(&request.client).subject(subject);
+        let mut decision = Decision::answer(cx, Step::respond(response)).event(event);
+        open.close(&mut decision, cx);
+        Ok(decision)
+    }
+}
+
+impl Decide for ForgetLogin {
+    type Plan = Step;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        hints(self.answer.id, &self.browser, cx)
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
+        let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
+        let mut decision = open.needs_login(cx);
+        if let Ok(step) = &mut decision.outcome {
+            step.cookies = Cookies::signed_out();
+        }
+        decision.batch.delete.extend(self.browser.session_id().map(|id| cx.namespace().session(id)));
+        Ok(decision)
+    }
+}
+
+/// An interaction that waits, found by the browser it belongs to.
+struct Open<'f> {
+    id: InteractionId,
+    record: Versioned<&'f Interaction>,
+    client: &'f Arc<Client>,
+}
+
+impl<'f> Open<'f> {
+    fn find(id: InteractionId, browser: &Browser, facts: &'f Facts, cx: &Context<'_>) -> Result<Self, Halt> {
+        let record = facts.interaction(cx.namespace().interaction(id))?.ok_or(Reason::InteractionUnknown)?;
+        if browser.binding_digest() != Some(record.record.browser) {
+            return Err(Reason::InteractionOtherBrowser.into());
+        }
+        if record.record.valid_until.is_past(cx.now) {
+            return Err(Reason::InteractionUnknown.into());
+        }
+        let client =
+            facts.client(record.record.request.client.as_str())?.ok_or(Reason::AuthorizeClientUnknown)?;
+        if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
+            return Err(Reason::AuthorizeClientUnknown.into());
+        }
+        Ok(Self { id, record, client })
+    }
+
+    fn answered(
+        answer: &FormAnswer,
+        browser: &Browser,
+        facts: &'f Facts,
+        cx: &Context<'_>,
+    ) -> Result<Self, Halt> {
+        let open = Self::find(answer.id, browser, facts, cx)?;
+        let expected = crate::protocol::Digest::of(open.csrf(browser, cx).expose().as_bytes());
+        if crate::protocol::Digest::of(answer.csrf.expose().as_bytes()) != expected {
+            return Err(Reason::CsrfMismatch.into());
+        }
+        Ok(open)
+    }
+
+    /// What the forms of this interaction carry: known only to who can read pages of this browser.
+    fn csrf(&self, browser: &Browser, cx: &Context<'_>) -> Secret {
+        let binding = browser.binding.as_ref().map_or("", Secret::expose);
+        let mac = cx.settings.sealer.mac(Purpose::Csrf, &[&self.id.0.0, binding.as_bytes()]);
+        Secret::new(crate::protocol::Digest(mac).to_base64url())
+    }
+
+    /// Who has signed in for this interaction, as long as that is still who is signed in in this browser.
+    fn same_user(
+        &self,
+        browser: &Browser,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Option<SignedIn>, Halt> {
+        let Some(login) = &self.record.record.login else { return Ok(None) };
+        Ok(browser.signed_in(facts, cx)?.filter(|now| now.subject == login.subject))
+    }
+
+    /// The user has signed in: the request is answered, or the user is asked.
+    fn signed_in(&self, login: SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
+        let request = &self.record.record.request;
+        match decide::next(request, self.client, &login, facts, cx)? {
+            Next::Grant(scope) => {
+                let mut decision = decide::grant(request, self.client, &login, &scope, facts, cx)?;
+                self.close(&mut decision, cx);
+                decide::guard(&mut decision.batch, request, &login, facts, cx);
+                Ok(decision)
+            }
+            Next::Login | Next::Consent => Ok(self.wait(Some(login), InteractReason::Consent, cx)),
+        }
+    }
+
+    fn needs_login(&self, cx: &Context<'_>) -> Decision<Step> {
+        self.wait(None, InteractReason::Login, cx)
+    }
+
+    fn wait(&self, login: Option<SignedIn>, reason: InteractReason, cx: &Context<'_>) -> Decision<Step> {
+        let interaction = Interaction { login, ..self.record.record.clone() };
+        let step =
+            Step { action: Action::Interact(Interact { id: self.id, reason }), cookies: Cookies::default() };
+        let mut decision = Decision::answer(cx, step);
+        decision.batch.expect(cx.namespace().interaction(self.id), Expectation::At(self.record.version));
+        decision.batch.put.push(decide::put(self.id, interaction, cx));
+        decision
+    }
+
+    /// Ends the interaction, provided that nobody has answered it in the meantime.
+    fn close(&self, decision: &mut Decision<Step>, cx: &Context<'_>) {
+        let key = cx.namespace().interaction(self.id);
+        decision.batch.expect(key, Expectation::At(self.record.version));
+        decision.batch.delete.push(key);
+    }
+}
+
+/// The most entries of one consent record; the oldest is forgotten first.
+const MAX_CONSENT_ENTRIES: usize = 32;
+
+/// Remembers what was allowed, beside what was allowed before at the same place.
+fn remember(
+    decision: &mut Decision<Step>,
+    request: &PendingRequest,
+    subject: &SubjectId,
+    scope: &Scope,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let key = cx.namespace().consent(&request.client, subject);
+    let before = facts.consent(key)?;
+    let expectation = Expectation::of(before.as_ref());
+    let mut consent = before.map_or_else(Consent::default, |consent| consent.record.clone());
+    consent.entries.retain(|entry| !entry.valid_until.is_past(cx.now));
+    let here = |entry: &ConsentEntry| {
+        entry.redirect_uri == request.redirect_uri && entry.resources == request.resources
+    };
+    let earlier = consent.entries.iter().position(here).map(|at| consent.entries.remove(at).scope);
+    let excess = (consent.entries.len() + 1).saturating_sub(MAX_CONSENT_ENTRIES);
+    consent.entries.drain(..excess);
+    let valid_until = cx.now.plus(cx.settings.lifetimes.consent);
+    consent.entries.push(ConsentEntry {
+        redirect_uri: request.redirect_uri.clone(),
+        resources: request.resources.clone(),
+        scope: earlier.map_or_else(|| scope.clone(), |earlier| earlier.union(scope)),
+        given_at: cx.now,
+        valid_until,
+    });
+    decision.batch.expect(key, expectation);
+    decision.batch.put.push(Put {
+        key,
+        record: Arc::new(Record::Consent(consent)),
+        terms: vec![crate::record::Index::subject(cx.namespace(), subject)],
+        retain_until: valid_until.plus(life::RETENTION_MARGIN),
+    });
+    Ok(())
+}
+
+impl HostLogin {
+    /// A user who signed in just now.
+    #[must_use]
+    pub fn now(subject: impl Into<Arc<str>>, auth_time: crate::protocol::Timestamp) -> Self {
+        let authentication = Authentication { auth_time, acr: None, amr: Vec::new() };
+        Self { subject: SubjectId::new(subject), authentication }
+    }
+}

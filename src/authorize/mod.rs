@@ -1,0 +1,26 @@
+//! The authorization endpoint (RFC 6749 §3.1, §4.1.1): from a request in a browser to a code, or to an error.
+//!
+//! ```text
+//! request ─► validated ─► signed in? ─► allowed? ─► code
+//!               │             │             │
+//!             error         login        consent        the host shows its page and comes back
+//! ```
+//!
+//! - [`request`]: what was asked, checked against the registration
+//! - [`decide`]: what happens next, and the request that opens it all
+//! - [`interaction`]: the user's answers: [`Login`], [`Approve`],
+//!   [`Deny`]
+//! - [`browser`]: the cookies that bind it all to one browser
+//! - [`response`]: how the answer travels (RFC 9207, response modes)
+
+pub mod browser;
+pub mod decide;
+pub mod interaction;
+pub mod request;
+pub mod response;
+
+pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
+pub use decide::{Action, Authorize, Interact, InteractReason, Step};
+pub use interaction::{Approve, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
+pub use request::AuthorizationRequest;
+pub use response::AuthorizationResponse;

@@ -1,0 +1,106 @@
+//! Server metadata (RFC 8414 §2), made from the live configuration: what is advertised is what is accepted.
+
+use serde::Serialize;
+
+use crate::protocol::{ClientAuthMethod, GrantType, ResponseMode, ResponseType};
+use crate::record::settings::Settings;
+
+/// Where the endpoints are, below the issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The authorization endpoint.
+    pub authorize: String,
+    /// The token endpoint.
+    pub token: String,
+    /// The revocation endpoint.
+    pub revoke: String,
+    /// The introspection endpoint.
+    pub introspect: String,
+    /// The key set.
+    pub jwks: String,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            authorize: "/authorize".into(),
+            token: "/token".into(),
+            revoke: "/revoke".into(),
+            introspect: "/introspect".into(),
+            jwks: "/jwks".into(),
+        }
+    }
+}
+
+/// The metadata document. Lists that would be empty are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Metadata {
+    /// `issuer`.
+    pub issuer: String,
+    /// `authorization_endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<String>,
+    /// `token_endpoint`.
+    pub token_endpoint: String,
+    /// `revocation_endpoint`.
+    pub revocation_endpoint: String,
+    /// `introspection_endpoint`.
+    pub introspection_endpoint: String,
+    /// `jwks_uri`; absent where nothing is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// `scopes_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes_supported: Vec<String>,
+    /// `response_types_supported`.
+    pub response_types_supported: Vec<ResponseType>,
+    /// `response_modes_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub response_modes_supported: Vec<ResponseMode>,
+    /// `grant_types_supported`.
+    pub grant_types_supported: Vec<GrantType>,
+    /// `token_endpoint_auth_methods_supported`.
+    pub token_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `revocation_endpoint_auth_methods_supported`.
+    pub revocation_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `introspection_endpoint_auth_methods_supported`: a client that cannot authenticate may not ask.
+    pub introspection_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `code_challenge_methods_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub code_challenge_methods_supported: &'static [&'static str],
+    /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
+    pub authorization_response_iss_parameter_supported: bool,
+    /// `service_documentation`, where the host has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_documentation: Option<String>,
+}
+
+impl Metadata {
+    /// The metadata of a server; `signs` says whether it publishes keys.
+    #[must_use]
+    pub fn new(settings: &Settings, paths: &Paths, signs: bool) -> Self {
+        let at = |path: &str| settings.issuer.endpoint(path);
+        let codes = settings.grant_types.contains(&GrantType::AuthorizationCode);
+        let methods = settings.dials.client_auth_methods.to_vec();
+        let authenticated =
+            methods.iter().copied().filter(|method| *method != ClientAuthMethod::None).collect();
+        Self {
+            issuer: settings.issuer.as_str().to_owned(),
+            authorization_endpoint: codes.then(|| at(&paths.authorize)),
+            token_endpoint: at(&paths.token),
+            revocation_endpoint: at(&paths.revoke),
+            introspection_endpoint: at(&paths.introspect),
+            jwks_uri: signs.then(|| at(&paths.jwks)),
+            scopes_supported: settings.scope.iter().map(str::to_owned).collect(),
+            response_types_supported: if codes { settings.response_types.clone() } else { Vec::new() },
+            response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },
+            grant_types_supported: settings.grant_types.clone(),
+            token_endpoint_auth_methods_supported: methods.clone(),
+            revocation_endpoint_auth_methods_supported: methods,
+            introspection_endpoint_auth_methods_supported: authenticated,
+            code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
+            authorization_response_iss_parameter_supported: codes,
+            service_documentation: None,
+        }
+    }
+}

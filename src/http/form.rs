@@ -1,0 +1,67 @@
+//! Reading requests: sizes, content type, form bodies, the `Authorization` header.
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, header};
+
+use super::{MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_URI_BYTES};
+use crate::protocol::params::ParamsError;
+use crate::protocol::{OAuthError, Params, Reason};
+
+/// The parameters in a form body. The query string is never looked at.
+///
+/// # Errors
+/// `invalid_request`: 415 for another content type, 413, 414 or 431 for what is too large, 400 for what cannot be
+/// decoded.
+pub fn body(request: &Request<Bytes>) -> Result<Params<'_>, OAuthError> {
+    check_size(request)?;
+    if !is_form(request.headers()) {
+        return Err(Reason::ContentType.into());
+    }
+    Params::parse(request.body()).map_err(|error| malformed(&error))
+}
+
+/// Refuses a request that is too large in any part.
+///
+/// # Errors
+/// `invalid_request` with 413, 414 or 431.
+pub fn check_size(request: &Request<Bytes>) -> Result<(), OAuthError> {
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {
+        return Err(Reason::UriTooLong.into());
+    }
+    let headers: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > MAX_HEADER_BYTES {
+        return Err(Reason::HeadersTooLarge.into());
+    }
+    if request.body().len() > MAX_BODY_BYTES {
+        return Err(Reason::BodyTooLarge.into());
+    }
+    Ok(())
+}
+
+/// The `Authorization` header, if there is one.
+///
+/// # Errors
+/// `invalid_request` when there are two.
+pub fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, OAuthError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Reason::ClientMethodsTwo.into()),
+        (first, None) => Ok(first.map(http::HeaderValue::as_bytes)),
+    }
+}
+
+/// The refusal for parameters that cannot be decoded.
+#[must_use]
+pub fn malformed(error: &ParamsError) -> OAuthError {
+    OAuthError::new(Reason::MalformedParameters).detail(error.to_string())
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else { return false };
+    let Ok(text) = value.to_str() else { return false };
+    let essence = text.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}

@@ -1,0 +1,334 @@
+//! Bytes in, bytes out: the endpoints over `http::Request<Bytes>` and `http::Response<Bytes>`.
+//!
+//! This layer reads and writes HTTP and decides no protocol rule. It never derives anything from `Host` or
+//! `X-Forwarded-*`: URLs come from the configured issuer, the client's address from the connection or from a proxy
+//! that was named as trusted.
+//!
+//! | endpoint | methods | across origins |
+//! |---|---|---|
+//! | `/authorize` | GET, POST | no |
+//! | `/token`, `/revoke`, `/introspect` | POST | yes, without credentials |
+//! | `/jwks`, `/.well-known/oauth-authorization-server` | GET, HEAD | yes, without credentials |
+
+#[cfg(feature = "axum")]
+pub mod axum;
+pub mod form;
+mod interaction;
+pub mod pages;
+pub mod proxy;
+pub mod reply;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+
+pub use pages::{DefaultPages, ErrorPage, FORM_POST_SCRIPT_HASH, Pages};
+pub use proxy::TrustedProxies;
+
+use crate::authorize::{Action, AuthorizationRequest, Authorize, Browser, InteractReason, Step};
+use crate::endpoint::introspection::IntrospectionRequest;
+use crate::endpoint::metadata::{Metadata, Paths};
+use crate::endpoint::revocation::RevocationRequest;
+use crate::endpoint::token::TokenRequest;
+use crate::protocol::{OAuthError, Params, Reason};
+use crate::server::{AuthorizationServer, Origin};
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The longest request target, in bytes.
+pub const MAX_URI_BYTES: usize = 16 * 1024;
+/// The largest header section, in bytes.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// How long the key set and the metadata may be cached, in seconds; a new key is published at least as long before
+/// it signs.
+pub const PUBLIC_MAX_AGE_SECONDS: u32 = 900;
+
+/// An authorization server behind HTTP.
+#[derive(Clone)]
+pub struct HttpServer {
+    server: AuthorizationServer,
+    paths: Paths,
+    routes: Arc<[(Endpoint, String); 6]>,
+    login_url: String,
+    consent_url: String,
+    proxies: TrustedProxies,
+    pages: Arc<dyn Pages>,
+}
+
+/// An endpoint of the authorization server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// RFC 6749 §3.1.
+    Authorize,
+    /// RFC 6749 §3.2.
+    Token,
+    /// RFC 7009.
+    Revoke,
+    /// RFC 7662.
+    Introspect,
+    /// RFC 7517 §5.
+    Jwks,
+    /// RFC 8414 §3.
+    Metadata,
+}
+
+impl HttpServer {
+    /// The endpoints of `server` at their default paths; the host's pages are at `/login` and `/consent`.
+    #[must_use]
+    pub fn new(server: AuthorizationServer) -> Self {
+        let issuer = &server.settings().issuer;
+        let (login_url, consent_url) = (issuer.endpoint("/login"), issuer.endpoint("/consent"));
+        let paths = Paths::default();
+        Self {
+            routes: Arc::new(routes(&server, &paths)),
+            server,
+            paths,
+            login_url,
+            consent_url,
+            proxies: TrustedProxies::none(),
+            pages: Arc::new(DefaultPages),
+        }
+    }
+
+    /// Where the endpoints are, below the issuer.
+    #[must_use]
+    pub fn paths(mut self, paths: Paths) -> Self {
+        self.routes = Arc::new(routes(&self.server, &paths));
+        self.paths = paths;
+        self
+    }
+
+    /// Where the host's login and consent pages are; `?interaction=…` is appended.
+    #[must_use]
+    pub fn interaction_urls(mut self, login: impl Into<String>, consent: impl Into<String>) -> Self {
+        self.login_url = login.into();
+        self.consent_url = consent.into();
+        self
+    }
+
+    /// The proxies whose word about the client's address counts; none unless given.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// The host's error page.
+    #[must_use]
+    pub fn pages(mut self, pages: Arc<dyn Pages>) -> Self {
+        self.pages = pages;
+        self
+    }
+
+    /// The server behind it.
+    #[must_use]
+    pub const fn server(&self) -> &AuthorizationServer {
+        &self.server
+    }
+
+    /// Whether cookies need TLS: always, unless the issuer is a loopback address without it.
+    #[must_use]
+    pub fn secure_cookies(&self) -> bool {
+        self.server.settings().issuer.is_https()
+    }
+
+    /// The endpoints and their paths, for a router.
+    #[must_use]
+    pub fn routes(&self) -> &[(Endpoint, String)] {
+        &*self.routes
+    }
+
+    /// Answers a request to any endpoint; `None` when its path is none of them. `peer` is the other end of the
+    /// connection.
+    pub async fn handle(&self, request: Request<Bytes>, peer: Option<IpAddr>) -> Option<Response<Bytes>> {
+        let path = request.uri().path();
+        let endpoint = self.routes.iter().find(|(_, own)| own == path)?.0;
+        Some(self.handle_endpoint(endpoint, request, peer).await)
+    }
+
+    /// Answers a request to one endpoint.
+    pub async fn handle_endpoint(
+        &self,
+        endpoint: Endpoint,
+        request: Request<Bytes>,
+        peer: Option<IpAddr>,
+    ) -> Response<Bytes> {
+        let origin = Origin { address: self.proxies.client_address(peer, request.headers()) };
+        let result = match endpoint {
+            Endpoint::Authorize => return self.authorize(&request, origin).await,
+            Endpoint::Jwks | Endpoint::Metadata => self.publish(endpoint, &request).await,
+            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
+                self.post(endpoint, &request, origin).await
+            }
+        };
+        result.unwrap_or_else(|error| reply::error(&error, endpoint))
+    }
+
+    async fn post(
+        &self,
+        endpoint: Endpoint,
+        request: &Request<Bytes>,
+        origin: Origin,
+    ) -> Result<Response<Bytes>, OAuthError> {
+        match *request.method() {
+            Method::POST => {}
+            Method::OPTIONS => return Ok(reply::preflight("POST")),
+            _ => return Err(self.refused(Reason::MethodNotAllowed.into())),
+        }
+        let params = form::body(request).map_err(|error| self.refused(error))?;
+        let authorization = form::authorization(request.headers()).map_err(|error| self.refused(error))?;
+        match endpoint {
+            Endpoint::Revoke => {
+                let request =
+                    RevocationRequest::read(authorization, &params).map_err(|error| self.refused(error))?;
+                self.server.revoke(&request, origin).await?;
+                Ok(reply::empty())
+            }
+            Endpoint::Introspect => {
+                let request = IntrospectionRequest::read(authorization, &params)
+                    .map_err(|error| self.refused(error))?;
+                reply::json(self.server.introspect(&request, origin).await?.to_json())
+            }
+            _ => {
+                let request =
+                    TokenRequest::read(authorization, &params).map_err(|error| self.refused(error))?;
+                reply::json(self.server.token(&request, origin).await?.to_json())
+            }
+        }
+    }
+
+    async fn publish(
+        &self,
+        endpoint: Endpoint,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, OAuthError> {
+        match *request.method() {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return Ok(reply::preflight("GET, HEAD")),
+            _ => return Err(self.refused(Reason::MethodNotAllowed.into())),
+        }
+        let signer = self.server.signer();
+        let document = match endpoint {
+            Endpoint::Jwks => {
+                let keys = signer.public_keys().await.map_err(|error| {
+                    self.refused(OAuthError::new(Reason::SigningUnavailable).detail(error.0))
+                })?;
+                serde_json::to_vec(keys.set())
+            }
+            _ => serde_json::to_vec(&self.metadata()),
+        };
+        reply::public(document, request.method())
+    }
+
+    /// The server's metadata.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        Metadata::new(self.server.settings(), &self.paths, !self.server.signer().algorithms().is_empty())
+    }
+
+    async fn authorize(&self, request: &Request<Bytes>, origin: Origin) -> Response<Bytes> {
+        match self.read_authorize(request) {
+            Ok(authorize) => {
+                let answer = self.server.authorize(&authorize, origin).await;
+                self.step(answer, request.method())
+            }
+            Err(error) if error.reason() == Reason::MethodNotAllowed => {
+                reply::error(&error, Endpoint::Authorize)
+            }
+            Err(error) => self.error_page(&self.refused(error)),
+        }
+    }
+
+    fn read_authorize(&self, request: &Request<Bytes>) -> Result<Authorize, OAuthError> {
+        let params = match *request.method() {
+            Method::GET => {
+                form::check_size(request)?;
+                let query = request.uri().query().unwrap_or_default();
+                Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))?
+            }
+            Method::POST => form::body(request)?,
+            _ => return Err(Reason::MethodNotAllowed.into()),
+        };
+        Ok(Authorize {
+            request: AuthorizationRequest::read(&params)?,
+            browser: self.browser(request.headers()),
+        })
+    }
+
+    /// What a request brings along from its browser.
+    #[must_use]
+    pub fn browser(&self, headers: &HeaderMap) -> Browser {
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        Browser::from_cookie_headers(cookies, self.secure_cookies())
+    }
+
+    /// Turns the outcome of a step of the authorization endpoint into HTTP: a redirect, the page that posts a form, or
+    /// an error page. `method` is that of the request which is answered.
+    #[must_use]
+    pub fn step(&self, step: Result<Step, OAuthError>, method: &Method) -> Response<Bytes> {
+        let step = match step {
+            Ok(step) => step,
+            Err(error) => return self.error_page(&error),
+        };
+        let mut response = match &step.action {
+            Action::Respond(answer) => match answer.location() {
+                Some(location) => reply::redirect(&location, method),
+                None => reply::form_post(&self.pages.form_post(answer), &answer.redirect_uri.origin()),
+            },
+            Action::Interact(interact) => {
+                let url = match interact.reason {
+                    InteractReason::Login => &self.login_url,
+                    InteractReason::Consent => &self.consent_url,
+                };
+                reply::redirect(&format!("{url}?interaction={}", interact.id), method)
+            }
+            Action::SignedIn => reply::redirect(&self.server.settings().issuer.endpoint("/"), method),
+        };
+        for cookie in step.cookies.headers(self.secure_cookies()) {
+            if let Ok(value) = cookie.parse() {
+                response.headers_mut().append(header::SET_COOKIE, value);
+            }
+        }
+        response
+    }
+
+    /// The error page: never a redirect (RFC 6749 §4.1.2.1).
+    #[must_use]
+    pub fn error_page(&self, error: &OAuthError) -> Response<Bytes> {
+        let page = ErrorPage::new(error);
+        #[cfg(feature = "tracing")]
+        tracing::warn!(reference = %page.reference, %error, "error page");
+        reply::page(
+            StatusCode::from_u16(page.status).unwrap_or(StatusCode::BAD_REQUEST),
+            self.pages.error(&page),
+            error,
+        )
+    }
+
+    fn refused(&self, error: OAuthError) -> OAuthError {
+        self.server.refused(&error);
+        error
+    }
+}
+
+fn routes(server: &AuthorizationServer, paths: &Paths) -> [(Endpoint, String); 6] {
+    let issuer = &server.settings().issuer;
+    let at = |path: &str| format!("{}{path}", issuer.path());
+    [
+        (Endpoint::Token, at(&paths.token)),
+        (Endpoint::Authorize, at(&paths.authorize)),
+        (Endpoint::Introspect, at(&paths.introspect)),
+        (Endpoint::Revoke, at(&paths.revoke)),
+        (Endpoint::Jwks, at(&paths.jwks)),
+        (Endpoint::Metadata, issuer.well_known_path("oauth-authorization-server")),
+    ]
+}
+
+impl std::fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpServer").field("server", &self.server).finish_non_exhaustive()
+    }
+}

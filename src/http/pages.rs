@@ -1,0 +1,99 @@
+//! The two pages that come from the endpoints themselves: the error page, and the form that posts an answer.
+
+use std::fmt::Write as _;
+
+use crate::authorize::AuthorizationResponse;
+use crate::protocol::OAuthError;
+
+/// The source expression for the one script that any page runs: `document.forms[0].submit()`.
+pub const FORM_POST_SCRIPT_HASH: &str = "'sha256-ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE='";
+
+/// The host's own look for the pages that come from the endpoints themselves. Everything must be escaped.
+pub trait Pages: Send + Sync {
+    /// The error page, as HTML.
+    fn error(&self, page: &ErrorPage) -> String;
+
+    /// The page that posts an answer to the client. Its only script must be exactly `document.forms[0].submit()`.
+    fn form_post(&self, response: &AuthorizationResponse) -> String;
+}
+
+/// What an error page says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// The HTTP status: 400, or what the error asks for.
+    pub status: u16,
+    /// The error code.
+    pub code: &'static str,
+    /// What went wrong, in words that are safe to show.
+    pub message: String,
+    /// Finds the log line.
+    pub reference: String,
+}
+
+impl ErrorPage {
+    /// The page for an error. An unauthenticated client is no matter between browser and server: it shows as 400.
+    #[must_use]
+    pub fn new(error: &OAuthError) -> Self {
+        let mut bytes = [0; 6];
+        let reference = match getrandom::fill(&mut bytes) {
+            Ok(()) => bytes.iter().fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            }),
+            Err(_) => "unavailable".to_owned(),
+        };
+        let status = if error.status() == 401 { 400 } else { error.status() };
+        Self { status, code: error.code().as_str(), message: error.description().into_owned(), reference }
+    }
+}
+
+/// Plain pages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultPages;
+
+impl Pages for DefaultPages {
+    fn error(&self, page: &ErrorPage) -> String {
+        format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Authorization error</title>\
+             <main><h1>Authorization error</h1><p>{}</p><p>Error <code>{}</code>, reference <code>{}</code></p></main></html>",
+            escape(&page.message),
+            escape(page.code),
+            escape(&page.reference)
+        )
+    }
+
+    fn form_post(&self, response: &AuthorizationResponse) -> String {
+        let mut fields = String::new();
+        for (name, value) in &response.parameters {
+            let _ = write!(
+                fields,
+                "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
+                escape(name),
+                escape(value.expose())
+            );
+        }
+        format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Continue</title>\
+             <main><form method=\"post\" action=\"{}\">{fields}<button>Continue</button></form></main>\
+             <script>document.forms[0].submit()</script></html>",
+            escape(response.redirect_uri.as_str())
+        )
+    }
+}
+
+/// Text as it stands inside an HTML element or a quoted attribute.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

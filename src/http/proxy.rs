@@ -1,0 +1,86 @@
+//! The client's address: that of the connection, unless a proxy that was named as trusted says otherwise.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+/// The proxies whose `X-Forwarded-For` counts. Without any, the header is never looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    addresses: Vec<IpAddr>,
+}
+
+impl TrustedProxies {
+    /// Trusts nobody.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { addresses: Vec::new() }
+    }
+
+    /// Trusts these addresses to append the true address of whoever connected to them.
+    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        Self { addresses: addresses.into_iter().collect() }
+    }
+
+    /// The nearest address that is no trusted proxy, from the connection backwards through `X-Forwarded-For`. What
+    /// stands before it was written by whoever sent the request, and is not believed.
+    #[must_use]
+    pub fn client_address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        let peer = peer?.to_canonical();
+        if !self.addresses.contains(&peer) {
+            return Some(peer);
+        }
+        let lines: Vec<&str> =
+            headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+        let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+        let mut nearest = peer;
+        for hop in hops {
+            let Ok(address) = hop.trim().parse::<IpAddr>() else { return Some(nearest) };
+            nearest = address.to_canonical();
+            if !self.addresses.contains(&nearest) {
+                return Some(nearest);
+            }
+        }
+        Some(nearest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|line| (http::HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn the_header_is_not_believed_from_anyone_who_was_not_named() {
+        let seen =
+            TrustedProxies::none().client_address(Some(address("192.0.2.1")), &headers(&["203.0.113.9"]));
+        assert_eq!(seen, Some(address("192.0.2.1")));
+        let other = TrustedProxies::new([address("192.0.2.7")]);
+        assert_eq!(
+            other.client_address(Some(address("192.0.2.1")), &headers(&["203.0.113.9"])),
+            Some(address("192.0.2.1"))
+        );
+    }
+
+    #[test]
+    fn a_trusted_proxy_names_whoever_connected_to_it_and_nobody_further() {
+        let trusted = TrustedProxies::new([address("192.0.2.1"), address("192.0.2.2")]);
+        let peer = Some(address("192.0.2.1"));
+        let seen = |lines: &[&str]| trusted.client_address(peer, &headers(lines)).unwrap();
+        assert_eq!(seen(&["198.51.100.5, 203.0.113.9"]), address("203.0.113.9"));
+        assert_eq!(seen(&["198.51.100.5, 203.0.113.9, 192.0.2.2"]), address("203.0.113.9"));
+        assert_eq!(seen(&["198.51.100.5", "203.0.113.9"]), address("203.0.113.9"));
+        assert_eq!(seen(&["nonsense"]), address("192.0.2.1"));
+        assert_eq!(seen(&[]), address("192.0.2.1"));
+    }
+}

@@ -1,0 +1,175 @@
+//! Writing responses: every header of every kind of answer in one place.
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use serde::Serialize;
+
+use super::{Endpoint, PUBLIC_MAX_AGE_SECONDS};
+use crate::protocol::{OAuthError, Reason};
+
+const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+const PRAGMA: (HeaderName, HeaderValue) = (header::PRAGMA, HeaderValue::from_static("no-cache"));
+const NOSNIFF: (HeaderName, HeaderValue) =
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+const NO_REFERRER: (HeaderName, HeaderValue) =
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+const ANY_ORIGIN: (HeaderName, HeaderValue) =
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+const EXPOSED: (HeaderName, HeaderValue) =
+    (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce"));
+const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+const HTML: (HeaderName, HeaderValue) =
+    (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'static str,
+    error_description: &'a str,
+}
+
+fn respond<const N: usize>(
+    status: StatusCode,
+    body: impl Into<Bytes>,
+    headers: [(HeaderName, HeaderValue); N],
+) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().reserve(N);
+    for (name, value) in headers {
+        response.headers_mut().append(name, value);
+    }
+    response
+}
+
+/// A secret answer in JSON: never cached (RFC 6749 §5.1).
+pub(super) fn json(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<Bytes>, OAuthError> {
+    let body = body.map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
+    Ok(respond(StatusCode::OK, body, [JSON, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER, ANY_ORIGIN, EXPOSED]))
+}
+
+/// 200 with nothing in it, not even a content type (RFC 7009 §2.2).
+pub(super) fn empty() -> Response<Bytes> {
+    respond(StatusCode::OK, Bytes::new(), [NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER, ANY_ORIGIN, EXPOSED])
+}
+
+/// A public document in JSON.
+pub(super) fn public(
+    body: Result<Vec<u8>, serde_json::Error>,
+    method: &Method,
+) -> Result<Response<Bytes>, OAuthError> {
+    let body = body.map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
+    let length = HeaderValue::from(body.len());
+    let cache = HeaderValue::try_from(format!("public, max-age={PUBLIC_MAX_AGE_SECONDS}"))
+        .unwrap_or(HeaderValue::from_static("no-store"));
+    let headers = [
+        JSON,
+        (header::CACHE_CONTROL, cache),
+        NOSNIFF,
+        NO_REFERRER,
+        ANY_ORIGIN,
+        (header::CONTENT_LENGTH, length),
+    ];
+    let body = if *method == Method::HEAD { Bytes::new() } else { body.into() };
+    Ok(respond(StatusCode::OK, body, headers))
+}
+
+/// The answer to a preflight: any origin, no credentials.
+pub(super) fn preflight(methods: &'static str) -> Response<Bytes> {
+    let headers = [
+        ANY_ORIGIN,
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods)),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type, dpop")),
+        (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600")),
+    ];
+    respond(StatusCode::NO_CONTENT, Bytes::new(), headers)
+}
+
+/// An error in JSON (RFC 6749 §5.2).
+pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
+    let body = ErrorBody { error: error.code().as_str(), error_description: &error.description() };
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = respond(status, body, [JSON, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER]);
+    let headers = response.headers_mut();
+    if endpoint != Endpoint::Authorize {
+        headers.extend([ANY_ORIGIN, EXPOSED].map(|(name, value)| (Some(name), value)));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"oauth\", charset=\"UTF-8\""),
+        );
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let allowed = match endpoint {
+            Endpoint::Authorize => "GET, POST",
+            Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
+            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",
+        };
+        headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    }
+    retry_after(&mut response, error);
+    response
+}
+
+fn retry_after(response: &mut Response<Bytes>, error: &OAuthError) {
+    let seconds = error.retry_after_seconds().or_else(|| (error.status() == 503).then_some(1));
+    if let Some(seconds) = seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+/// A redirect: 302 after GET, 303 after anything else, so that no body travels on (RFC 9700 §4.12).
+pub(super) fn redirect(location: &str, method: &Method) -> Response<Bytes> {
+    let status = if *method == Method::GET { StatusCode::FOUND } else { StatusCode::SEE_OTHER };
+    match HeaderValue::try_from(location) {
+        Ok(location) => respond(
+            status,
+            Bytes::new(),
+            [(header::LOCATION, location), NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER],
+        ),
+        Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new(), [NO_STORE]),
+    }
+}
+
+/// The headers of every page that a person sees. `script` and `form_action` are further sources for those directives.
+#[must_use]
+pub fn page_headers(script: Option<&str>, form_action: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+    let script = script.map(|source| format!("; script-src {source}")).unwrap_or_default();
+    let form_action = form_action.map(|source| format!(" {source}")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
+         form-action 'self'{form_action}{script}"
+    );
+    let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    vec![
+        HTML,
+        NO_STORE,
+        PRAGMA,
+        NOSNIFF,
+        NO_REFERRER,
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+        (
+            HeaderName::from_static("permissions-policy"),
+            HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+        ),
+    ]
+}
+
+/// An error page.
+pub(super) fn page(status: StatusCode, html: String, error: &OAuthError) -> Response<Bytes> {
+    let mut response = respond(status, html, []);
+    response.headers_mut().extend(page_headers(None, None));
+    retry_after(&mut response, error);
+    response
+}
+
+/// The page that posts the answer to the client (OAuth 2.0 Form Post Response Mode §2).
+pub(super) fn form_post(html: &str, origin: &str) -> Response<Bytes> {
+    let mut response = respond(StatusCode::OK, html.to_owned(), []);
+    response.headers_mut().extend(page_headers(Some(super::FORM_POST_SCRIPT_HASH), Some(origin)));
+    response
+}
