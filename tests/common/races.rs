@@ -1,0 +1,1 @@
+//! Races that any store must bear.
