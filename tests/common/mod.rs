@@ -8,6 +8,7 @@ pub(crate) mod agent;
 pub(crate) mod clients;
 pub(crate) mod host;
 pub(crate) mod races;
+pub(crate) mod stores;
 
 use std::sync::{Arc, Mutex};
 
