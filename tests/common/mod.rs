@@ -39,7 +39,7 @@ pub(crate) struct Fixture {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) clients: Arc<Registry>,
     pub(crate) accounts: Arc<TestAccounts>,
-    events: Arc<Mutex<Vec<Event>>>,
+    pub(crate) events: Arc<Mutex<Vec<Event>>>,
 }
 
 impl Fixture {
