@@ -113,6 +113,19 @@ impl Browser {
         self.session_handle().map(|handle| SessionId(handle.id))
     }
 
+    /// The session that the cookie proves, expired or not.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while the session is unknown.
+    pub(crate) fn proven_session(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SessionId>, Halt> {
+        let Some(handle) = self.session_handle() else { return Ok(None) };
+        let id = SessionId(handle.id);
+        let session = facts.session(cx.namespace().session(id))?;
+        Ok(session
+            .is_some_and(|session| session.record.digest == handle.digest(HandleKind::Session))
+            .then_some(id))
+    }
+
     pub(crate) fn session_handle(&self) -> Option<Handle> {
         Handle::decode(HandleKind::Session, self.session.as_ref()?.expose())
     }
