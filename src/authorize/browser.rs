@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::grant::life;
-use crate::protocol::{Digest, Secret};
+use crate::protocol::{Digest, Reason, Secret};
 use crate::record::facts::Account;
 use crate::record::interaction::Login as SignedIn;
 use crate::record::{Context, Decide, Decision, Facts, Halt, Id, SessionId};
@@ -133,9 +133,12 @@ impl Browser {
     /// Who is signed in, if anyone is: the session lives and its subject may be acted for.
     ///
     /// # Errors
-    /// [`Halt::Need`] while a fact is missing.
+    /// [`Halt::Need`] while a fact is missing; `server_error` when the host's user bears the name of a client.
     pub fn signed_in(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SignedIn>, Halt> {
         let (subject, authentication, session, epoch) = match &self.host_login {
+            Some(login) if facts.client(login.subject.as_str())?.is_some() => {
+                return Err(Reason::SubjectNamesClient.into());
+            }
             Some(login) => (login.subject.clone(), login.authentication.clone(), None, None),
             None => {
                 let Some(handle) = self.session_handle() else { return Ok(None) };
