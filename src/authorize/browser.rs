@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::grant::life;
-use crate::protocol::{Digest, Secret};
+use crate::protocol::{Digest, Secret, SubjectId};
 use crate::record::facts::Account;
 use crate::record::interaction::Login as SignedIn;
 use crate::record::{Context, Decide, Decision, Facts, Halt, Id, SessionId};
@@ -24,7 +24,7 @@ pub struct Browser {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostLogin {
     /// Who.
-    pub subject: crate::protocol::SubjectId,
+    pub subject: SubjectId,
     /// How and when.
     pub authentication: crate::record::grant::Authentication,
 }
@@ -115,6 +115,15 @@ impl Browser {
 
     pub(crate) fn session_handle(&self) -> Option<Handle> {
         Handle::decode(HandleKind::Session, self.session.as_ref()?.expose())
+    }
+
+    /// Who seems to be signed in, so that what depends on it can be read in one go.
+    pub(super) fn claimed_subject(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SubjectId>, Halt> {
+        if let Some(login) = &self.host_login {
+            return Ok(Some(login.subject.clone()));
+        }
+        let Some(id) = self.session_id() else { return Ok(None) };
+        Ok(facts.session(cx.namespace().session(id))?.map(|session| session.record.subject.clone()))
     }
 
     /// Who is signed in, if anyone is: the session lives and its subject may be acted for.

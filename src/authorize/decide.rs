@@ -81,6 +81,9 @@ impl Decide for Authorize {
         if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
+        if let Some(subject) = self.browser.claimed_subject(facts, cx)? {
+            facts.read(&[cx.namespace().subject(&subject), cx.namespace().consent(&client.id, &subject)])?;
+        }
         let login = self.browser.signed_in(facts, cx)?;
         let pending = match self.request.validate(client, &redirect_uri, facts, cx) {
             Ok(pending) => pending,
@@ -227,7 +230,8 @@ fn may_reuse_consent(request: &PendingRequest, client: &Client) -> bool {
         .iter()
         .filter(|uri| uri.matches(&request.redirect_uri))
         .any(|uri| uri.is_loopback() || uri.is_private_scheme());
-    !impersonable && !(client.self_registered && client.is_public())
+    let unvouched = client.self_registered && client.is_public();
+    !(impersonable || unvouched)
 }
 
 /// Begins a grant and answers with its code.

@@ -36,6 +36,8 @@ pub struct View {
 /// What the host's page needs to know.
 #[derive(Clone, Debug)]
 pub struct InteractionView {
+    /// Which one.
+    pub id: InteractionId,
     /// Who asks.
     pub client: Arc<Client>,
     /// What the user is needed for.
@@ -52,7 +54,8 @@ pub struct InteractionView {
     pub csrf: Secret,
 }
 
-/// The user has signed in: the host has checked who it is.
+/// The user has signed in: the host has checked who it is. Without an interaction, the host also has to check that the
+/// form was its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// Which interaction; `None` when the user signs in without one.
@@ -101,14 +104,26 @@ pub struct ForgetLogin {
     pub browser: Browser,
 }
 
+/// The records that any answer needs first.
+fn hints(id: InteractionId, browser: &Browser, cx: &Context<'_>) -> Vec<Need> {
+    let mut keys = vec![cx.namespace().interaction(id)];
+    keys.extend(browser.session_id().map(|session| cx.namespace().session(session)));
+    vec![Need::Records(keys)]
+}
+
 impl Decide for View {
     type Plan = InteractionView;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        hints(self.id, &self.browser, cx)
+    }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<InteractionView>, Halt> {
         let open = Open::find(self.id, &self.browser, facts, cx)?;
         let request = &open.record.record.request;
         let signed_in = open.same_user(&self.browser, facts, cx)?;
         let view = InteractionView {
+            id: self.id,
             client: Arc::clone(open.client),
             reason: if signed_in.is_some() { InteractReason::Consent } else { InteractReason::Login },
             subject: signed_in.map(|login| login.subject),
@@ -200,6 +215,10 @@ impl Login {
 impl Decide for Approve {
     type Plan = Step;
 
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        hints(self.answer.id, &self.browser, cx)
+    }
+
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
         let request = &open.record.record.request;
@@ -219,6 +238,10 @@ impl Decide for Approve {
 impl Decide for Deny {
     type Plan = Step;
 
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        hints(self.answer.id, &self.browser, cx)
+    }
+
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
         let request = &open.record.record.request;
@@ -234,6 +257,10 @@ impl Decide for Deny {
 
 impl Decide for ForgetLogin {
     type Plan = Step;
+
+    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+        hints(self.answer.id, &self.browser, cx)
+    }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;

@@ -8,8 +8,8 @@
 //!
 //! - [`request`]: what was asked, checked against the registration
 //! - [`decide`]: what happens next, and the request that opens it all
-//! - [`interaction`]: the user's answers: [`Login`](interaction::Login), [`Approve`](interaction::Approve),
-//!   [`Deny`](interaction::Deny)
+//! - [`interaction`]: the user's answers: [`Login`], [`Approve`],
+//!   [`Deny`]
 //! - [`browser`]: the cookies that bind it all to one browser
 //! - [`response`]: how the answer travels (RFC 9207, response modes)
 

@@ -1,1 +1,219 @@
 //! Client metadata (RFC 7591 §2) and the rules that make a registration of it.
+
+use serde::Deserialize;
+
+use crate::jose::json::{self, JsonError};
+use crate::protocol::id::is_vschar;
+use crate::protocol::redirect_uri::RedirectUriError;
+use crate::protocol::{
+    ApplicationType, ClientAuthMethod, ClientId, GrantType, RedirectUri, Resource, ResponseType, Scope,
+    Secret, Timestamp,
+};
+use crate::record::Client;
+use crate::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy};
+
+/// The most redirect URIs of one client.
+pub const MAX_REDIRECT_URIS: usize = 128;
+
+/// The metadata of one client, by its registered names. Members that this release does not know are ignored
+/// (RFC 7591 §2).
+#[derive(Debug, Deserialize)]
+pub struct ClientMetadata {
+    /// `client_id`.
+    pub client_id: ClientId,
+    /// `client_secret`; absent for a public client.
+    #[serde(default, deserialize_with = "secret")]
+    pub client_secret: Option<Secret>,
+    /// `client_secret_expires_at`; zero means never (RFC 7591 §3.2.1).
+    #[serde(default)]
+    pub client_secret_expires_at: Timestamp,
+    /// `client_name`.
+    #[serde(default)]
+    pub client_name: Option<String>,
+    /// `redirect_uris`.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    /// `token_endpoint_auth_method`.
+    #[serde(default = "default_auth_method")]
+    pub token_endpoint_auth_method: ClientAuthMethod,
+    /// `grant_types`.
+    #[serde(default = "default_grant_types")]
+    pub grant_types: Vec<GrantType>,
+    /// `response_types`; `code` by default for clients that may use codes.
+    #[serde(default)]
+    pub response_types: Option<Vec<ResponseType>>,
+    /// `scope`.
+    #[serde(default = "Scope::empty")]
+    pub scope: Scope,
+    /// `application_type` (OpenID Connect Dynamic Client Registration §2).
+    #[serde(default)]
+    pub application_type: ApplicationType,
+    /// An extension of ours: the client belongs to the operator, and its users are not asked for consent.
+    #[serde(default)]
+    pub first_party: bool,
+    /// An extension of ours: the resources this client answers for, whose tokens it may introspect.
+    #[serde(default)]
+    pub resource_server_of: Vec<Resource>,
+}
+
+/// Why metadata makes no client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetadataError {
+    /// It is not the JSON it should be.
+    #[error("the metadata is not valid: {0}")]
+    Json(#[from] JsonError),
+    /// `client_id` is not 1 to 255 visible ASCII characters (RFC 6749 appendix A.1).
+    #[error("client_id must be 1 to 255 visible ASCII characters")]
+    ClientId,
+    /// A redirect URI may not be registered.
+    #[error("redirect URI {uri:?}: {error}")]
+    RedirectUri {
+        /// Which.
+        uri: String,
+        /// Why.
+        error: RedirectUriError,
+    },
+    /// Two members contradict each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+impl ClientMetadata {
+    /// Reads an array of clients, in JSON without repeated names.
+    ///
+    /// # Errors
+    /// [`MetadataError::Json`].
+    pub fn list_from_json(json: &[u8]) -> Result<Vec<Self>, MetadataError> {
+        Ok(json::from_slice(json)?)
+    }
+
+    /// The client these metadata register, with its secrets as they are kept.
+    ///
+    /// # Errors
+    /// [`MetadataError`], naming the member and the rule.
+    pub fn register(&self, secrets: Vec<ClientSecret>) -> Result<Client, MetadataError> {
+        let contradiction = |rule| Err(MetadataError::Contradiction(rule));
+        let public = self.token_endpoint_auth_method == ClientAuthMethod::None;
+        let uses = |grant_type| self.grant_types.contains(&grant_type);
+        let codes = uses(GrantType::AuthorizationCode);
+        let response_types = self
+            .response_types
+            .clone()
+            .unwrap_or_else(|| if codes { vec![ResponseType::Code] } else { Vec::new() });
+        if !is_vschar(self.client_id.as_str()) {
+            return Err(MetadataError::ClientId);
+        }
+        if public && !secrets.is_empty() {
+            return contradiction("token_endpoint_auth_method is none, so there can be no client_secret");
+        }
+        if !public && secrets.is_empty() {
+            return contradiction("token_endpoint_auth_method needs a client_secret");
+        }
+        if public && uses(GrantType::ClientCredentials) {
+            return contradiction("client_credentials needs a client that can authenticate (RFC 6749 §4.4)");
+        }
+        if codes != response_types.contains(&ResponseType::Code) {
+            return contradiction("authorization_code and response type code go together (RFC 7591 §2.1)");
+        }
+        if codes && self.redirect_uris.is_empty() {
+            return contradiction("authorization_code needs a redirect URI (RFC 7591 §2)");
+        }
+        if self.redirect_uris.len() > MAX_REDIRECT_URIS {
+            return contradiction("there are more than 128 redirect URIs");
+        }
+        Ok(Client {
+            id: self.client_id.clone(),
+            name: self.client_name.clone(),
+            auth_method: self.token_endpoint_auth_method,
+            secrets,
+            redirect_uris: self.parse_redirect_uris()?,
+            grant_types: self.grant_types.clone(),
+            response_types,
+            scope: self.scope.clone(),
+            consent: if self.first_party { ConsentPolicy::FirstParty } else { ConsentPolicy::Ask },
+            self_registered: false,
+            resource_server_of: self.resource_server_of.clone(),
+            lifetimes: ClientLifetimes::default(),
+        })
+    }
+
+    fn parse_redirect_uris(&self) -> Result<Vec<RedirectUri>, MetadataError> {
+        let parse = |uri: &String| {
+            RedirectUri::parse(uri, self.application_type)
+                .map_err(|error| MetadataError::RedirectUri { uri: uri.clone(), error })
+        };
+        self.redirect_uris.iter().map(parse).collect()
+    }
+}
+
+const fn default_auth_method() -> ClientAuthMethod {
+    ClientAuthMethod::ClientSecretBasic
+}
+
+fn default_grant_types() -> Vec<GrantType> {
+    vec![GrantType::AuthorizationCode]
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register(json: &str) -> Result<Client, MetadataError> {
+        let metadata = ClientMetadata::list_from_json(format!("[{json}]").as_bytes())?.remove(0);
+        let secrets =
+            metadata.client_secret.iter().map(|secret| ClientSecret::generated(secret.expose())).collect();
+        metadata.register(secrets)
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_rfc_7591() {
+        let client =
+            register(r#"{"client_id":"a","client_secret":"s","redirect_uris":["https://a.example/cb"]}"#)
+                .unwrap();
+        assert_eq!(client.auth_method, ClientAuthMethod::ClientSecretBasic);
+        assert_eq!(client.grant_types, [GrantType::AuthorizationCode]);
+        assert_eq!(client.response_types, [ResponseType::Code]);
+        assert_eq!(client.consent, ConsentPolicy::Ask);
+    }
+
+    #[test]
+    fn metadata_that_contradict_themselves_are_refused() {
+        for json in [
+            r#"{"client_id":"a","redirect_uris":["https://a.example/cb"]}"#,
+            r#"{"client_id":"a","client_secret":"s"}"#,
+            r#"{"client_id":"a","client_secret":"s","token_endpoint_auth_method":"none","redirect_uris":["https://a.example/cb"]}"#,
+            r#"{"client_id":"a","token_endpoint_auth_method":"none","grant_types":["client_credentials"]}"#,
+            r#"{"client_id":"a","client_secret":"s","redirect_uris":["https://a.example/cb"],"response_types":[]}"#,
+            r#"{"client_id":"a","client_secret":"s","grant_types":["client_credentials"],"response_types":["code"]}"#,
+        ] {
+            assert!(matches!(register(json), Err(MetadataError::Contradiction(_))), "{json}");
+        }
+    }
+
+    #[test]
+    fn bad_json_bad_identifiers_and_bad_redirect_uris_are_named() {
+        assert!(matches!(register(r#"{"client_id":"a","client_id":"b"}"#), Err(MetadataError::Json(_))));
+        assert!(matches!(
+            register(r#"{"client_id":"a","grant_types":["magic"]}"#),
+            Err(MetadataError::Json(_))
+        ));
+        assert_eq!(
+            register(r#"{"client_id":"é","client_secret":"s"}"#).unwrap_err(),
+            MetadataError::ClientId
+        );
+        let evil = r#"{"client_id":"a","client_secret":"s","redirect_uris":["javascript:alert(1)"]}"#;
+        assert!(matches!(register(evil), Err(MetadataError::RedirectUri { .. })));
+    }
+
+    #[test]
+    fn metadata_never_show_their_secret() {
+        let metadata =
+            ClientMetadata::list_from_json(br#"[{"client_id":"a","client_secret":"canary"}]"#).unwrap();
+        assert!(!format!("{metadata:?}").contains("canary"));
+    }
+}

@@ -5,3 +5,4 @@ pub mod metadata;
 pub mod secret;
 
 pub use authentication::Credentials;
+pub use metadata::{ClientMetadata, MetadataError};

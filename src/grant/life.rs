@@ -29,10 +29,10 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
     if client.disabled || client.epoch != grant.client_epoch {
         return Ok(Some(Reason::ClientEpochMoved));
     }
-    if let (Some(subject), Some(key)) = (&grant.subject, guards.subject) {
-        if let Some(reason) = subject_obstacle(subject, key, facts)? {
-            return Ok(Some(reason));
-        }
+    if let (Some(subject), Some(key)) = (&grant.subject, guards.subject)
+        && let Some(reason) = subject_obstacle(subject, key, facts)?
+    {
+        return Ok(Some(reason));
     }
     match guards.session {
         Some(key) => Ok(facts

@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::protocol::ClientId;
+use super::slow_hash::hash_secret;
+use crate::client::secret::is_generated;
+use crate::client::{ClientMetadata, MetadataError};
+use crate::protocol::{ClientId, Timestamp};
 use crate::record::Client;
+use crate::record::client::ClientSecret;
 use crate::store::StoreError;
 
 /// The registered clients. Hosts keep them in tables of their own.
@@ -37,10 +41,40 @@ impl StaticClients {
         Self { clients: clients.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect() }
     }
 
+    /// Reads a JSON array of client metadata (RFC 7591 §2). Secrets are kept as digests where they are long enough to
+    /// have been generated, else as slow hashes, each of which takes tens of milliseconds to make.
+    ///
+    /// # Errors
+    /// [`MetadataError`], naming the member and the rule.
+    pub fn from_json(json: &[u8]) -> Result<Self, MetadataError> {
+        let mut clients = Vec::new();
+        for metadata in ClientMetadata::list_from_json(json)? {
+            let secrets = metadata.client_secret.iter().map(|secret| {
+                let expires_at = Some(metadata.client_secret_expires_at).filter(|at| *at != Timestamp(0));
+                Ok(ClientSecret { expires_at, ..keep_secret(secret.expose())? })
+            });
+            clients.push(metadata.register(secrets.collect::<Result<_, MetadataError>>()?)?);
+        }
+        Ok(Self::new(clients))
+    }
+
     /// The clients, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
         self.clients.values()
     }
+}
+
+/// What is kept of a client secret: a digest of one that was generated, a slow hash of any other.
+///
+/// # Errors
+/// [`MetadataError::Contradiction`] when the secret is too long to be hashed or the system has no randomness.
+pub fn keep_secret(secret: &str) -> Result<ClientSecret, MetadataError> {
+    if is_generated(secret) {
+        return Ok(ClientSecret::generated(secret));
+    }
+    let hash =
+        hash_secret(secret).map_err(|_| MetadataError::Contradiction("client_secret cannot be hashed"))?;
+    Ok(ClientSecret::argon2(hash))
 }
 
 #[async_trait]

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, FromRequest, State};
 use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 
 use super::{Endpoint, HttpServer, MAX_BODY_BYTES, reply};
@@ -22,6 +22,21 @@ pub fn router(server: &HttpServer) -> Router {
     })
 }
 
+/// Extracts a request with its whole body, bounded, in the form that [`HttpServer`] reads.
+#[derive(Debug)]
+pub struct Whole(pub Request<Bytes>);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = StatusCode;
+
+    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, StatusCode> {
+        let (parts, body) = request.into_parts();
+        let body =
+            Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        Ok(Self(Request::from_parts(parts, body.to_bytes())))
+    }
+}
+
 async fn serve(State((server, endpoint)): State<(HttpServer, Endpoint)>, request: Request<Body>) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     answer(&server, endpoint, request, peer).await.map(Body::from)
@@ -33,9 +48,8 @@ async fn answer(
     request: Request<Body>,
     peer: Option<IpAddr>,
 ) -> http::Response<Bytes> {
-    let (parts, body) = request.into_parts();
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(body) => server.handle_endpoint(endpoint, Request::from_parts(parts, body.to_bytes()), peer).await,
+    match Whole::from_request(request, &()).await {
+        Ok(Whole(request)) => server.handle_endpoint(endpoint, request, peer).await,
         Err(_) => reply::error(&OAuthError::new(Reason::BodyTooLarge), endpoint),
     }
 }

@@ -13,6 +13,7 @@
 #[cfg(feature = "axum")]
 pub mod axum;
 pub mod form;
+mod interaction;
 pub mod pages;
 pub mod proxy;
 pub mod reply;

@@ -82,7 +82,8 @@ impl Pages for DefaultPages {
 }
 
 /// Text as it stands inside an HTML element or a quoted attribute.
-fn escape(text: &str) -> String {
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -86,6 +86,12 @@ pub enum JoseError {
     /// The crypto library could not sign.
     #[error("signing failed")]
     Signing,
+    /// The crypto library could not seal.
+    #[error("sealing failed")]
+    Sealing,
+    /// A sealed value was made under another secret, for another place, or has been changed or cut.
+    #[error("the sealed value does not open: another secret, another place, or it was changed")]
+    SealBroken,
     /// A required claim is absent.
     #[error("the claim `{0}` is missing")]
     ClaimMissing(&'static str),

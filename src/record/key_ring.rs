@@ -1,8 +1,17 @@
-//! The signing keys of an issuer, sealed.
+//! The signing keys of an issuer, sealed: which of them signs, and when one may be forgotten.
+//!
+//! ```text
+//! published_at ──► signs_from ──► retired_at ──► forgotten
+//!   published        signs          verifies       (its last token has expired)
+//! ```
+//!
+//! Order is told by position, the newest last; the clock only says how far along the list signing has come.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::jose::{Claims, JwkSet};
+use crate::jose::{Algorithm, Claims, JoseError, Jwk, JwkSet};
 use crate::protocol::Timestamp;
 
 /// Every signing key that is still published. A rotation is one commit, so that all processes agree.
@@ -17,11 +26,11 @@ pub struct KeyRing {
 pub struct SealedKey {
     /// Its name in JWKS and headers.
     pub kid: String,
-    /// The JWS algorithm it signs with, as JWA spells it.
-    pub alg: String,
-    /// The public key, as a JWK.
-    pub public: serde_json::Value,
-    /// The private key (PKCS #8), sealed by the [`Sealer`](crate::host::Sealer); base64url.
+    /// The one algorithm it signs with.
+    pub alg: Algorithm,
+    /// The public key.
+    pub public: Jwk,
+    /// The private key (PKCS #8), sealed by the [`Sealer`](crate::jose::Sealer); base64url.
     pub sealed: String,
     /// From when on it is published.
     pub published_at: Timestamp,
@@ -30,6 +39,61 @@ pub struct SealedKey {
     /// From when on it no longer signs; `None` while it has no successor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Timestamp>,
+}
+
+impl KeyRing {
+    /// The key that signs with `alg` at `now`: the newest whose time has come. If the clock has gone back so far that
+    /// none has, the oldest there is, so that whatever is chosen can be verified.
+    #[must_use]
+    pub fn signing(&self, alg: Algorithm, now: Timestamp) -> Option<&SealedKey> {
+        let of_alg = || self.keys.iter().filter(|key| key.alg == alg);
+        of_alg().rev().find(|key| key.signs_from.is_past(now)).or_else(|| of_alg().next())
+    }
+
+    /// Whether a key for `alg` must be made now: there is none without a successor.
+    #[must_use]
+    pub fn lacks(&self, alg: Algorithm) -> bool {
+        !self.keys.iter().any(|key| key.alg == alg && key.retired_at.is_none())
+    }
+
+    /// Whether the newest key for `alg` waits for its time to sign.
+    #[must_use]
+    pub fn has_next(&self, alg: Algorithm, now: Timestamp) -> bool {
+        self.keys.iter().rev().find(|key| key.alg == alg).is_some_and(|key| !key.signs_from.is_past(now))
+    }
+
+    /// Whether the newest key for `alg` will have signed for `period` at `at`.
+    #[must_use]
+    pub fn is_due(&self, alg: Algorithm, at: Timestamp, period: Duration) -> bool {
+        let newest = self.keys.iter().rev().find(|key| key.alg == alg);
+        newest.is_some_and(|key| key.signs_from.plus(period).is_past(at))
+    }
+
+    /// Adds a key. From the moment it signs, every older key of its algorithm is retired.
+    pub fn add(&mut self, key: SealedKey) {
+        self.retire(key.alg, key.signs_from);
+        self.keys.push(key);
+    }
+
+    /// Retires every key of `alg` at `at`, or earlier where that was already decided.
+    pub fn retire(&mut self, alg: Algorithm, at: Timestamp) {
+        for key in self.keys.iter_mut().filter(|key| key.alg == alg) {
+            key.retired_at = Some(key.retired_at.map_or(at, |before| before.min(at)));
+        }
+    }
+
+    /// Forgets the keys that were retired at least `outlives` ago, the longest that anything they signed can live.
+    pub fn forget_dead(&mut self, now: Timestamp, outlives: Duration) {
+        self.keys.retain(|key| key.retired_at.is_none_or(|at| !at.plus(outlives).is_past(now)));
+    }
+
+    /// The public keys.
+    ///
+    /// # Errors
+    /// `TooManyKeys`, `DuplicateKid`.
+    pub fn published(&self) -> Result<JwkSet, JoseError> {
+        JwkSet::new(self.keys.iter().map(|key| key.public.clone()).collect())
+    }
 }
 
 /// The public keys of an issuer, parsed once: what `/jwks` publishes and what its own JWTs are checked with.
@@ -72,5 +136,90 @@ impl PublishedKeys {
             let _ = token;
             None
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "aws-lc-rs")]
+mod tests {
+    use super::*;
+    use crate::jose::SigningKey;
+
+    fn key(alg: Algorithm, signs_from: u64) -> SealedKey {
+        let key = SigningKey::generate(alg).unwrap();
+        SealedKey {
+            kid: key.kid().to_owned(),
+            alg,
+            public: key.public(),
+            sealed: String::new(),
+            published_at: Timestamp(0),
+            signs_from: Timestamp(signs_from),
+            retired_at: None,
+        }
+    }
+
+    fn ring(times: &[u64]) -> KeyRing {
+        let mut ring = KeyRing::default();
+        for at in times {
+            ring.add(key(Algorithm::Es256, *at));
+        }
+        ring
+    }
+
+    fn signing_at(ring: &KeyRing, now: u64) -> usize {
+        let kid = &ring.signing(Algorithm::Es256, Timestamp(now)).unwrap().kid;
+        ring.keys.iter().position(|key| key.kid == *kid).unwrap()
+    }
+
+    #[test]
+    fn a_key_signs_from_its_moment_until_its_successors() {
+        let ring = ring(&[100, 200, 300]);
+        assert_eq!([100, 199, 200, 299, 300, 999].map(|now| signing_at(&ring, now)), [0, 0, 1, 1, 2, 2]);
+        let retired: Vec<_> = ring.keys.iter().map(|key| key.retired_at).collect();
+        assert_eq!(retired, [Some(Timestamp(200)), Some(Timestamp(300)), None]);
+    }
+
+    #[test]
+    fn a_clock_before_every_key_chooses_the_oldest_that_is_left() {
+        let mut ring = ring(&[100, 200]);
+        assert_eq!(signing_at(&ring, 0), 0);
+        ring.forget_dead(Timestamp(250), Duration::from_secs(50));
+        assert_eq!(ring.keys.len(), 1);
+        assert_eq!(signing_at(&ring, 0), 0);
+    }
+
+    #[test]
+    fn a_key_added_at_once_overtakes_one_that_still_waits() {
+        let ring = ring(&[100, 900, 300]);
+        assert_eq!([299, 300, 900, 999].map(|now| signing_at(&ring, now)), [0, 2, 2, 2]);
+        assert_eq!(ring.keys[1].retired_at, Some(Timestamp(300)));
+    }
+
+    #[test]
+    fn algorithms_are_rotated_apart() {
+        let mut ring = ring(&[100]);
+        ring.add(key(Algorithm::EdDsa, 200));
+        assert_eq!(ring.keys[0].retired_at, None);
+        assert!(!ring.lacks(Algorithm::Es256) && ring.lacks(Algorithm::Ps256));
+        assert!(ring.has_next(Algorithm::EdDsa, Timestamp(199)));
+        assert!(!ring.has_next(Algorithm::Es256, Timestamp(199)));
+    }
+
+    #[test]
+    fn a_retired_key_is_forgotten_when_its_last_token_has_expired_and_not_before() {
+        let mut ring = ring(&[100, 200]);
+        ring.forget_dead(Timestamp(249), Duration::from_secs(50));
+        assert_eq!(ring.keys.len(), 2);
+        ring.forget_dead(Timestamp(250), Duration::from_secs(50));
+        assert_eq!(ring.keys.len(), 1);
+        ring.forget_dead(Timestamp(u64::MAX), Duration::from_secs(50));
+        assert_eq!(ring.keys.len(), 1, "a key without a successor is never forgotten");
+    }
+
+    #[test]
+    fn a_ring_reads_back_as_it_was_written() {
+        let ring = ring(&[100, 200]);
+        let text = serde_json::to_string(&ring).unwrap();
+        assert_eq!(serde_json::from_str::<KeyRing>(&text).unwrap(), ring);
     }
 }

@@ -25,8 +25,8 @@ use crate::host::{
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, SubjectId};
 use crate::record::interaction::Login as SignedIn;
+use crate::record::settings::Settings;
 use crate::record::{Event, EventKind, Grant, GrantId, Index, Record, SessionId};
-use crate::settings::Settings;
 use crate::store::{Page, Store};
 
 /// An authorization server over the host's store, clients and other parts. Cheap to clone.

@@ -2,11 +2,16 @@
 //!
 //! What a store promises is written on [`Store`], and [`contract`] holds any implementation to it.
 
+pub mod contract;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use async_trait::async_trait;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOpenError, SqliteOptions, SqliteStats, SqliteStore};
 
 use crate::protocol::Timestamp;
 use crate::record::{Batch, Index, Key, Versioned};

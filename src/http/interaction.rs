@@ -1,0 +1,95 @@
+//! What the host's login and consent pages need: reading their requests, and answering them.
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::pages::escape;
+use super::{HttpServer, form};
+use crate::authorize::{Approve, Deny, FormAnswer, HostLogin, InteractionView, Login, Step, View};
+use crate::protocol::{OAuthError, Params, Reason, Scope, Secret};
+use crate::record::InteractionId;
+
+impl HttpServer {
+    /// What the page at `?interaction=…` is about.
+    ///
+    /// # Errors
+    /// The error page to answer with.
+    pub async fn interaction(
+        &self,
+        request: &Request<Bytes>,
+    ) -> Result<InteractionView, Box<Response<Bytes>>> {
+        let view = match self.read_view(request) {
+            Ok(view) => self.server().interaction(&view).await,
+            Err(error) => Err(error),
+        };
+        view.map_err(|error| Box::new(self.error_page(&error)))
+    }
+
+    /// The user who posted the login form, with the hidden fields of its page, is `login`: the host has checked that.
+    pub async fn login(&self, request: &Request<Bytes>, login: HostLogin) -> Response<Bytes> {
+        let step = match form::body(request).and_then(|params| FormAnswer::read(&params)) {
+            Ok(answer) => {
+                let browser = self.browser(request.headers());
+                self.server().login(&Login { interaction: Some(answer), login, browser }).await
+            }
+            Err(error) => Err(error),
+        };
+        self.step(step, request.method())
+    }
+
+    /// The user posted the consent form: `decision=approve` with the allowed values in repeated `scope` fields, or
+    /// `decision=deny`.
+    ///
+    /// # Errors
+    /// Inside the step: what is shown on an error page; `ScopeNothingLeft` leaves the interaction open.
+    pub async fn consent(&self, request: &Request<Bytes>) -> Result<Step, OAuthError> {
+        let params = form::body(request)?;
+        let answer = FormAnswer::read(&params)?;
+        let browser = self.browser(request.headers());
+        match params.get("decision") {
+            Some("approve") => {
+                let values: Vec<&str> = params.all("scope").collect();
+                let scope = Scope::parse(&values.join(" ")).map_err(|_| Reason::ScopeMalformed)?;
+                self.server().approve(&Approve { answer, scope, browser }).await
+            }
+            Some("deny") => self.server().deny(&Deny { answer, browser }).await,
+            _ => Err(OAuthError::new(Reason::ParameterMissing).parameter("decision")),
+        }
+    }
+
+    fn read_view(&self, request: &Request<Bytes>) -> Result<View, OAuthError> {
+        let query = request.uri().query().unwrap_or_default();
+        let params = Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))?;
+        Ok(View { id: interaction_id(&params)?, browser: self.browser(request.headers()) })
+    }
+}
+
+fn interaction_id(params: &Params<'_>) -> Result<InteractionId, OAuthError> {
+    let text = params
+        .get("interaction")
+        .ok_or(OAuthError::new(Reason::ParameterMissing).parameter("interaction"))?;
+    Ok(InteractionId(text.parse().map_err(|_| Reason::InteractionUnknown)?))
+}
+
+impl FormAnswer {
+    /// Reads the hidden fields `interaction` and `csrf`.
+    ///
+    /// # Errors
+    /// `invalid_request` when one is missing.
+    pub fn read(params: &Params<'_>) -> Result<Self, OAuthError> {
+        let csrf = params.get("csrf").ok_or(OAuthError::new(Reason::ParameterMissing).parameter("csrf"))?;
+        Ok(Self { id: interaction_id(params)?, csrf: Secret::new(csrf) })
+    }
+}
+
+impl InteractionView {
+    /// The hidden fields of the page's form, as HTML.
+    #[must_use]
+    pub fn hidden_fields(&self) -> String {
+        format!(
+            r#"<input type="hidden" name="interaction" value="{}"><input type="hidden" name="csrf" value="{}">"#,
+            self.id,
+            escape(self.csrf.expose())
+        )
+    }
+}

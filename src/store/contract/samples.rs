@@ -1,0 +1,174 @@
+//! One record of each kind, with every field in use.
+
+use std::sync::Arc;
+
+use crate::jose::{Algorithm, Jwk};
+use crate::protocol::{ClientId, Digest, GrantType, Resource, ResponseMode, Scope, SubjectId, Timestamp};
+use crate::record::consent::ConsentEntry;
+use crate::record::grant::{
+    AccessToken, Authentication, GrantStatus, GrantSubject, JwtLedger, Nonce, Redeemable, RefreshState,
+    Retry, TagKey,
+};
+use crate::record::interaction::{Login, PendingRequest};
+use crate::record::key_ring::SealedKey;
+use crate::record::{Consent, Grant, Id, Interaction, KeyRing, Kind, Record, Session, SessionId, Standing};
+
+const NOW: Timestamp = Timestamp(1_800_000_000);
+const LATER: Timestamp = Timestamp(1_800_000_600);
+
+/// A record of this kind with every field in use: what a store has to give back as it was.
+#[must_use]
+pub fn sample(kind: Kind) -> Record {
+    match kind {
+        Kind::Grant => Record::Grant(grant()),
+        Kind::Session => Record::Session(session()),
+        Kind::Subject => Record::Subject(Standing { disabled: true, epoch: 3 }),
+        Kind::ClientState => Record::ClientState(Standing { disabled: false, epoch: 4 }),
+        Kind::Consent => Record::Consent(consent()),
+        Kind::Interaction => Record::Interaction(interaction(Some(Arc::from("a state")))),
+        Kind::RevokedToken => Record::RevokedToken,
+        Kind::KeyRing => Record::KeyRing(key_ring()),
+    }
+}
+
+/// An interaction whose `state` is `text`.
+pub(super) fn with_text(text: &str) -> Record {
+    Record::Interaction(interaction(Some(Arc::from(text))))
+}
+
+fn scope(text: &str) -> Scope {
+    Scope::parse(text).unwrap_or_else(|_| Scope::empty())
+}
+
+fn resources() -> Vec<Resource> {
+    ["https://api.example/", "https://files.example/v1"]
+        .iter()
+        .filter_map(|uri| Resource::parse(uri).ok())
+        .collect()
+}
+
+fn subject() -> SubjectId {
+    SubjectId::from("248289761001")
+}
+
+fn client() -> ClientId {
+    ClientId::from("s6BhdRkqt3")
+}
+
+fn authentication() -> Authentication {
+    Authentication {
+        auth_time: NOW,
+        acr: Some(Arc::from("urn:mace:incommon:iap:silver")),
+        amr: vec![Arc::from("pwd"), Arc::from("otp")],
+    }
+}
+
+fn grant() -> Grant {
+    Grant {
+        status: GrantStatus::Active,
+        grant_type: GrantType::AuthorizationCode,
+        created_at: NOW,
+        client: client(),
+        client_epoch: 1,
+        subject: Some(GrantSubject { id: subject(), epoch: 2, authentication: authentication() }),
+        session: Some(SessionId(Id([5; 16]))),
+        scope: scope("openid profile offline_access"),
+        resources: resources(),
+        redeemable: Some(Box::new(Redeemable {
+            digest: Digest::of(b"code"),
+            valid_until: LATER,
+            spent: true,
+            redirect_uri: Arc::from("https://client.example/callback?a=b"),
+            redirect_uri_named: true,
+            code_challenge: Some(Digest::of(b"verifier")),
+        })),
+        refresh: Some(Box::new(RefreshState {
+            generation: 7,
+            digest: Digest::of(b"refresh"),
+            tag_key: TagKey(Id([6; 16])),
+            idle_until: LATER,
+            valid_until: LATER,
+            retry: Some(Retry { nonce: Nonce(Id([8; 16])), rotated_at: NOW, uses: 2 }),
+        })),
+        access: (0..3_u8)
+            .map(|n| AccessToken {
+                digest: Digest::of(&[n]),
+                scope: scope("profile"),
+                audience: resources(),
+                issued_at: NOW,
+                valid_until: LATER,
+            })
+            .collect(),
+        jwts: Some(Box::new(JwtLedger { next: 9, floor: 2, revoked: vec![3, 5], valid_until: LATER })),
+    }
+}
+
+fn session() -> Session {
+    Session {
+        digest: Digest::of(b"cookie"),
+        subject: subject(),
+        subject_epoch: u64::MAX,
+        authentication: authentication(),
+        valid_until: LATER,
+    }
+}
+
+fn consent() -> Consent {
+    let entry = |redirect_uri: &str, resources| ConsentEntry {
+        redirect_uri: Arc::from(redirect_uri),
+        resources,
+        scope: scope("email openid"),
+        given_at: NOW,
+        valid_until: LATER,
+    };
+    Consent {
+        entries: vec![
+            entry("https://client.example/callback", resources()),
+            entry("com.example.app:/callback", Vec::new()),
+        ],
+    }
+}
+
+fn interaction(state: Option<Arc<str>>) -> Interaction {
+    Interaction {
+        browser: Digest::of(b"browser"),
+        request: PendingRequest {
+            client: client(),
+            redirect_uri: Arc::from("https://client.example/callback"),
+            redirect_uri_named: true,
+            response_mode: ResponseMode::FormPost,
+            state,
+            scope: scope("openid"),
+            resources: resources(),
+            code_challenge: Some(Digest::of(b"verifier")),
+        },
+        login: Some(Login {
+            subject: subject(),
+            subject_epoch: 2,
+            authentication: authentication(),
+            session: Some(SessionId(Id([5; 16]))),
+        }),
+        valid_until: LATER,
+    }
+}
+
+fn key_ring() -> KeyRing {
+    // The public key of RFC 7515 appendix A.3.1.
+    let public = Jwk::from_value(&serde_json::json!({
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    }));
+    let Ok(public) = public else { return KeyRing::default() };
+    let key = |kid: &str, retired_at| SealedKey {
+        kid: kid.to_owned(),
+        alg: Algorithm::Es256,
+        public: public.clone(),
+        sealed: "c2VhbGVk".to_owned(),
+        published_at: NOW,
+        signs_from: LATER,
+        retired_at,
+    };
+    KeyRing { keys: vec![key("first", Some(LATER)), key("second", None)] }
+}

@@ -1,0 +1,174 @@
+//! Every SQL statement on records and terms, with bound parameters only.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::protocol::Timestamp;
+use crate::record::{BatchId, Id, Index, Key, Kind, Namespace, Versioned};
+use crate::store::{Listing, Page};
+
+type Result<T> = rusqlite::Result<T>;
+
+pub(super) fn version(connection: &Connection, key: &Key) -> Result<Option<BatchId>> {
+    connection
+        .prepare_cached("SELECT version FROM record WHERE namespace = ?1 AND kind = ?2 AND id = ?3")?
+        .query_row(params![key.namespace.0.0, key.kind as u8, key.id.0], |row| Ok(BatchId(Id(row.get(0)?))))
+        .optional()
+}
+
+pub(super) fn load(connection: &Connection, key: &Key) -> Result<Option<Versioned<Vec<u8>>>> {
+    connection
+        .prepare_cached("SELECT version, body FROM record WHERE namespace = ?1 AND kind = ?2 AND id = ?3")?
+        .query_row(params![key.namespace.0.0, key.kind as u8, key.id.0], |row| {
+            Ok(Versioned { version: BatchId(Id(row.get(0)?)), record: row.get(1)? })
+        })
+        .optional()
+}
+
+pub(super) fn put(connection: &Connection, version: BatchId, row: &super::Row) -> Result<()> {
+    let key = &row.key;
+    connection
+        .prepare_cached(
+            "INSERT INTO record (namespace, kind, id, version, retain_until, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (namespace, kind, id) DO UPDATE
+             SET version = excluded.version, retain_until = excluded.retain_until, body = excluded.body",
+        )?
+        .execute(params![
+            key.namespace.0.0,
+            key.kind as u8,
+            key.id.0,
+            version.0.0,
+            seconds(row.retain_until),
+            row.body
+        ])?;
+    replace_terms(connection, key, &row.terms)
+}
+
+/// Writes only what differs: most writes keep their terms.
+fn replace_terms(connection: &Connection, key: &Key, wanted: &[Index]) -> Result<()> {
+    let wanted: Vec<Term> = wanted.iter().map(Term::of).collect();
+    let kept = terms(connection, key)?;
+    for stale in kept.iter().filter(|term| !wanted.contains(term)) {
+        connection
+            .prepare_cached(
+                "DELETE FROM term WHERE term_namespace = ?1 AND term_kind = ?2 AND term_id = ?3
+                 AND namespace = ?4 AND kind = ?5 AND id = ?6",
+            )?
+            .execute(params![
+                stale.namespace,
+                stale.kind,
+                stale.id,
+                key.namespace.0.0,
+                key.kind as u8,
+                key.id.0
+            ])?;
+    }
+    for new in wanted.iter().filter(|term| !kept.contains(term)) {
+        connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO term (term_namespace, term_kind, term_id, namespace, kind, id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![new.namespace, new.kind, new.id, key.namespace.0.0, key.kind as u8, key.id.0])?;
+    }
+    Ok(())
+}
+
+/// A term as a row has it.
+#[derive(PartialEq, Eq)]
+struct Term {
+    namespace: [u8; 16],
+    kind: u8,
+    id: [u8; 16],
+}
+
+impl Term {
+    fn of(index: &Index) -> Self {
+        Self { namespace: index.namespace.0.0, kind: index.kind as u8, id: index.id.0 }
+    }
+}
+
+fn terms(connection: &Connection, key: &Key) -> Result<Vec<Term>> {
+    connection
+        .prepare_cached(
+            "SELECT term_namespace, term_kind, term_id FROM term WHERE namespace = ?1 AND kind = ?2 AND id = ?3",
+        )?
+        .query_map(params![key.namespace.0.0, key.kind as u8, key.id.0], |row| {
+            Ok(Term { namespace: row.get(0)?, kind: row.get(1)?, id: row.get(2)? })
+        })?
+        .collect()
+}
+
+pub(super) fn delete(connection: &Connection, key: &Key) -> Result<()> {
+    let key = params![key.namespace.0.0, key.kind as u8, key.id.0];
+    connection
+        .prepare_cached("DELETE FROM record WHERE namespace = ?1 AND kind = ?2 AND id = ?3")?
+        .execute(key)?;
+    connection
+        .prepare_cached("DELETE FROM term WHERE namespace = ?1 AND kind = ?2 AND id = ?3")?
+        .execute(key)?;
+    Ok(())
+}
+
+/// The keys of at most `limit` records that may be forgotten, longest due first.
+pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Key>> {
+    connection
+        .prepare_cached(
+            "SELECT namespace, kind, id FROM record WHERE retain_until < ?1 ORDER BY retain_until LIMIT ?2",
+        )?
+        .query_map(params![seconds(now), count(limit)], key)?
+        .collect()
+}
+
+pub(super) fn list(connection: &Connection, index: &Index, page: Page) -> Result<Listing> {
+    let limit = page.limit.max(1);
+    let term = Term::of(index);
+    let mut keys: Vec<Key> = match page.after {
+        None => connection
+            .prepare_cached(
+                "SELECT namespace, kind, id FROM term
+                 WHERE term_namespace = ?1 AND term_kind = ?2 AND term_id = ?3
+                 ORDER BY namespace, kind, id LIMIT ?4",
+            )?
+            .query_map(params![term.namespace, term.kind, term.id, count(limit.saturating_add(1))], key)?
+            .collect::<Result<_>>()?,
+        Some(after) => connection
+            .prepare_cached(
+                "SELECT namespace, kind, id FROM term
+                 WHERE term_namespace = ?1 AND term_kind = ?2 AND term_id = ?3 AND (namespace, kind, id) > (?5, ?6, ?7)
+                 ORDER BY namespace, kind, id LIMIT ?4",
+            )?
+            .query_map(
+                params![
+                    term.namespace,
+                    term.kind,
+                    term.id,
+                    count(limit.saturating_add(1)),
+                    after.namespace.0.0,
+                    after.kind as u8,
+                    after.id.0
+                ],
+                key,
+            )?
+            .collect::<Result<_>>()?,
+    };
+    let more = keys.len() > limit;
+    keys.truncate(limit);
+    let next = keys.last().copied().filter(|_| more);
+    Ok(Listing { keys, next })
+}
+
+fn key(row: &Row<'_>) -> Result<Key> {
+    let number: u8 = row.get(1)?;
+    let kind = Kind::ALL.iter().copied().find(|kind| *kind as u8 == number);
+    let kind = kind.ok_or(rusqlite::Error::IntegralValueOutOfRange(1, i64::from(number)))?;
+    Ok(Key { namespace: Namespace(Id(row.get(0)?)), kind, id: Id(row.get(2)?) })
+}
+
+/// SQLite's integers end at 2⁶³ − 1, which stands for every later time too.
+fn seconds(time: Timestamp) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,371 @@
+//! The SQLite store keeps the contract, over its own file, over a copied one and between processes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use grantor::protocol::Timestamp;
+use grantor::record::{
+    Batch, BatchId, Expectation, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing,
+};
+use grantor::store::contract::{self, Harness, Task};
+use grantor::store::{CommitError, Page, SqliteOpenError, SqliteOptions, SqliteStore, Store};
+use tempfile::TempDir;
+
+const HERE: Namespace = Namespace(Id([7; 16]));
+
+fn key(n: u64) -> Key {
+    Key { namespace: HERE, kind: Kind::Subject, id: Id(u128::from(n).to_be_bytes()) }
+}
+
+fn term(n: u8) -> Index {
+    Index { namespace: HERE, kind: IndexKind::Client, id: Id([n; 16]) }
+}
+
+fn fresh(writer: u64, n: u64) -> Batch {
+    Batch::new(BatchId(Id((u128::from(writer) << 64 | u128::from(n)).to_be_bytes())))
+}
+
+fn put(key: Key, epoch: u64) -> Put {
+    let record = Arc::new(Record::Subject(Standing { disabled: false, epoch }));
+    Put { key, record, terms: vec![term(1)], retain_until: Timestamp(4_000_000_000) }
+}
+
+#[expect(clippy::unwrap_used, reason = "a test may fail this way")]
+fn open(path: impl Into<PathBuf>) -> SqliteStore {
+    SqliteStore::open(path).unwrap()
+}
+
+struct Files(TempDir);
+
+#[async_trait]
+impl Harness for Files {
+    async fn open(&self, place: &str) -> Arc<dyn Store> {
+        Arc::new(open(self.0.path().join(place)))
+    }
+
+    fn lasting(&self) -> bool {
+        true
+    }
+
+    fn shared(&self) -> bool {
+        true
+    }
+
+    fn spawn(&self, task: Task) {
+        tokio::spawn(task);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sqlite_store_keeps_the_contract() {
+    let report = contract::run(&Files(tempfile::tempdir().unwrap())).await;
+    println!("{report}");
+    report.assert();
+}
+
+/// No runtime at all: a thread for each task.
+struct FilesOnThreads(TempDir);
+
+#[async_trait]
+impl Harness for FilesOnThreads {
+    async fn open(&self, place: &str) -> Arc<dyn Store> {
+        Arc::new(open(self.0.path().join(place)))
+    }
+}
+
+#[test]
+fn the_sqlite_store_needs_no_runtime() {
+    contract::block_on(contract::run(&FilesOnThreads(tempfile::tempdir().unwrap()))).assert();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_commits_share_a_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path().join("store")));
+    let tasks: Vec<_> = (0..64_u64)
+        .map(|task| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for n in 0..50 {
+                    let mut batch = fresh(task, n);
+                    batch.put.push(put(key(task << 32 | n), n));
+                    store.commit(&batch).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let stats = store.stats();
+    println!("{stats:?}: {} commits in a transaction", stats.batches / stats.transactions);
+    assert_eq!(stats.batches, 64 * 50);
+    assert!(stats.batches >= 8 * stats.transactions, "{stats:?}");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_in_the_files_at_that_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path().join("store"));
+    for n in 0..40 {
+        let mut batch = fresh(1, n);
+        batch.put = vec![put(key(n), n), put(key(n + 1), n)];
+        store.commit(&batch).await.unwrap();
+        if n % 8 == 7 {
+            let copy = folder.path().join(format!("copy{n}"));
+            for ending in ["", "-wal"] {
+                let from = folder.path().join(format!("store{ending}"));
+                std::fs::copy(from, folder.path().join(format!("copy{n}{ending}"))).unwrap();
+            }
+            let found = open(copy).load(&[key(n), key(n + 1)]).await.unwrap();
+            assert!(found.iter().all(|found| found.as_ref().is_some_and(|found| found.version == batch.id)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_torn_log_is_the_state_of_some_commit_and_never_a_part_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path().join("store"));
+    let keys: Vec<Key> = (0..20).map(key).collect();
+    for n in 0..4 {
+        let mut batch = fresh(1, n);
+        batch.put = keys.iter().map(|key| put(*key, n)).collect();
+        store.commit(&batch).await.unwrap();
+    }
+    let database = std::fs::read(folder.path().join("store")).unwrap();
+    let log = std::fs::read(folder.path().join("store-wal")).unwrap();
+    let mut states = std::collections::BTreeSet::new();
+    for cut in (0..=60).map(|n| log.len() * n / 60) {
+        let copy = folder.path().join(format!("cut{cut}"));
+        std::fs::write(&copy, &database).unwrap();
+        std::fs::write(folder.path().join(format!("cut{cut}-wal")), &log[..cut]).unwrap();
+        let store = open(&copy);
+        let found = store.load(&keys).await.unwrap();
+        let versions: Vec<_> = found.iter().map(|found| found.as_ref().map(|found| found.version)).collect();
+        assert!(versions.iter().all(|version| *version == versions[0]), "cut at {cut}");
+        let listed = store.list(&term(1), Page { after: None, limit: 100 }).await.unwrap().keys;
+        assert_eq!(listed.len(), if versions[0].is_some() { 20 } else { 0 });
+        states.insert(versions[0]);
+    }
+    assert_eq!(states.len(), 5, "nothing, and each of the four commits");
+}
+
+#[tokio::test]
+async fn dropping_the_store_finishes_what_is_queued() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = open(&path);
+    let mut acknowledged = Vec::new();
+    for n in 0..100 {
+        let mut batch = fresh(1, n);
+        batch.put.push(put(key(n), n));
+        if store.commit(&batch).await.is_ok() {
+            acknowledged.push(batch.id);
+        }
+    }
+    drop(store);
+    assert!(!folder.path().join("store-wal").exists(), "the last handle leaves one file");
+    let store = open(&path);
+    for (n, id) in acknowledged.into_iter().enumerate() {
+        assert_eq!(store.load(&[key(n as u64)]).await.unwrap()[0].as_ref().unwrap().version, id);
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_release_or_of_something_else_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let newer = folder.path().join("newer");
+    drop(open(&newer));
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = SqliteStore::open(&newer).unwrap_err();
+    assert_eq!(error, SqliteOpenError::Newer { found: 99, known: 1 });
+    assert_eq!(error.to_string(), "the database has layout 99, newer than the 1 this release understands");
+
+    let foreign = folder.path().join("foreign");
+    let connection = rusqlite::Connection::open(&foreign).unwrap();
+    connection.execute_batch("CREATE TABLE theirs (n INTEGER)").unwrap();
+    let before = std::fs::read(&foreign).unwrap();
+    assert_eq!(SqliteStore::open(&foreign).unwrap_err(), SqliteOpenError::Foreign);
+    assert_eq!(std::fs::read(&foreign).unwrap(), before);
+
+    let garbage = folder.path().join("garbage");
+    std::fs::write(&garbage, [0x55; 8192]).unwrap();
+    assert!(matches!(SqliteStore::open(&garbage), Err(SqliteOpenError::Unavailable(_))));
+    assert!(matches!(
+        SqliteStore::open(folder.path().join("no/folder")),
+        Err(SqliteOpenError::Unavailable(_))
+    ));
+}
+
+#[tokio::test]
+async fn an_empty_file_is_taken_and_many_may_open_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    std::fs::write(&path, []).unwrap();
+    std::thread::scope(|scope| {
+        let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| SqliteStore::open(&path).map(drop))).collect();
+        for opened in opened {
+            assert_eq!(opened.join().unwrap(), Ok(()));
+        }
+    });
+    let pragma = |name| {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!((pragma("user_version"), pragma("application_id")), (1, 0x6772_6e74));
+}
+
+#[tokio::test]
+async fn a_full_file_refuses_more_records_and_keeps_those_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = SqliteOptions::new(folder.path().join("store"));
+    options.max_bytes = Some(400_000);
+    let store = SqliteStore::open_with(&options).unwrap();
+    let large = |n: u64| {
+        let mut batch = fresh(1, n);
+        batch.put = vec![Put {
+            key: Key { kind: Kind::Grant, ..key(n) },
+            record: Arc::new(contract::sample(Kind::Grant)),
+            terms: vec![term(2)],
+            retain_until: Timestamp(n),
+        }];
+        batch
+    };
+    let mut kept = 0;
+    let full = loop {
+        match store.commit(&large(kept)).await {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full, CommitError::Full);
+    assert!(kept > 50, "{kept}");
+    assert_eq!(
+        store.list(&term(2), Page { after: None, limit: 10_000 }).await.unwrap().keys.len() as u64,
+        kept
+    );
+    assert_eq!(store.purge(Timestamp(40), 1000).await, Ok(40));
+    assert_eq!(store.commit(&large(kept)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_get_the_lock_is_unavailable_and_written_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let mut options = SqliteOptions::new(&path);
+    options.busy_timeout = Duration::from_millis(50);
+    let store = SqliteStore::open_with(&options).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut batch = fresh(1, 1);
+    batch.put.push(put(key(1), 1));
+    assert!(matches!(store.commit(&batch).await, Err(CommitError::Unavailable(_))));
+    assert_eq!(store.load(&[key(1)]).await.unwrap(), [None], "reads go on");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(store.commit(&batch).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let mut options = SqliteOptions::new(&path);
+    options.queue = 4;
+    let store = Arc::new(SqliteStore::open_with(&options).unwrap());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let tasks: Vec<_> = (0..20)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut batch = fresh(1, n);
+                batch.put.push(put(key(n), n));
+                store.commit(&batch).await
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let refused = tasks.iter().filter(|task| task.is_finished()).count();
+    assert!(refused >= 20 - 4 - options.group.min(5), "{refused}");
+    other.execute_batch("ROLLBACK").unwrap();
+    for task in tasks {
+        let outcome = task.await.unwrap();
+        assert!(matches!(outcome, Ok(()) | Err(CommitError::Unavailable(_))), "{outcome:?}");
+    }
+}
+
+/// A record this release cannot read is an error, never an absent record.
+#[tokio::test]
+async fn what_cannot_be_decoded_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = open(&path);
+    let mut batch = fresh(1, 1);
+    batch.put.push(put(key(1), 1));
+    store.commit(&batch).await.unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    for body in [r#"{"schema":2,"kind":"subject","body":{"disabled":false,"epoch":1}}"#, "{}", ""] {
+        other.execute("UPDATE record SET body = ?1", [body.as_bytes()]).unwrap();
+        assert!(store.load(&[key(1)]).await.is_err(), "{body}");
+    }
+}
+
+const PROCESSES: u64 = 3;
+const INCREMENTS: u64 = 60;
+
+#[expect(clippy::unwrap_used, reason = "a test may fail this way")]
+async fn increment(store: &SqliteStore, writer: u64) {
+    for n in 0..INCREMENTS {
+        for attempt in 0.. {
+            let found = store.load(&[key(0)]).await.unwrap().pop().flatten();
+            let count = match found.as_ref().map(|found| &*found.record) {
+                Some(Record::Subject(standing)) => standing.epoch,
+                _ => 0,
+            };
+            let mut batch = fresh(writer, n << 32 | attempt);
+            batch.expect(key(0), Expectation::of(found.as_ref()));
+            batch.put.push(put(key(0), count + 1));
+            match store.commit(&batch).await {
+                Ok(()) => break,
+                Err(CommitError::Conflict) => {}
+                Err(error) => unreachable!("{error}"),
+            }
+        }
+    }
+}
+
+/// Does nothing unless it is started by the test below, in a process of its own.
+#[tokio::test]
+async fn as_another_process() {
+    if let Ok(path) = std::env::var("GRANTOR_TEST_FILE") {
+        increment(&open(Path::new(&path)), u64::from(std::process::id())).await;
+    }
+}
+
+#[tokio::test]
+async fn no_increment_of_several_processes_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = open(&path);
+    let mut others: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "as_another_process"])
+                .env("GRANTOR_TEST_FILE", &path)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    increment(&store, 1).await;
+    assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
+    let found = store.load(&[key(0)]).await.unwrap().pop().flatten().unwrap();
+    assert_eq!(
+        *found.record,
+        Record::Subject(Standing { disabled: false, epoch: (PROCESSES + 1) * INCREMENTS })
+    );
+}
