@@ -89,6 +89,14 @@ impl Decide for TokenRequest {
         }
     }
 
+    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
+        match self {
+            Self::AuthorizationCode(request) => request.further_hints(facts, cx),
+            Self::RefreshToken(request) => request.further_hints(facts, cx),
+            Self::ClientCredentials(request) => request.further_hints(facts, cx),
+        }
+    }
+
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         if !cx.settings.grant_types.contains(&self.grant_type()) {
             return Err(Reason::GrantTypeUnsupported.into());

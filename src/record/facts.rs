@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::key::Key;
+use super::key::{Key, Kind};
 use super::key_ring::PublishedKeys;
 use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId};
@@ -156,6 +156,12 @@ impl Facts {
 
     fn known(&self, key: &Key) -> Option<&Option<Versioned>> {
         self.records.iter().find(|(own, _)| own == key).map(|(_, record)| record)
+    }
+
+    /// The key of the grant that was read, if one was.
+    #[must_use]
+    pub fn grant_read(&self) -> Option<Key> {
+        self.records.iter().map(|(key, _)| *key).find(|key| key.kind == Kind::Grant)
     }
 
     /// The record under `key`.

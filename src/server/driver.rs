@@ -74,7 +74,7 @@ impl AuthorizationServer {
         Q::Plan: Mint,
     {
         let mut facts = Facts::new();
-        let mut context = match self.context(origin) {
+        let mut context = match self.context::<Q>(origin) {
             Ok(context) => context,
             Err(error) => return (Err(self.refuse(error)), None),
         };
@@ -95,6 +95,9 @@ impl AuthorizationServer {
         for need in request.hints(cx) {
             facts.learn(self.fetch(need, cx).await?);
         }
+        for need in request.further_hints(facts, cx) {
+            facts.learn(self.fetch(need, cx).await?);
+        }
         let mut needs = 0;
         loop {
             match request.decide(facts, cx) {
@@ -108,6 +111,9 @@ impl AuthorizationServer {
                     );
                 }
                 Err(Halt::Refuse(error)) => return Err(error),
+                Ok(decision) if Q::READ_ONLY && !decision.batch.is_empty() => {
+                    return Err(OAuthError::new(Reason::Bug).detail("a request that only reads wrote"));
+                }
                 Ok(decision) => match self.settle(decision).await? {
                     Settled::Answered(answer) => return answer,
                     Settled::Conflict if cx.attempt >= MAX_ATTEMPTS => {
@@ -124,11 +130,11 @@ impl AuthorizationServer {
         }
     }
 
-    fn context(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
+    fn context<Q: Decide>(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
         Ok(Context {
             settings: &self.parts.settings,
             now: self.parts.clock.now(),
-            random: self.draw()?,
+            random: if Q::READ_ONLY { Random::none() } else { self.draw()? },
             address: origin.address,
             attempt: 0,
         })

@@ -173,8 +173,11 @@ fn secret_digest(kind: HandleKind, secret: &[u8; 32]) -> Digest {
 
 /// Copies the parts one after another; they are as long as `to` by construction, which the round trips test.
 fn fill(to: &mut [u8], parts: &[&[u8]]) {
-    for (to, from) in to.iter_mut().zip(parts.iter().copied().flatten()) {
-        *to = *from;
+    let mut rest = to;
+    for part in parts {
+        let Some((place, after)) = rest.split_at_mut_checked(part.len()) else { return };
+        place.copy_from_slice(part);
+        rest = after;
     }
 }
 
