@@ -198,6 +198,8 @@ impl Introspection {
                 ..INACTIVE
             },
         };
-        serde_json::to_vec(&wire)
+        let mut json = Vec::with_capacity(512);
+        serde_json::to_writer(&mut json, &wire)?;
+        Ok(json)
     }
 }

@@ -24,7 +24,7 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
         return Ok(Some(Reason::GrantEnded));
     }
     let guards = Guards::of(grant, cx);
-    facts.read(&guards.keys())?;
+    facts.read(guards.keys())?;
     let client = standing(facts.client_state(guards.client)?);
     if client.disabled || client.epoch != grant.client_epoch {
         return Ok(Some(Reason::ClientEpochMoved));
@@ -48,7 +48,7 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
 pub fn hints(facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
     let Some(Ok(Some(grant))) = facts.grant_read().map(|key| facts.grant(key)) else { return Vec::new() };
     let mut needs = Vec::with_capacity(2);
-    if let Err(Halt::Need(need)) = facts.read(&Guards::of(grant.record, cx).keys()) {
+    if let Err(Halt::Need(need)) = facts.read(Guards::of(grant.record, cx).keys()) {
         needs.push(need);
     }
     needs.extend(grant.record.subject.as_ref().map(|subject| Need::Account(subject.id.clone())));
@@ -84,8 +84,8 @@ impl Guards {
         }
     }
 
-    fn keys(&self) -> Vec<Key> {
-        [Some(self.client), self.subject, self.session].into_iter().flatten().collect()
+    fn keys(&self) -> impl Iterator<Item = Key> + use<> {
+        [Some(self.client), self.subject, self.session].into_iter().flatten()
     }
 }
 

@@ -127,6 +127,7 @@ impl Facts {
     /// Adds what was fetched.
     pub fn learn(&mut self, fact: Fact) {
         match fact {
+            Fact::Records(records) if self.records.is_empty() => self.records = records,
             Fact::Records(records) => self.records.extend(records),
             other => self.others.push(other),
         }
@@ -147,11 +148,9 @@ impl Facts {
     ///
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
-    pub fn read(&self, keys: &[Key]) -> Result<(), Halt> {
-        if keys.iter().all(|key| self.known(key).is_some()) {
-            return Ok(());
-        }
-        Err(Halt::Need(Need::Records(keys.iter().copied().filter(|key| self.known(key).is_none()).collect())))
+    pub fn read(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Halt> {
+        let unknown: Vec<Key> = keys.into_iter().filter(|key| self.known(key).is_none()).collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Halt::Need(Need::Records(unknown))) }
     }
 
     fn known(&self, key: &Key) -> Option<&Option<Versioned>> {

@@ -45,7 +45,9 @@ impl AuthorizationServer {
         Q: Decide + Sync,
         Q::Plan: Mint,
     {
-        self.execute(request, origin).await.0
+        let mut facts = Facts::new();
+        let mut context = self.context::<Q>(origin).map_err(|error| self.refuse(error))?;
+        self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(error))
     }
 
     /// Runs a request and returns, beside its answer, what it was decided under.
@@ -53,18 +55,6 @@ impl AuthorizationServer {
     /// # Errors
     /// Inside the pair: what [`run`](Self::run) would return.
     pub async fn trace<Q>(
-        &self,
-        request: &Q,
-        origin: Origin,
-    ) -> (Result<<Q::Plan as Mint>::Response, OAuthError>, Option<Trace<'_>>)
-    where
-        Q: Decide + Sync,
-        Q::Plan: Mint,
-    {
-        self.execute(request, origin).await
-    }
-
-    async fn execute<Q>(
         &self,
         request: &Q,
         origin: Origin,

@@ -19,7 +19,7 @@ use crate::protocol::{Digest, Secret};
 use crate::record::Id;
 use crate::record::grant::TagKey;
 
-static CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_24_OPENPGP);
+static CHECKSUM: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_24_OPENPGP);
 
 /// The kinds of handles. One kind is never read as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
