@@ -82,7 +82,7 @@ impl Decide for Authorize {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
         if let Some(subject) = self.browser.claimed_subject(facts, cx)? {
-            facts.read(&[cx.namespace().subject(&subject), cx.namespace().consent(&client.id, &subject)])?;
+            facts.read([cx.namespace().subject(&subject), cx.namespace().consent(&client.id, &subject)])?;
         }
         let login = self.browser.signed_in(facts, cx)?;
         let pending = match self.request.validate(client, &redirect_uri, facts, cx) {
