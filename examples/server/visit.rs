@@ -1,0 +1,106 @@
+//! What the pages read of a request, and how they answer.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use askama::Template;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, FromRequest};
+use bytes::Bytes;
+use grantor::authorize::{Browser, Cookies};
+use grantor::http::reply::page_headers;
+use grantor::http::{MAX_BODY_BYTES, form};
+use grantor::protocol::{OAuthError, Params, Reason, Secret};
+use grantor::record::{Id, InteractionId};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+
+use crate::app::App;
+
+/// What a page answers. An error becomes the error page.
+pub(crate) type Answer = Result<Response<Bytes>, OAuthError>;
+
+/// A request to one of this host's own pages.
+pub(crate) struct Visit {
+    /// Its cookies.
+    pub(crate) browser: Browser,
+    /// Where it came from.
+    pub(crate) address: IpAddr,
+    request: Request<Bytes>,
+}
+
+impl FromRequest<Arc<App>> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, Infallible> {
+        let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip().to_canonical());
+        let browser = app.http.browser(&parts.headers);
+        // One byte too many is enough to be refused as too large.
+        let body = axum::body::to_bytes(body, MAX_BODY_BYTES).await;
+        let body = body.unwrap_or_else(|_| Bytes::from(vec![0; MAX_BODY_BYTES + 1]));
+        Ok(Self { browser, address, request: Request::from_parts(parts, body) })
+    }
+}
+
+impl Visit {
+    /// The parameters in the query.
+    pub(crate) fn query(&self) -> Result<Params<'_>, OAuthError> {
+        form::check_size(&self.request)?;
+        let query = self.request.uri().query().unwrap_or_default();
+        Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))
+    }
+
+    /// The fields of the form.
+    pub(crate) fn form(&self) -> Result<Params<'_>, OAuthError> {
+        form::body(&self.request)
+    }
+}
+
+/// The interaction that a query or form names, if it names one.
+pub(crate) fn interaction(params: &Params<'_>) -> Result<Option<InteractionId>, OAuthError> {
+    let id = params.get("interaction").map(|id| id.parse::<Id>().map(InteractionId));
+    id.transpose().map_err(|_| Reason::InteractionUnknown.into())
+}
+
+/// The token against forged forms.
+pub(crate) fn csrf(form: &Params<'_>) -> Result<Secret, OAuthError> {
+    let missing = || OAuthError::new(Reason::CsrfMismatch).detail("the form has none");
+    form.get("csrf").map(Secret::new).ok_or_else(missing)
+}
+
+/// A page. Its forms lead to this server, and through it to `form_action` if there is one.
+pub(crate) fn page(template: &impl Template, form_action: Option<&str>) -> Answer {
+    let html = template.render().map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
+    let mut response = Response::new(html.into());
+    response.headers_mut().extend(page_headers(None, form_action));
+    Ok(response)
+}
+
+/// Sends the browser on to one of this server's own pages.
+pub(crate) fn go_to(location: &str) -> Answer {
+    let bug = |error: header::InvalidHeaderValue| OAuthError::new(Reason::Bug).detail(error.to_string());
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.extend(page_headers(None, None));
+    headers.remove(header::CONTENT_TYPE);
+    headers.insert(header::LOCATION, HeaderValue::try_from(location).map_err(bug)?);
+    Ok(response)
+}
+
+impl App {
+    /// Adds cookies to an answer.
+    pub(crate) fn with_cookies(&self, mut response: Response<Bytes>, cookies: &Cookies) -> Response<Bytes> {
+        let cookies = cookies.headers(self.http.secure_cookies());
+        let values = cookies.filter_map(|cookie| HeaderValue::try_from(cookie).ok());
+        response.headers_mut().extend(values.map(|value| (header::SET_COOKIE, value)));
+        response
+    }
+
+    /// The answer as axum sends it.
+    pub(crate) fn finish(&self, answer: Answer) -> Response<Body> {
+        answer.unwrap_or_else(|error| self.http.error_page(&error)).map(Body::from)
+    }
+}
