@@ -24,8 +24,8 @@
 //!
 //! ```
 //! use grantor::record::facts::Fact;
-//! use grantor::record::{Context, Decide, Facts, Halt, Need, Random};
-//! use grantor::{endpoint::token::TokenRequest, protocol::{Issuer, Params}, settings::Settings};
+//! use grantor::record::{Context, Decide, Facts, Halt, Need, Random, Settings};
+//! use grantor::{endpoint::token::TokenRequest, protocol::{Issuer, Params}};
 //!
 //! let settings = Settings::new(
 //!     Issuer::new("https://as.example").unwrap(),
@@ -90,6 +90,7 @@
 
 pub mod authorize;
 pub mod client;
+pub mod docs;
 pub mod endpoint;
 pub mod grant;
 pub mod host;
@@ -101,13 +102,13 @@ pub mod proof;
 pub mod protocol;
 pub mod record;
 pub mod server;
-pub mod settings;
+
 pub mod store;
 pub mod token;
 
 pub use host::{Accounts, Audit, Clients, Clock, Entropy, Limiter, ResourceCatalog, Signer, StaticClients};
 pub use profile::Profile;
 pub use protocol::{ClientId, Issuer, OAuthError, Reason, Scope, SubjectId, Timestamp};
+pub use record::settings::ConfigError;
 pub use server::{AuthorizationServer, Origin};
-pub use settings::ConfigError;
 pub use store::{MemoryStore, Store};

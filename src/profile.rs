@@ -1,6 +1,6 @@
 //! Profiles: one value that sets every dial which the specifications leave open.
 //!
-//! A server has one profile, chosen at build. The linter in [`Settings`](crate::settings::Settings) refuses a
+//! A server has one profile, chosen at build. The linter in [`Settings`](crate::record::settings::Settings) refuses a
 //! configuration that contradicts it.
 
 use std::time::Duration;

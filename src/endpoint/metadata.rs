@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::protocol::{ClientAuthMethod, GrantType, ResponseMode, ResponseType};
-use crate::settings::Settings;
+use crate::record::settings::Settings;
 
 /// Where the endpoints are, below the issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]

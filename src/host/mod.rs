@@ -5,6 +5,7 @@ mod audit;
 mod clients;
 mod clock;
 mod entropy;
+mod fetch;
 #[cfg(feature = "aws-lc-rs")]
 mod key_ring;
 mod limiter;
@@ -17,6 +18,9 @@ pub use audit::{Audit, NoAudit};
 pub use clients::{Clients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
+pub use fetch::{Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, is_special_use};
+#[cfg(feature = "fetch")]
+pub use fetch::{HttpFetch, HttpFetchBuilder, Resolver, SystemResolver};
 #[cfg(feature = "aws-lc-rs")]
 pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};

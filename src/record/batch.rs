@@ -89,7 +89,8 @@ pub struct Put {
     pub retain_until: Timestamp,
 }
 
-/// One atomic, conditional change. An empty batch changes nothing and always succeeds.
+/// One atomic, conditional change. A batch without records to write or delete changes nothing; the driver never
+/// commits one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// Unique; becomes the version of every record the batch writes.

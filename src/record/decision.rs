@@ -7,7 +7,7 @@ use super::event::Event;
 use super::facts::{Facts, Halt, Need};
 use super::key::{Id, Namespace};
 use crate::protocol::{OAuthError, Timestamp};
-use crate::settings::Settings;
+use crate::record::settings::Settings;
 
 /// A request that can be decided: a pure function, run again with more facts until it decides.
 pub trait Decide {

@@ -16,6 +16,7 @@ pub mod key;
 pub mod key_ring;
 pub mod resource_server;
 pub mod session;
+pub mod settings;
 pub mod standing;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use key::{GrantId, Id, InteractionId, Key, Kind, Namespace, SessionId};
 pub use key_ring::KeyRing;
 pub use resource_server::{ResourceServer, TokenFormat};
 pub use session::Session;
+pub use settings::Settings;
 pub use standing::Standing;
 
 /// Everything a store may be asked to keep.

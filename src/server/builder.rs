@@ -11,7 +11,7 @@ use crate::host::{
 use crate::jose::Sealer;
 use crate::profile::Profile;
 use crate::protocol::{GrantType, Issuer, Scope};
-use crate::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
+use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
 use crate::store::Store;
 
 /// Configures an [`AuthorizationServer`].

@@ -194,7 +194,7 @@ impl AuthorizationServer {
             return Ok(Settled::Conflict);
         }
         for event in events {
-            self.parts.audit.record(event);
+            self.tell(event);
         }
         Ok(Settled::Answered(answer))
     }
@@ -228,9 +228,23 @@ impl AuthorizationServer {
 
     fn refuse(&self, error: OAuthError) -> OAuthError {
         #[cfg(feature = "tracing")]
-        tracing::debug!(%error, "refused");
-        self.parts.audit.record(Event::new(EventKind::Refused).reason(error.reason()));
+        tracing::info!(target: "grantor::refused", %error);
+        self.tell(Event::new(EventKind::Refused).reason(error.reason()));
         error
+    }
+
+    /// Tells the audit trail, and the log, what happened.
+    pub(super) fn tell(&self, event: Event) {
+        #[cfg(feature = "tracing")]
+        tracing::info!(
+            target: "grantor::audit",
+            kind = ?event.kind,
+            client = event.client.as_ref().map(tracing::field::display),
+            subject = event.subject.as_ref().map(tracing::field::debug),
+            grant = event.grant.as_ref().map(tracing::field::display),
+            reason = event.reason.as_ref().map(tracing::field::debug),
+        );
+        self.parts.audit.record(event);
     }
 }
 

@@ -27,8 +27,8 @@ use crate::host::{
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::Login as SignedIn;
+use crate::record::settings::Settings;
 use crate::record::{Event, EventKind, Grant, GrantId, Index, Record, SessionId};
-use crate::settings::Settings;
 use crate::store::{Page, Store};
 
 /// An authorization server over the host's store, clients and other parts. Cheap to clone.
@@ -299,7 +299,7 @@ impl AuthorizationServer {
 
     /// Tells the audit trail of a request that was refused before it could be decided.
     pub fn refused(&self, error: &OAuthError) {
-        self.parts.audit.record(Event::new(EventKind::Refused).reason(error.reason()));
+        self.tell(Event::new(EventKind::Refused).reason(error.reason()));
     }
 }
 

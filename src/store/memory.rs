@@ -92,6 +92,11 @@ impl MemoryStore {
     }
 
     fn read(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, Poisoned> {
+        if let [key] = keys {
+            let hash = self.seed.of_key(key);
+            let shard = self.records.lock_one(hash.shard())?;
+            return Ok(vec![shard.and_then(|shard| shard.get(hash, key).map(Entry::versioned))]);
+        }
         let hash = |key: &Key| self.seed.of_key(key);
         let shards = keys.iter().fold(0, |mask, key| mask | hash(key).shard_bit());
         let mut guards = self.records.lock(shards)?;
@@ -201,23 +206,29 @@ impl MemoryStore {
         records: &mut Guards<'_, RecordShard>,
         terms: &mut Guards<'_, TermShard>,
     ) -> bool {
+        let hash = self.seed.of_key(&put.key);
+        let Some(shard) = records.get(hash.shard()) else { return false };
+        let slot = shard.find(hash, &put.key);
+        let earlier = slot.and_then(|slot| shard.at(slot)).map(Entry::terms);
+
         let mut refs = TermRefs::default();
         for term in &put.terms {
             let hash = self.seed.of_term(term);
-            if let Some(shard) = terms.get(hash.shard()) {
-                refs.push(TermRef::new(hash.shard(), shard.add(hash, term, put.key, &self.seed)));
+            let Some(terms) = terms.get(hash.shard()) else { continue };
+            let kept = earlier.and_then(|earlier| {
+                earlier.iter().find(|own| own.shard() == hash.shard() && terms.is_at(own.slot(), term))
+            });
+            refs.push(match kept {
+                Some(kept) => kept,
+                None => TermRef::new(hash.shard(), terms.add(hash, term, put.key, &self.seed)),
+            });
+        }
+        for stale in earlier.into_iter().flat_map(TermRefs::iter).filter(|own| !refs.contains(*own)) {
+            if let Some(terms) = terms.get(stale.shard()) {
+                terms.remove(stale.slot(), &put.key, &self.seed);
             }
         }
-        let hash = self.seed.of_key(&put.key);
-        let Some(shard) = records.get(hash.shard()) else { return false };
-        if let Some(entry) = shard.get(hash, &put.key) {
-            for stale in entry.terms().iter().filter(|term| !refs.contains(*term)) {
-                if let Some(shard) = terms.get(stale.shard()) {
-                    shard.remove(stale.slot(), &put.key, &self.seed);
-                }
-            }
-        }
-        shard.put(hash, batch.id, put, refs, &self.seed)
+        shard.put(hash, slot, batch.id, put, refs, &self.seed)
     }
 
     fn delete(
@@ -244,8 +255,8 @@ impl MemoryStore {
 
     fn page(&self, index: &Index, page: Page) -> Result<Listing, Poisoned> {
         let hash = self.seed.of_term(index);
-        let mut guards = self.terms.lock(hash.shard_bit())?;
-        Ok(guards.get(hash.shard()).map(|shard| shard.page(hash, index, page)).unwrap_or_default())
+        let shard = self.terms.lock_one(hash.shard())?;
+        Ok(shard.map(|shard| shard.page(hash, index, page)).unwrap_or_default())
     }
 
     /// Goes round the shards from where the last purge stopped, a bounded step under each lock.

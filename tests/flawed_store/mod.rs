@@ -263,10 +263,9 @@ impl Flawed {
                 let mut part = Batch { put: rest.pop().into_iter().collect(), ..batch.clone() };
                 self.inner.commit(&part).await?;
                 for put in rest {
+                    std::thread::sleep(Duration::from_micros(20));
                     if self.flaw == Flaw::StopsWhereItIsDropped {
                         step_aside().await;
-                    } else {
-                        std::thread::sleep(Duration::from_micros(20));
                     }
                     part = Batch { put: vec![put], ..Batch::new(batch.id) };
                     self.inner.commit(&part).await?;
@@ -302,6 +301,7 @@ async fn step_aside() {
             return Poll::Ready(());
         }
         aside = true;
+        std::thread::yield_now();
         context.waker().wake_by_ref();
         Poll::Pending
     })

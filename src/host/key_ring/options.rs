@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::host::SignerError;
 use crate::jose::{Algorithm, JoseError, RsaSize};
-use crate::settings::ConfigError;
+use crate::record::settings::ConfigError;
 
 /// How long a key stays published beyond the life of the last token it signed, for clocks that differ.
 const MARGIN: Duration = Duration::from_secs(5 * 60);

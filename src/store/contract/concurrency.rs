@@ -61,7 +61,7 @@ pub(super) async fn of_many_commits_that_only_read_the_same_version_all_win(
 }
 
 pub(super) async fn no_increment_is_lost(bench: &mut Bench<'_>) -> Verdict {
-    const EACH: u64 = 4;
+    const EACH: u64 = 2;
     let key = bench.key(1);
     let mut zero = bench.batch();
     zero.put.push(put(key, 0));
@@ -89,6 +89,9 @@ async fn increment(store: &dyn Store, ids: &Ids, key: Key) -> Verdict {
         let mut batch = Batch::new(ids.fresh());
         batch.expect(key, Expectation::At(found.version));
         batch.put.push(put(key, count + 1));
+        if count < 8 {
+            pause().await;
+        }
         match store.commit(&batch).await {
             Ok(()) => return Ok(()),
             Err(CommitError::Conflict) => pause().await,

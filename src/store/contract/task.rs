@@ -28,7 +28,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Lets others run once.
+/// Lets others run once: other tasks of this thread, and other threads.
 pub(super) async fn pause() {
     let mut paused = false;
     std::future::poll_fn(|context| {
@@ -36,6 +36,7 @@ pub(super) async fn pause() {
             return Poll::Ready(());
         }
         paused = true;
+        thread::yield_now();
         context.waker().wake_by_ref();
         Poll::Pending
     })

@@ -26,7 +26,7 @@ struct Term {
 /// Most terms list one key.
 enum Keys {
     One(Key),
-    Many(Box<SortedKeys>),
+    Many(SortedKeys),
 }
 
 impl TermShard {
@@ -48,6 +48,11 @@ impl TermShard {
             terms.get(*slot).map_or(0, |term| seed.of_term(&term.index).0)
         });
         slot
+    }
+
+    /// Whether this term is kept at `slot`.
+    pub(super) fn is_at(&self, slot: u32, index: &Index) -> bool {
+        self.terms.get(slot).is_some_and(|term| term.index == *index)
     }
 
     /// Lists `key` no longer under the term that is kept at `slot`.
@@ -101,7 +106,7 @@ impl Keys {
             Self::One(only) => {
                 let mut keys = SortedKeys::of_one(*only);
                 keys.insert(key);
-                *self = Self::Many(Box::new(keys));
+                *self = Self::Many(keys);
             }
             Self::Many(keys) => keys.insert(key),
         }

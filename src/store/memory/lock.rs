@@ -29,6 +29,11 @@ impl<T: Default> Shards<T> {
 }
 
 impl<T> Shards<T> {
+    /// Locks one shard.
+    pub(super) fn lock_one(&self, shard: usize) -> Result<Option<MutexGuard<'_, T>>, Poisoned> {
+        self.0.get(shard).map(|Padded(lock)| lock.lock().map_err(|_| Poisoned)).transpose()
+    }
+
     /// Locks every shard whose bit is set.
     pub(super) fn lock(&self, mask: u64) -> Result<Guards<'_, T>, Poisoned> {
         let mut guards = Guards { mask, first: None, rest: Vec::new() };
@@ -54,6 +59,9 @@ impl<T> Guards<'_, T> {
     /// The shard with this number, if it was locked.
     pub(super) fn get(&mut self, shard: usize) -> Option<&mut T> {
         let bit = 1_u64 << shard;
+        if self.mask == bit {
+            return self.first.as_deref_mut();
+        }
         if self.mask & bit == 0 {
             return None;
         }

@@ -58,17 +58,22 @@ impl RecordShard {
         self.find(hash, key).and_then(|slot| self.entries.get(slot))
     }
 
-    /// Writes a record, which lists itself under `terms`; answers whether there was none before.
+    pub(super) fn at(&self, slot: u32) -> Option<&Entry> {
+        self.entries.get(slot)
+    }
+
+    /// Writes a record, over the one that [`RecordShard::find`] found; answers whether there was none.
     pub(super) fn put(
         &mut self,
         hash: Hash,
+        found: Option<u32>,
         version: BatchId,
         put: &Put,
         terms: TermRefs,
         seed: &Seed,
     ) -> bool {
         let record = Arc::clone(&put.record);
-        if let Some(slot) = self.find(hash, &put.key) {
+        if let Some(slot) = found {
             if let Some(entry) = self.entries.get_mut(slot) {
                 let place = entry.place as usize;
                 *entry = Entry { record, terms, place: entry.place, key: put.key, version };
@@ -108,7 +113,7 @@ impl RecordShard {
         self.delete(seed.of_key(&key), &key)
     }
 
-    fn find(&self, hash: Hash, key: &Key) -> Option<u32> {
+    pub(super) fn find(&self, hash: Hash, key: &Key) -> Option<u32> {
         self.table
             .find(hash.0, |slot| self.entries.get(*slot).is_some_and(|entry| entry.key == *key))
             .copied()
@@ -210,7 +215,8 @@ mod tests {
                 let hash = seed.of_key(&put.key);
                 match retain_until {
                     Some(until) => {
-                        let new = shard.put(hash, BatchId(Id([0; 16])), &put, TermRefs::default(), &seed);
+                        let (found, version) = (shard.find(hash, &put.key), BatchId(Id([0; 16])));
+                        let new = shard.put(hash, found, version, &put, TermRefs::default(), &seed);
                         prop_assert_eq!(new, model.insert(put.key, until).is_none());
                     }
                     None => prop_assert_eq!(shard.delete(hash, &put.key).is_some(), model.remove(&put.key).is_some()),

@@ -4,6 +4,8 @@ use crate::record::Key;
 
 /// The most keys in one run.
 const RUN: usize = 256;
+/// How many keys at the end are tried one by one.
+const NEAR: usize = 8;
 
 /// Keys, ascending, each once. No run is empty.
 pub(super) struct SortedKeys {
@@ -12,7 +14,9 @@ pub(super) struct SortedKeys {
 
 impl SortedKeys {
     pub(super) fn of_one(key: Key) -> Self {
-        Self { runs: vec![vec![key]] }
+        let mut run = Vec::with_capacity(2);
+        run.push(key);
+        Self { runs: vec![run] }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -21,17 +25,19 @@ impl SortedKeys {
 
     /// Adds a key unless it is there.
     pub(super) fn insert(&mut self, key: Key) {
-        match self.runs.last_mut() {
-            None => return self.runs.push(vec![key]),
-            Some(last) if last.last().is_some_and(|last| *last < key) => {
-                if last.len() < RUN {
-                    last.push(key);
-                } else {
-                    self.runs.push(vec![key]);
-                }
+        let Some(last) = self.runs.last_mut() else { return self.runs.push(vec![key]) };
+        // Keys minted in the same second are in no order, but they are all near the end.
+        if let Some(back) = last.iter().rev().take(NEAR).position(|own| *own < key) {
+            let place = last.len() - back;
+            if last.get(place) == Some(&key) {
                 return;
             }
-            Some(_) => {}
+            if last.len() < RUN {
+                return last.insert(place, key);
+            }
+            if back == 0 {
+                return self.runs.push(vec![key]);
+            }
         }
         let at = self.run_of(&key);
         let Some(run) = self.runs.get_mut(at) else { return };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::{Client, Namespace};
 use crate::jose::Sealer;
 use crate::profile::{Dials, PkcePolicy, Profile, RefreshRotation};
 use crate::protocol::{GrantType, Issuer, ResponseMode, ResponseType, Scope};
-use crate::record::Namespace;
 
 /// Everything a decision may know of the server. Built by
 /// [`AuthorizationServer::builder`](crate::server::AuthorizationServer::builder).
@@ -108,7 +108,7 @@ impl Settings {
 
     /// Whether a client must send a code challenge.
     #[must_use]
-    pub fn requires_pkce(&self, client: &crate::record::Client) -> bool {
+    pub fn requires_pkce(&self, client: &Client) -> bool {
         self.dials.pkce == PkcePolicy::Always || client.is_public()
     }
 
