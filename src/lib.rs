@@ -101,6 +101,7 @@ pub mod profile;
 pub mod proof;
 pub mod protocol;
 pub mod record;
+pub mod resource_server;
 pub mod server;
 
 pub mod store;

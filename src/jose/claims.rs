@@ -71,6 +71,11 @@ impl Claims {
         }
     }
 
+    /// Members that are believed for another reason than a signature: an answer of the issuer itself.
+    pub(crate) const fn from_members(members: Map<String, Value>) -> Self {
+        Self { members }
+    }
+
     /// The raw value of a claim, for claims without an accessor of their own.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {

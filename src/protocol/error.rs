@@ -200,6 +200,7 @@ reasons! {
     BearerTwice: InvalidRequest 400, "more than one token was sent", "RFC 6750 §2";
     BearerInvalid: InvalidToken 401, "the access token is invalid", "RFC 6750 §3.1";
     BearerScope: InsufficientScope 403, "the access token grants too little", "RFC 6750 §3.1";
+    VerificationUnavailable: TemporarilyUnavailable 503, "the access token cannot be checked right now", "RFC 9110 §15.6.4";
 
     // The server itself
     StoreUnavailable: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";

@@ -63,7 +63,7 @@ fn response(body: &str) -> String {
 }
 
 fn local() -> HttpFetch {
-    HttpFetch::builder().dangerous_allow_loopback().timeout(Duration::from_millis(500)).build().unwrap()
+    HttpFetch::builder().dangerous_allow_loopback().timeout(Duration::from_millis(1500)).build().unwrap()
 }
 
 async fn get(fetch: &HttpFetch, url: &str) -> Result<FetchResponse, FetchError> {
@@ -218,7 +218,7 @@ async fn a_server_that_drips_or_keeps_silent_costs_no_more_than_the_timeout() {
         let begun = Instant::now();
         let answer = get(&local(), &server.url("127.0.0.1")).await;
         assert!(matches!(answer, Err(FetchError::Timeout | FetchError::Failed(_))), "{answer:?}");
-        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert!(begun.elapsed() < Duration::from_secs(5));
     }
 }
 

@@ -303,6 +303,28 @@ async fn a_clock_that_goes_back_still_signs_with_a_published_key() {
 }
 
 #[tokio::test]
+async fn a_clock_that_goes_back_does_not_keep_old_keys_longer() {
+    let (store, clock) = (Flaky::new(), TestClock::new());
+    let (here, there) = (open(&store, &clock).await, open(&store, &clock).await);
+    clock.set(START - 1000);
+    here.rotate_now().await.unwrap();
+    assert_eq!(kid(&there).await, kid(&here).await);
+}
+
+#[tokio::test]
+async fn a_key_already_opened_is_not_taken_for_another_of_its_name() {
+    let (store, clock) = (Flaky::new(), TestClock::new());
+    let signer = open(&store, &clock).await;
+    let loaded = signer.current();
+    let mut ring = loaded.ring.clone();
+    ring.keys[0].public =
+        SigningKey::generate(Algorithm::Es256).unwrap().public().with_kid(kid(&signer).await);
+    let other = Some(BatchId(Id([9; 16])));
+    assert!(signer.parse(loaded.ring.clone(), other, Timestamp(START), &loaded).is_ok());
+    assert!(signer.parse(ring, other, Timestamp(START), &loaded).is_err());
+}
+
+#[tokio::test]
 async fn a_copied_store_signs_nothing_without_the_secret() {
     let (store, clock) = (Flaky::new(), TestClock::new());
     let signer = open(&store, &clock).await;
