@@ -13,7 +13,7 @@ use grantor::http::{ErrorPage, HttpServer, Pages};
 use grantor::jose::{Algorithm, Sealer};
 use grantor::protocol::{Issuer, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
-use grantor::record::{Event, Namespace, ResourceServer, TokenFormat};
+use grantor::record::{Namespace, ResourceServer, TokenFormat};
 use grantor::server::AuthorizationServer;
 use grantor::store::{MemoryStore, SqliteStore, Store, StoreError};
 
@@ -62,8 +62,7 @@ impl App {
                 .clock(Arc::clone(&clock) as _)
                 .accounts(Arc::clone(&users) as _)
                 .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
-                .signer(Arc::clone(&signer) as _)
-                .audit(Arc::new(|event: Event| log(&event)));
+                .signer(Arc::clone(&signer) as _);
         if let Some(rotation) = args.refresh_rotation {
             builder = builder.refresh(|refresh| refresh.rotation = rotation);
         }
@@ -125,18 +124,6 @@ fn api(resource: &Resource) -> ResourceServer {
         scope: None,
         lifetime: None,
     }
-}
-
-/// The audit trail: a line of the log. Events carry no secrets.
-fn log(event: &Event) {
-    let Event { kind, client, subject, grant, reason } = event;
-    tracing::info!(
-        client = client.as_ref().map(tracing::field::display),
-        subject = subject.as_ref().map(tracing::field::display),
-        grant = grant.as_ref().map(tracing::field::display),
-        reason = reason.as_ref().map(tracing::field::debug),
-        "{kind:?}"
-    );
 }
 
 /// Deletes what has expired and looks after the keys, now and then.

@@ -70,8 +70,15 @@ pub(crate) struct ErrorPage<'a> {
 
 /// The library's error page in the look of this host.
 pub(crate) fn error(page: &http::ErrorPage) -> String {
-    let page = ErrorPage { code: page.code, message: &page.message, reference: &page.reference };
-    page.render().unwrap_or_default()
+    let message = &sentence(&page.message);
+    ErrorPage { code: page.code, message, reference: &page.reference }.render().unwrap_or_default()
+}
+
+/// The library's words as a sentence. The name of a parameter before a colon stays as it is.
+fn sentence(words: &str) -> String {
+    let first = words.chars().next().filter(|_| !words.contains(':')).map(|first| first.to_ascii_uppercase());
+    let rest = words.get(first.map_or(0, char::len_utf8)..).unwrap_or_default();
+    first.into_iter().chain(rest.chars()).chain(['.']).collect()
 }
 
 /// The front page.
