@@ -36,6 +36,7 @@ pub(crate) fn text(app: &App, self_signed: bool) -> String {
             try_it(&mut text, app, web, service, if self_signed { "curl -sk" } else { "curl -s" });
         }
     }
+    text.push_str("Stop it with ctrl-c.\n");
     text
 }
 
