@@ -124,6 +124,19 @@ impl Browser {
         self.session_handle().map(|handle| SessionId(handle.id))
     }
 
+    /// The session that the cookie proves, expired or not.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while the session is unknown.
+    pub(crate) fn proven_session(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SessionId>, Halt> {
+        let Some(handle) = self.session_handle() else { return Ok(None) };
+        let id = SessionId(handle.id);
+        let session = facts.session(cx.namespace().session(id))?;
+        Ok(session
+            .is_some_and(|session| session.record.digest == handle.digest(HandleKind::Session))
+            .then_some(id))
+    }
+
     pub(crate) fn session_handle(&self) -> Option<Handle> {
         Handle::decode(HandleKind::Session, self.session.as_ref()?.expose())
     }
@@ -140,9 +153,12 @@ impl Browser {
     /// Who is signed in, if anyone is: the session lives and its subject may be acted for.
     ///
     /// # Errors
-    /// [`Halt::Need`] while a fact is missing.
+    /// [`Halt::Need`] while a fact is missing; `server_error` when the host's user bears the name of a client.
     pub fn signed_in(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SignedIn>, Halt> {
         let (subject, authentication, session, epoch) = match &self.host_login {
+            Some(login) if facts.client(login.subject.as_str())?.is_some() => {
+                return Err(Reason::SubjectNamesClient.into());
+            }
             Some(login) => (login.subject.clone(), login.authentication.clone(), None, None),
             None => {
                 let Some(handle) = self.session_handle() else { return Ok(None) };

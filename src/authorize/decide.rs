@@ -110,7 +110,7 @@ impl Decide for Authorize {
 
 impl Authorize {
     /// The answer to the client when something fails that is not the client's fault, once its redirect URI is
-    /// verified.
+    /// verified, and the user known where nobody vouches for the client.
     #[must_use]
     pub fn failure(
         &self,
@@ -118,7 +118,10 @@ impl Authorize {
         facts: &Facts,
         cx: &Context<'_>,
     ) -> Option<AuthorizationResponse> {
-        let (_, uri) = self.request.verify(facts).ok()?;
+        let (client, uri) = self.request.verify(facts).ok()?;
+        if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
+            return None;
+        }
         Some(AuthorizationResponse::error(
             uri,
             self.request.mode(cx),

@@ -142,6 +142,7 @@ impl Decide for Login {
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let mut keys = vec![cx.namespace().subject(&self.login.subject)];
         keys.extend(self.interaction.as_ref().map(|answer| cx.namespace().interaction(answer.id)));
+        keys.extend(self.browser.session_id().map(|id| cx.namespace().session(id)));
         vec![Need::Records(keys)]
     }
 
@@ -174,7 +175,8 @@ impl Decide for Login {
             decision.batch.expect(subject_key, Expectation::of(facts.subject(subject_key)?.as_ref()));
         }
         decision.batch.put.extend(put_session);
-        decision.batch.delete.extend(self.browser.session_id().map(|old| cx.namespace().session(old)));
+        let old = self.browser.proven_session(facts, cx)?;
+        decision.batch.delete.extend(old.map(|old| cx.namespace().session(old)));
         if let (Ok(step), Some(cookie)) = (&mut decision.outcome, cookie) {
             step.cookies.set(Cookie::Session, cookie, cx.settings.lifetimes.session);
         }
@@ -268,7 +270,8 @@ impl Decide for ForgetLogin {
         if let Ok(step) = &mut decision.outcome {
             step.cookies = Cookies::signed_out();
         }
-        decision.batch.delete.extend(self.browser.session_id().map(|id| cx.namespace().session(id)));
+        let session = self.browser.proven_session(facts, cx)?;
+        decision.batch.delete.extend(session.map(|id| cx.namespace().session(id)));
         Ok(decision)
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::grant::target;
 use crate::proof::pkce;
 use crate::protocol::{
-    ClientId, Digest, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Resource, ResponseMode,
-    ResponseType, Scope, id,
+    ClientId, Digest, GrantType, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Resource,
+    ResponseMode, ResponseType, Scope, id,
 };
 use crate::record::interaction::PendingRequest;
 use crate::record::{Client, Context, Facts, Halt};
@@ -149,7 +149,9 @@ impl AuthorizationRequest {
     fn check_response_type(&self, client: &Client, cx: &Context<'_>) -> Result<(), OAuthError> {
         let missing = || OAuthError::new(Reason::ParameterMissing).parameter("response_type");
         let name = self.response_type.as_deref().ok_or_else(missing)?;
-        let known = ResponseType::from_name(name).filter(|own| cx.settings.response_types.contains(own));
+        let codes = cx.settings.grant_types.contains(&GrantType::AuthorizationCode);
+        let known =
+            ResponseType::from_name(name).filter(|own| codes && cx.settings.response_types.contains(own));
         let response_type = known.ok_or(Reason::ResponseTypeUnsupported)?;
         if client.response_types.contains(&response_type) {
             Ok(())

@@ -204,11 +204,12 @@ impl AuthorizationServer {
     async fn commit(&self, batch: &Batch) -> Result<bool, OAuthError> {
         match self.parts.store.commit(batch).await {
             Ok(()) => Ok(true),
-            Err(CommitError::Conflict) => Ok(false),
-            Err(CommitError::Unknown(cause)) => match self.is_applied(batch).await {
-                Ok(applied) => Ok(applied),
-                Err(_) => Err(OAuthError::new(Reason::CommitUnknown).detail(cause)),
-            },
+            // What was only deleted bears no version: there a conflict is taken at its word.
+            Err(CommitError::Conflict) if batch.put.is_empty() => Ok(false),
+            Err(error @ (CommitError::Conflict | CommitError::Unknown(_))) => {
+                let unknown = |_| OAuthError::new(Reason::CommitUnknown).detail(error.to_string());
+                self.is_applied(batch).await.map_err(unknown)
+            }
             Err(CommitError::Unavailable(cause)) => {
                 Err(OAuthError::new(Reason::StoreUnavailable).detail(cause))
             }

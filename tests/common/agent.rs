@@ -1,0 +1,153 @@
+//! A browser: it keeps cookies, follows the server to the host's pages, and answers them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use grantor::authorize::{Approve, Browser, Deny, FormAnswer, HostLogin, InteractionView, Login, Step, View};
+use grantor::host::Clock as _;
+use grantor::protocol::{OAuthError, Scope, Secret};
+use grantor::record::InteractionId;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+
+use super::{Answer, Fixture, Form, authorization};
+
+/// A browser and its cookies.
+#[derive(Clone)]
+pub(crate) struct Agent<'f> {
+    fixture: &'f Fixture,
+    pub(crate) cookies: BTreeMap<String, String>,
+}
+
+impl<'f> Agent<'f> {
+    pub(crate) fn new(fixture: &'f Fixture) -> Self {
+        Self { fixture, cookies: BTreeMap::new() }
+    }
+
+    fn cookie_header(&self) -> HeaderMap {
+        let line = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        let mut headers = HeaderMap::new();
+        if !line.is_empty() {
+            headers.insert(header::COOKIE, HeaderValue::from_str(&line.join("; ")).unwrap());
+        }
+        headers
+    }
+
+    /// What the host hands to the server of this browser.
+    pub(crate) fn browser(&self) -> Browser {
+        self.fixture.http.browser(&self.cookie_header())
+    }
+
+    fn keep(&mut self, answer: Answer) -> Answer {
+        for line in answer.headers.get_all(header::SET_COOKIE) {
+            let pair = line.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            match value {
+                "" => self.cookies.remove(name),
+                value => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
+        }
+        answer
+    }
+
+    pub(crate) async fn authorize(&mut self, request: &Form) -> Answer {
+        self.get(&format!("/authorize?{}", request.encode())).await
+    }
+
+    pub(crate) async fn get(&mut self, target: &str) -> Answer {
+        let mut request = Request::get(target).body(Bytes::new()).unwrap();
+        *request.headers_mut() = self.cookie_header();
+        let answer = self.fixture.send(request).await;
+        self.keep(answer)
+    }
+
+    pub(crate) async fn authorize_by_post(&mut self, request: &Form) -> Answer {
+        let mut http = Request::post("/authorize").body(Bytes::from(request.encode())).unwrap();
+        *http.headers_mut() = self.cookie_header();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        http.headers_mut().insert(header::CONTENT_TYPE, form);
+        let answer = self.fixture.send(http).await;
+        self.keep(answer)
+    }
+
+    /// The interaction to which an answer sends the browser.
+    pub(crate) fn interaction(answer: &Answer) -> InteractionId {
+        InteractionId(answer.param("interaction").unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap())
+    }
+
+    pub(crate) async fn view(&self, id: InteractionId) -> Result<InteractionView, OAuthError> {
+        self.fixture.server.interaction(&View { id, browser: self.browser() }).await
+    }
+
+    /// What the form of an interaction carries.
+    pub(crate) async fn form(&self, id: InteractionId) -> FormAnswer {
+        FormAnswer { id, csrf: self.view(id).await.map_or(Secret::new("none"), |view| view.csrf) }
+    }
+
+    pub(crate) fn host_login(&self, subject: &str) -> HostLogin {
+        HostLogin::now(subject, self.fixture.clock.now())
+    }
+
+    /// The host's answer after a step.
+    pub(crate) fn shown(&mut self, step: Result<Step, OAuthError>) -> Answer {
+        let answer = self.fixture.http.step(step, &Method::POST).into();
+        self.keep(answer)
+    }
+
+    pub(crate) async fn login(&mut self, id: InteractionId, subject: &str) -> Answer {
+        let form = self.form(id).await;
+        let login =
+            Login { interaction: Some(form), login: self.host_login(subject), browser: self.browser() };
+        let step = self.fixture.server.login(&login).await;
+        self.shown(step)
+    }
+
+    /// Signs in where no request waits.
+    pub(crate) async fn sign_in(&mut self, subject: &str) -> Answer {
+        let login = Login { interaction: None, login: self.host_login(subject), browser: self.browser() };
+        let step = self.fixture.server.login(&login).await;
+        self.shown(step)
+    }
+
+    pub(crate) async fn approve(&mut self, id: InteractionId, scope: &Scope) -> Answer {
+        let answer = self.form(id).await;
+        self.submit(answer, scope).await
+    }
+
+    /// Submits a consent form that was loaded before.
+    pub(crate) async fn submit(&mut self, answer: FormAnswer, scope: &Scope) -> Answer {
+        let approve = Approve { answer, scope: scope.clone(), browser: self.browser() };
+        let step = self.fixture.server.approve(&approve).await;
+        self.shown(step)
+    }
+
+    pub(crate) async fn deny(&mut self, id: InteractionId) -> Answer {
+        let deny = Deny { answer: self.form(id).await, browser: self.browser() };
+        let step = self.fixture.server.deny(&deny).await;
+        self.shown(step)
+    }
+
+    /// Asks, signs in if needed, allows everything if needed, and returns the answer to the client.
+    pub(crate) async fn walk(&mut self, request: &Form, subject: &str) -> Answer {
+        let mut answer = self.authorize(request).await;
+        if Self::is_at(&answer, "/login") {
+            answer = self.login(Self::interaction(&answer), subject).await;
+        }
+        if Self::is_at(&answer, "/consent") {
+            let id = Self::interaction(&answer);
+            let asked = self.view(id).await.unwrap().scope;
+            answer = self.approve(id, &asked).await;
+        }
+        answer
+    }
+
+    /// Whether the browser is sent to this page of the host.
+    pub(crate) fn is_at(answer: &Answer, page: &str) -> bool {
+        answer.target() == Some(&format!("{}{page}", super::ISSUER))
+    }
+
+    /// A code for a client, from `alice`.
+    pub(crate) async fn code(&mut self, client: &str) -> String {
+        let answer = self.walk(&authorization(client), "alice").await;
+        answer.param("code").unwrap_or_else(|| panic!("{answer:?}"))
+    }
+}

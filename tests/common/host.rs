@@ -1,0 +1,128 @@
+//! What a host injects, made for tests: a clock that is set, accounts that are switched off, entropy that repeats or fails.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use grantor::host::{Accounts, Clock, Entropy, EntropyError, Signer, SignerError, SigningKeyName};
+use grantor::jose::{Algorithm, JwkSet, SigningKey};
+use grantor::protocol::{Digest, SubjectId, Timestamp};
+use grantor::record::facts::Account;
+use grantor::record::key_ring::PublishedKeys;
+use grantor::store::StoreError;
+
+/// A clock that stands still until it is set.
+pub(crate) struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub(crate) fn new(now: u64) -> Self {
+        Self(AtomicU64::new(now))
+    }
+
+    pub(crate) fn set(&self, now: u64) {
+        self.0.store(now, Ordering::SeqCst);
+    }
+
+    pub(crate) fn forward(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn back(&self, seconds: u64) {
+        self.0.fetch_sub(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The same bytes in every run, and never the same twice.
+pub(crate) struct SeededEntropy {
+    seed: u64,
+    drawn: AtomicU64,
+}
+
+impl SeededEntropy {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, drawn: AtomicU64::new(0) }
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        for chunk in bytes.chunks_mut(32) {
+            let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
+            let Digest(block) = Digest::of(format!("{} {drawn}", self.seed).as_bytes());
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+/// The system's entropy, until it is broken.
+#[derive(Default)]
+pub(crate) struct BreakableEntropy {
+    pub(crate) broken: AtomicBool,
+}
+
+impl Entropy for BreakableEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(EntropyError);
+        }
+        grantor::host::OsEntropy.fill(bytes)
+    }
+}
+
+/// Accounts that are active until the host locks them.
+#[derive(Default)]
+pub(crate) struct TestAccounts {
+    locked: Mutex<HashSet<String>>,
+}
+
+impl TestAccounts {
+    pub(crate) fn lock(&self, subject: &str) {
+        self.locked.lock().unwrap().insert(subject.to_owned());
+    }
+}
+
+#[async_trait]
+impl Accounts for TestAccounts {
+    async fn account(&self, subject: &SubjectId) -> Result<Account, StoreError> {
+        let locked = self.locked.lock().unwrap().contains(subject.as_str());
+        Ok(if locked { Account::Inactive } else { Account::Active })
+    }
+}
+
+/// Signs with one ES256 key.
+pub(crate) struct TestSigner(SigningKey, Arc<PublishedKeys>);
+
+impl TestSigner {
+    pub(crate) fn new() -> Self {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let published = PublishedKeys::new(JwkSet::new(vec![key.public()]).unwrap());
+        Self(key, Arc::new(published))
+    }
+}
+
+#[async_trait]
+impl Signer for TestSigner {
+    fn algorithms(&self) -> Vec<Algorithm> {
+        vec![Algorithm::Es256]
+    }
+
+    async fn key(&self, algorithm: Algorithm) -> Result<SigningKeyName, SignerError> {
+        Ok(SigningKeyName { kid: self.0.kid().to_owned(), algorithm })
+    }
+
+    async fn sign(&self, _: &SigningKeyName, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        self.0.sign(message).map_err(|error| SignerError(error.to_string()))
+    }
+
+    async fn public_keys(&self) -> Result<Arc<PublishedKeys>, SignerError> {
+        Ok(Arc::clone(&self.1))
+    }
+}

@@ -1,0 +1,292 @@
+//! Races that any store must bear. Each takes an empty store, so that one list of tests serves them all.
+
+use std::sync::Arc;
+
+use grantor::protocol::SubjectId;
+use grantor::record::grant::{EndReason, GrantStatus};
+use grantor::store::Store;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::clients::JWT_API;
+use super::{Answer, Fixture, Tokens, alice, authorization, machine, redemption, refreshing};
+
+type AnyStore = Arc<dyn Store>;
+
+/// How many requests are sent at once.
+const CROWD: usize = 64;
+
+/// Runs all at once, each on a task of its own, and returns what they return.
+async fn at_once<T, F>(tasks: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<F> = tasks.into_iter().collect();
+    let start = Arc::new(Barrier::new(tasks.len()));
+    let mut running = JoinSet::new();
+    for task in tasks {
+        let start = Arc::clone(&start);
+        running.spawn(async move {
+            start.wait().await;
+            task.await
+        });
+    }
+    running.join_all().await
+}
+
+/// Sends the same token request many times at once.
+async fn crowd(fixture: &Arc<Fixture>, client: &'static str, request: super::Form) -> Vec<Answer> {
+    at_once((0..CROWD).map(|_| {
+        let (fixture, request) = (Arc::clone(fixture), request.clone());
+        async move { fixture.token(client, &request).await }
+    }))
+    .await
+}
+
+/// The answers that are tokens; every other must be `invalid_grant`.
+fn granted(answers: &[Answer]) -> Vec<Tokens> {
+    answers
+        .iter()
+        .filter_map(|answer| match answer.status {
+            200 => Some(answer.tokens()),
+            _ => {
+                answer.refused(400, "invalid_grant");
+                None
+            }
+        })
+        .collect()
+}
+
+pub(crate) async fn of_many_redemptions_of_a_code_one_succeeds_and_the_grant_ends_replayed(store: AnyStore) {
+    let fixture = Arc::new(Fixture::on(store));
+    for client in ["web", "spa"] {
+        let code = fixture.code(client).await;
+        let tokens = granted(&crowd(&fixture, client, redemption(client, &code)).await);
+        assert_eq!(tokens.len(), 1);
+        assert_eq!(fixture.status(client).await, GrantStatus::Ended(EndReason::Replayed));
+        assert!(!fixture.is_live(&tokens[0].access).await);
+        fixture.refresh(client, &tokens[0].refresh).await.refused(400, "invalid_grant");
+    }
+}
+
+pub(crate) async fn of_many_redemptions_with_a_wrong_verifier_none_burns_the_code(store: AnyStore) {
+    let fixture = Arc::new(Fixture::on(store));
+    let code = fixture.code("spa").await;
+    let wrong = redemption("spa", &code).set("code_verifier", super::OTHER_VERIFIER);
+    assert!(granted(&crowd(&fixture, "spa", wrong).await).is_empty());
+    fixture.redeem("spa", &code).await.tokens();
+}
+
+pub(crate) async fn many_refreshes_of_a_rotating_token_get_one_and_the_same_successor(store: AnyStore) {
+    let fixture = Arc::new(Fixture::on(store));
+    let first = fixture.tokens("spa").await;
+    let tokens = granted(&crowd(&fixture, "spa", refreshing(&first.refresh)).await);
+    assert!((1..=4).contains(&tokens.len()), "{}", tokens.len());
+    let successor = &tokens[0].refresh;
+    assert!(tokens.iter().all(|tokens| tokens.refresh == *successor && *successor != first.refresh));
+    assert_eq!(fixture.status("spa").await, GrantStatus::Active);
+    for tokens in &tokens {
+        assert!(fixture.is_live(&tokens.access).await);
+    }
+    assert_eq!(fixture.grant("spa").await.refresh.unwrap().generation, 1);
+    fixture.refresh("spa", successor).await.tokens();
+}
+
+pub(crate) async fn many_refreshes_in_strict_mode_leave_no_live_token_or_one(store: AnyStore) {
+    let fixture = Fixture::over(store, super::clients::all(), |builder| {
+        builder.refresh(|policy| policy.retry_window = std::time::Duration::ZERO)
+    });
+    let fixture = Arc::new(fixture);
+    let first = fixture.tokens("spa").await;
+    let tokens = granted(&crowd(&fixture, "spa", refreshing(&first.refresh)).await);
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(fixture.status("spa").await, GrantStatus::Ended(EndReason::Replayed));
+    assert!(!fixture.is_live(&tokens[0].access).await);
+}
+
+pub(crate) async fn many_refreshes_by_a_client_that_authenticates_all_succeed(store: AnyStore) {
+    let fixture = Arc::new(Fixture::on(store));
+    let first = fixture.tokens("web").await;
+    let tokens = granted(&crowd(&fixture, "web", refreshing(&first.refresh)).await);
+    assert_eq!(tokens.len(), CROWD);
+    assert!(tokens.iter().all(|tokens| tokens.refresh == first.refresh));
+    let mut live = 0;
+    for tokens in &tokens {
+        live += usize::from(fixture.is_live(&tokens.access).await);
+    }
+    assert_eq!(live, fixture.server.settings().max_access_tokens);
+}
+
+pub(crate) async fn many_submissions_of_one_consent_give_one_code(store: AnyStore) {
+    let fixture = Arc::new(Fixture::on(store));
+    let mut agent = fixture.agent();
+    let asked = agent.authorize(&authorization("web")).await;
+    let id = super::Agent::interaction(&asked);
+    agent.login(id, "alice").await;
+    let approve = grantor::authorize::Approve {
+        answer: agent.form(id).await,
+        scope: super::scope("read write"),
+        browser: agent.browser(),
+    };
+    let steps = at_once((0..CROWD).map(|_| {
+        let (fixture, approve) = (Arc::clone(&fixture), approve.clone());
+        async move { fixture.server.approve(&approve).await }
+    }))
+    .await;
+    assert_eq!(steps.iter().filter(|step| step.is_ok()).count(), 1);
+    assert!(steps.iter().flat_map(|step| step.as_ref().err()).all(|error| error.status() == 400));
+    assert_eq!(fixture.grants("web").await.len(), 1);
+}
+
+/// Whether any of these tokens can still be used for anything.
+async fn alive(fixture: &Fixture, client: &str, answers: &[Answer]) -> Vec<String> {
+    let mut found = Vec::new();
+    for answer in answers.iter().filter(|answer| answer.status == 200) {
+        let tokens = answer.tokens();
+        if tokens.access.contains('.') {
+            let seen = fixture.introspect(client, &tokens.access).await;
+            if seen["active"] == true {
+                found.push(tokens.access);
+            }
+        } else if fixture.is_live(&tokens.access).await {
+            found.push(tokens.access);
+        }
+        if !tokens.refresh.is_empty() && fixture.refresh(client, &tokens.refresh).await.status == 200 {
+            found.push(tokens.refresh);
+        }
+    }
+    found
+}
+
+/// Runs some token requests against something that ends what they ask for, and returns their answers.
+async fn against<F>(
+    fixture: &Arc<Fixture>,
+    client: &'static str,
+    request: super::Form,
+    turn: usize,
+    end: F,
+) -> Vec<Answer>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let ask = |fixture: Arc<Fixture>, request: super::Form, delay: usize| async move {
+        for _ in 0..delay {
+            tokio::task::yield_now().await;
+        }
+        Some(fixture.token(client, &request).await)
+    };
+    let asks = (0..3).map(|n| {
+        let ask = ask(Arc::clone(fixture), request.clone(), (turn + n) % 4);
+        Box::pin(ask) as std::pin::Pin<Box<dyn Future<Output = Option<Answer>> + Send>>
+    });
+    let end = Box::pin(async move {
+        for _ in 0..turn % 3 {
+            tokio::task::yield_now().await;
+        }
+        end.await;
+        None
+    });
+    at_once(asks.chain([end as std::pin::Pin<Box<dyn Future<Output = Option<Answer>> + Send>>]))
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn no_fault(answers: &[Answer]) {
+    for answer in answers {
+        assert!(matches!(answer.status, 200 | 400 | 401), "{answer:?}");
+    }
+}
+
+pub(crate) async fn once_a_revocation_is_answered_nothing_lives(store: AnyStore, turns: usize) {
+    let fixture = Arc::new(Fixture::on(store));
+    for turn in 0..turns {
+        for client in ["spa", "web"] {
+            let first = fixture.tokens(client).await;
+            let (other, token) = (Arc::clone(&fixture), first.refresh.clone());
+            let answers = against(&fixture, client, refreshing(&first.refresh), turn, async move {
+                assert_eq!(other.revoke(client, &token).await.status, 200);
+            })
+            .await;
+            no_fault(&answers);
+            assert_eq!(alive(&fixture, client, &answers).await, Vec::<String>::new());
+            assert!(!fixture.is_live(&first.access).await);
+            fixture.refresh(client, &first.refresh).await.refused(400, "invalid_grant");
+        }
+    }
+}
+
+pub(crate) async fn once_a_subject_is_disabled_nothing_of_it_lives(store: AnyStore, turns: usize) {
+    let fixture = Arc::new(Fixture::on(store));
+    for turn in 0..turns {
+        let subject = SubjectId::new(format!("user-{turn}"));
+        for (client, redeem) in [("spa", false), ("web", true)] {
+            let code = fixture.agent().walk(&authorization(client), subject.as_str()).await.param("code");
+            let Some(code) = code else { continue };
+            let request = if redeem {
+                redemption(client, &code)
+            } else {
+                refreshing(&fixture.redeem(client, &code).await.tokens().refresh)
+            };
+            let (other, target) = (Arc::clone(&fixture), subject.clone());
+            let answers = against(&fixture, client, request, turn, async move {
+                other.server.disable_subject(&target).await.unwrap();
+            })
+            .await;
+            no_fault(&answers);
+            assert_eq!(alive(&fixture, client, &answers).await, Vec::<String>::new());
+            fixture.server.enable_subject(&subject).await.unwrap();
+            assert_eq!(alive(&fixture, client, &answers).await, Vec::<String>::new());
+        }
+    }
+}
+
+pub(crate) async fn once_a_client_is_disabled_nothing_of_it_lives(store: AnyStore, turns: usize) {
+    let fixture = Arc::new(Fixture::on(store));
+    for turn in 0..turns {
+        let refresh = refreshing(&fixture.tokens("spa").await.refresh);
+        let code = redemption("web", &fixture.code("web").await);
+        let jwt = machine().add("resource", JWT_API);
+        for (client, request) in [("spa", refresh), ("web", code), ("machine", machine()), ("machine", jwt)] {
+            let other = Arc::clone(&fixture);
+            let answers = against(&fixture, client, request, turn, async move {
+                other.server.disable_client(&client.into()).await.unwrap();
+            })
+            .await;
+            no_fault(&answers);
+            fixture.server.enable_client(&client.into()).await.unwrap();
+            assert_eq!(alive(&fixture, client, &answers).await, Vec::<String>::new());
+        }
+    }
+}
+
+pub(crate) async fn once_the_user_took_access_back_nothing_lives(store: AnyStore, turns: usize) {
+    let fixture = Arc::new(Fixture::on(store));
+    for turn in 0..turns {
+        let first = fixture.tokens("web").await;
+        let other = Arc::clone(&fixture);
+        let answers = against(&fixture, "web", refreshing(&first.refresh), turn, async move {
+            other.server.revoke_access(&alice(), &"web".into()).await.unwrap();
+        })
+        .await;
+        no_fault(&answers);
+        assert_eq!(alive(&fixture, "web", &answers).await, Vec::<String>::new());
+    }
+}
+
+pub(crate) async fn a_redemption_against_a_replay_leaves_nothing_alive(store: AnyStore, turns: usize) {
+    let fixture = Arc::new(Fixture::on(store));
+    for turn in 0..turns {
+        let code = fixture.code("spa").await;
+        let first = fixture.redeem("spa", &code).await.tokens();
+        let (other, replay) = (Arc::clone(&fixture), code.clone());
+        let answers = against(&fixture, "spa", refreshing(&first.refresh), turn, async move {
+            other.redeem("spa", &replay).await.refused(400, "invalid_grant");
+        })
+        .await;
+        no_fault(&answers);
+        assert_eq!(alive(&fixture, "spa", &answers).await, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,144 @@
+//! Stores that wait and stores that fail, around one that does neither.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use grantor::protocol::Timestamp;
+use grantor::record::{Batch, Index, Key, Versioned};
+use grantor::store::{CommitError, Listing, MemoryStore, Page, Store, StoreError};
+
+/// Lets others run before and after every call, as a store beyond a network does.
+#[derive(Default)]
+pub(crate) struct Waiting(MemoryStore);
+
+#[async_trait]
+impl Store for Waiting {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        tokio::task::yield_now().await;
+        let records = self.0.load(keys).await;
+        tokio::task::yield_now().await;
+        records
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        tokio::task::yield_now().await;
+        let done = self.0.commit(batch).await;
+        tokio::task::yield_now().await;
+        done
+    }
+
+    async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError> {
+        self.0.list(index, page).await
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.0.purge(now, limit).await
+    }
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing happens, and that is said.
+    Unavailable,
+    /// A commit happens, and nobody hears of it.
+    UnknownApplied,
+    /// A commit does not happen, and nobody can tell.
+    UnknownDropped,
+    /// A commit is delivered twice, and the second delivery is the one that is answered.
+    ConflictApplied,
+    /// There is no room.
+    Full,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Unavailable, Self::UnknownApplied, Self::UnknownDropped, Self::ConflictApplied, Self::Full];
+}
+
+/// When it goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Never,
+    /// At the n-th call.
+    Once(usize),
+    /// At the n-th call, after which nothing is ever answered.
+    From(usize),
+}
+
+/// Fails where it is told to.
+pub(crate) struct Faulty {
+    inner: MemoryStore,
+    calls: AtomicUsize,
+    plan: Mutex<(When, Fault)>,
+}
+
+impl Faulty {
+    pub(crate) fn new() -> Arc<Self> {
+        let plan = Mutex::new((When::Never, Fault::Unavailable));
+        Arc::new(Self { inner: MemoryStore::new(), calls: AtomicUsize::new(0), plan })
+    }
+
+    /// From now on, counting from the next call.
+    pub(crate) fn fail(&self, when: When, fault: Fault) {
+        *self.plan.lock().unwrap() = (when, fault);
+        self.calls.store(0, Ordering::SeqCst);
+    }
+
+    /// Nothing fails any more; returns how many calls there were.
+    pub(crate) fn heal(&self) -> usize {
+        *self.plan.lock().unwrap() = (When::Never, Fault::Unavailable);
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn next(&self) -> Option<Fault> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        let (when, fault) = *self.plan.lock().unwrap();
+        match when {
+            When::Once(n) | When::From(n) if n == call => Some(fault),
+            When::From(n) if n < call => Some(Fault::Unavailable),
+            _ => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        match self.next() {
+            Some(Fault::Unavailable) => Err(StoreError("down".into())),
+            _ => self.inner.load(keys).await,
+        }
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        match self.next() {
+            None => self.inner.commit(batch).await,
+            Some(Fault::Unavailable) => Err(CommitError::Unavailable("down".into())),
+            Some(Fault::UnknownDropped) => Err(CommitError::Unknown("timed out".into())),
+            Some(Fault::Full) => Err(CommitError::Full),
+            Some(Fault::UnknownApplied) => {
+                let _ = self.inner.commit(batch).await;
+                Err(CommitError::Unknown("timed out".into()))
+            }
+            Some(Fault::ConflictApplied) => {
+                self.inner.commit(batch).await?;
+                // The second delivery meets the records of the first.
+                Err(CommitError::Conflict)
+            }
+        }
+    }
+
+    async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError> {
+        self.inner.list(index, page).await
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.inner.purge(now, limit).await
+    }
+}

@@ -1,0 +1,48 @@
+//! Races: many requests at once on every store. What each race asserts stands in `common/races.rs`.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::races;
+use grantor::store::MemoryStore;
+
+/// How often a race of two is run.
+const TURNS: usize = 300;
+
+macro_rules! races {
+    ($($store:ident: $empty:expr;)*) => {
+        $(
+            mod $store {
+                use super::*;
+
+                races!(@each $empty;
+                    of_many_redemptions_of_a_code_one_succeeds_and_the_grant_ends_replayed()
+                    of_many_redemptions_with_a_wrong_verifier_none_burns_the_code()
+                    many_refreshes_of_a_rotating_token_get_one_and_the_same_successor()
+                    many_refreshes_in_strict_mode_leave_no_live_token_or_one()
+                    many_refreshes_by_a_client_that_authenticates_all_succeed()
+                    many_submissions_of_one_consent_give_one_code()
+                    once_a_revocation_is_answered_nothing_lives(TURNS)
+                    once_a_subject_is_disabled_nothing_of_it_lives(TURNS)
+                    once_a_client_is_disabled_nothing_of_it_lives(TURNS)
+                    once_the_user_took_access_back_nothing_lives(TURNS)
+                    a_redemption_against_a_replay_leaves_nothing_alive(TURNS)
+                );
+            }
+        )*
+    };
+    (@each $empty:expr; $($race:ident($($turns:expr)?))*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+            async fn $race() {
+                races::$race(Arc::new($empty) $(, $turns)?).await;
+            }
+        )*
+    };
+}
+
+races! {
+    memory: MemoryStore::new();
+    memory_with_delays: common::stores::Waiting::default();
+}
