@@ -131,13 +131,20 @@ pub(crate) async fn housekeeping(app: Arc<App>) {
     let mut interval = tokio::time::interval(HOUSEKEEPING);
     loop {
         interval.tick().await;
-        if let Err(error) = app.store.purge(app.clock.now(), PURGE_LIMIT).await {
-            tracing::warn!(%error, "cannot purge");
+        if let Err(error) = purge(&app).await {
+            tracing::warn!(%error, "cannot delete what has expired");
         }
         if let Err(error) = app.signer.tend().await {
             tracing::warn!(%error, "cannot look after the keys");
         }
     }
+}
+
+async fn purge(app: &App) -> Result<(), StoreError> {
+    while app.store.purge(app.clock.now(), PURGE_LIMIT).await? == PURGE_LIMIT {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// The pages that come from the endpoints themselves, in the look of the others.

@@ -71,15 +71,19 @@ fn try_it(text: &mut String, app: &App, web: &DemoClient, service: &DemoClient, 
     let secret = |client: &DemoClient| client.client_secret.clone().unwrap_or_default();
     let basic = format!("{}:{}", web.client_id, secret(web));
     let pick = |name: &str| format!(r#"sed -n 's/.*"{name}":"\([^"]*\)".*/\1/p'"#);
-    let resource =
-        app.resource.as_ref().map(|resource| format!(" -d resource={resource}")).unwrap_or_default();
+    let resource = app
+        .resource
+        .as_ref()
+        .map(|resource| format!(" --data-urlencode 'resource={resource}'"))
+        .unwrap_or_default();
     let _ = write!(
         text,
         r#"
 A token for a client itself, as a JWT:
   {curl} {token} -d grant_type=client_credentials -d client_id={service_id} -d client_secret={service_secret} -d scope=api:read{resource}
 
-A token for a user: open this, sign in, and copy the code from the address bar (nothing listens there)
+A token for a user: open this, sign in, and copy the code from the address bar. Nothing listens there,
+and the code is good for a minute.
   {authorize}?{query}
 The code verifier is {verifier}
   CODE=...

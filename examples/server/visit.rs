@@ -1,6 +1,5 @@
 //! What the pages read of a request, and how they answer.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -30,17 +29,17 @@ pub(crate) struct Visit {
 }
 
 impl FromRequest<Arc<App>> for Visit {
-    type Rejection = Infallible;
+    type Rejection = Response<Body>;
 
-    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, Infallible> {
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, Response<Body>> {
         let (parts, body) = request.into_parts();
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip().to_canonical());
         let browser = app.http.browser(&parts.headers);
-        // One byte too many is enough to be refused as too large.
-        let body = axum::body::to_bytes(body, MAX_BODY_BYTES).await;
-        let body = body.unwrap_or_else(|_| Bytes::from(vec![0; MAX_BODY_BYTES + 1]));
-        Ok(Self { browser, address, request: Request::from_parts(parts, body) })
+        match axum::body::to_bytes(body, MAX_BODY_BYTES).await {
+            Ok(body) => Ok(Self { browser, address, request: Request::from_parts(parts, body) }),
+            Err(_) => Err(app.finish(Err(Reason::BodyTooLarge.into()))),
+        }
     }
 }
 

@@ -86,8 +86,9 @@ async fn what_was_signed_in_and_issued_survives_a_crash_and_a_stop() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("demo.sqlite");
     let database = database.to_str().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let flags = ["--listen", &port.to_string(), "--database", database, "--test-controls"];
+    // The same place each time, outside the range from which systems pick free ports.
+    let listen = format!("127.0.0.1:{}", 20_000 + std::process::id() % 10_000);
+    let flags = ["--listen", &listen, "--database", database, "--test-controls"];
 
     let mut server = Server::start(&flags);
     let mut browser = Browser::new(&server);

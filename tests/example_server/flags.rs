@@ -39,6 +39,18 @@ async fn clients_users_and_resources_can_come_from_elsewhere() {
     assert_eq!(answer.status(), 200);
 }
 
+#[tokio::test]
+async fn only_the_lenient_profile_lets_a_confidential_client_omit_pkce() {
+    for (flags, leads_to) in [(&[][..], "error=invalid_request"), (&["--profile", "oidc_compat"], "/login?")]
+    {
+        let server = Server::start(flags);
+        let url = server.url("/authorize?response_type=code&client_id=demo-web&scope=profile");
+        let answer = http_client().get(url).send().await.unwrap();
+        let location = answer.headers()["location"].to_str().unwrap();
+        assert!(location.contains(leads_to), "{flags:?} {location}");
+    }
+}
+
 #[test]
 fn a_flag_that_cannot_be_is_named_and_ends_with_2() {
     let folder = tempfile::tempdir().unwrap();

@@ -166,6 +166,16 @@ async fn the_reference_of_an_error_page_finds_its_line_in_the_log() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_too_large_is_not_read() {
+    let server = Server::start(&[]);
+    let mut browser = Browser::new(&server);
+    let large = "x".repeat(70 * 1024);
+    let page = browser.post("/login", &[("username", &large)]).await;
+    assert_eq!(page.status, 413);
+    assert!(page.html.contains("Authorization error"));
+}
+
+#[tokio::test]
 async fn the_api_says_how_to_ask() {
     let server = Server::start(&[]);
     let me = server.url("/api/me");

@@ -141,12 +141,14 @@ fn executable() -> &'static PathBuf {
     })
 }
 
-/// A client that follows no redirects and takes the server's own certificate.
+/// A client that follows no redirects, takes the server's own certificate, and keeps no connection to a server that
+/// may be gone.
 pub(crate) fn http_client() -> reqwest::Client {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .tls_danger_accept_invalid_certs(true)
         .no_proxy()
+        .pool_max_idle_per_host(0)
         .build()
         .unwrap()
 }
