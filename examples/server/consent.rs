@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::extract::State;
 use grantor::authorize::{Approve, Deny, FormAnswer, InteractReason, InteractionView, View};
 use grantor::protocol::{OAuthError, Params, Reason, Scope};
 use grantor::record::InteractionId;
@@ -13,13 +15,13 @@ use crate::scopes;
 use crate::visit::{self, Answer, Visit};
 
 /// `GET /consent`.
-pub(crate) async fn show(app: Arc<App>, visit: Visit) -> Answer {
+pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let id = required_interaction(&visit.query()?)?;
     page(&app, &visit, id, None).await
 }
 
 /// `POST /consent`.
-pub(crate) async fn submit(app: Arc<App>, visit: Visit) -> Answer {
+pub(crate) async fn submit(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let form = visit.form()?;
     let id = required_interaction(&form)?;
     let answer = FormAnswer { id, csrf: visit::csrf(&form)? };
@@ -30,13 +32,13 @@ pub(crate) async fn submit(app: Arc<App>, visit: Visit) -> Answer {
             app.server.approve(&Approve { answer, scope, browser }).await
         }
         Some("deny") => app.server.deny(&Deny { answer, browser }).await,
-        _ => return Err(OAuthError::new(Reason::ParameterMalformed).parameter("decision")),
+        _ => return Err(OAuthError::new(Reason::ParameterMalformed).parameter("decision").into()),
     };
     match step {
         Err(error) if error.reason() == Reason::ScopeNothingLeft => {
             page(&app, &visit, id, Some("Tick what you want to allow, or deny the request.")).await
         }
-        step => Ok(app.http.step(step, &Method::POST)),
+        step => Ok(app.http.step(step, &Method::POST).map(Body::from)),
     }
 }
 
@@ -57,7 +59,7 @@ async fn page(app: &App, visit: &Visit, id: InteractionId, problem: Option<&str>
     let interaction = id.to_string();
     let InteractionView { client, reason: InteractReason::Consent, subject: Some(subject), .. } = &view
     else {
-        return visit::go_to(&format!("/login?interaction={interaction}"));
+        return Ok(visit::go_to(&format!("/login?interaction={interaction}")));
     };
     let scopes = view.scope.iter().map(|token| RequestedScope { token, words: scopes::describe(token) });
     let page = ConsentPage {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::extract::State;
 use grantor::authorize::{Cookies, ForgetLogin, FormAnswer};
 use grantor::host::Clock as _;
 use grantor::protocol::{ClientId, OAuthError, Reason, Scope, Timestamp};
@@ -18,7 +20,7 @@ use crate::scopes;
 use crate::visit::{self, Answer, Visit};
 
 /// `GET /`.
-pub(crate) async fn show(app: Arc<App>, visit: Visit) -> Answer {
+pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let Some(login) = app.server.signed_in(&visit.browser).await? else {
         return visit::page(&HomePage { session: None }, None);
     };
@@ -36,11 +38,11 @@ pub(crate) async fn show(app: Arc<App>, visit: Visit) -> Answer {
         applications: applications.collect(),
     };
     let response = visit::page(&HomePage { session: Some(session) }, None)?;
-    Ok(app.with_cookies(response, &token.cookies))
+    Ok(visit::with_cookies(&app, response, &token.cookies))
 }
 
 /// `POST /revoke-access`.
-pub(crate) async fn revoke_access(app: Arc<App>, visit: Visit) -> Answer {
+pub(crate) async fn revoke_access(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let form = visit.form()?;
     app.server.check_form(&visit.browser, &visit::csrf(&form)?)?;
     let missing = OAuthError::new(Reason::ParameterMissing).parameter("client_id");
@@ -48,26 +50,26 @@ pub(crate) async fn revoke_access(app: Arc<App>, visit: Visit) -> Answer {
     if let Some(login) = app.server.signed_in(&visit.browser).await? {
         app.server.revoke_access(&login.subject, &client).await?;
     }
-    visit::go_to("/")
+    Ok(visit::go_to("/"))
 }
 
 /// `POST /sign-out`: from the front page, or from a consent page to go on as someone else.
-pub(crate) async fn sign_out(app: Arc<App>, visit: Visit) -> Answer {
+pub(crate) async fn sign_out(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let form = visit.form()?;
     let csrf = visit::csrf(&form)?;
     if let Some(id) = visit::interaction(&form)? {
         let forget = ForgetLogin { answer: FormAnswer { id, csrf }, browser: visit.browser };
-        return Ok(app.http.step(app.server.forget_login(&forget).await, &Method::POST));
+        return Ok(app.http.step(app.server.forget_login(&forget).await, &Method::POST).map(Body::from));
     }
     app.server.check_form(&visit.browser, &csrf)?;
     if let Some(SignedIn { session: Some(session), .. }) = app.server.signed_in(&visit.browser).await? {
         app.server.end_session(session).await?;
     }
-    Ok(app.with_cookies(visit::go_to("/signed-out")?, &Cookies::signed_out()))
+    Ok(visit::with_cookies(&app, visit::go_to("/signed-out"), &Cookies::signed_out()))
 }
 
 /// `GET /signed-out`.
-pub(crate) async fn signed_out(_: Arc<App>, _: Visit) -> Answer {
+pub(crate) async fn signed_out() -> Answer {
     visit::page(&SignedOutPage, None)
 }
 

@@ -2,31 +2,32 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use axum::body::Body;
+use axum::extract::State;
 use grantor::authorize::{Cookies, FormAnswer, HostLogin, InteractReason, InteractionView, Login, View};
 use grantor::host::Clock as _;
 use grantor::protocol::{Digest, OAuthError, Params, Reason, Secret};
 use grantor::record::InteractionId;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::app::App;
 use crate::pages::{LoginPage, LoginProblem};
 use crate::visit::{self, Answer, Visit};
 
 /// `GET /login`.
-pub(crate) async fn show(app: Arc<App>, visit: Visit) -> Answer {
+pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let asked = Asked::find(&app, &visit, &visit.query()?).await?;
     match &asked.by {
         Some((id, view)) if view.reason == InteractReason::Consent => {
-            visit::go_to(&format!("/consent?interaction={id}"))
+            Ok(visit::go_to(&format!("/consent?interaction={id}")))
         }
-        None if app.server.signed_in(&visit.browser).await?.is_some() => visit::go_to("/"),
+        None if app.server.signed_in(&visit.browser).await?.is_some() => Ok(visit::go_to("/")),
         _ => asked.page(&app, "", None),
     }
 }
 
 /// `POST /login`.
-pub(crate) async fn submit(app: Arc<App>, visit: Visit) -> Answer {
+pub(crate) async fn submit(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let form = visit.form()?;
     let asked = Asked::find(&app, &visit, &form).await?;
     let csrf = visit::csrf(&form)?;
@@ -48,7 +49,7 @@ pub(crate) async fn submit(app: Arc<App>, visit: Visit) -> Answer {
     login.authentication.amr = vec!["pwd".into()];
     let interaction = asked.by.map(|(id, _)| FormAnswer { id, csrf });
     let step = app.server.login(&Login { interaction, login, browser: visit.browser }).await;
-    Ok(app.http.step(step, &Method::POST))
+    Ok(app.http.step(step, &Method::POST).map(Body::from))
 }
 
 /// Who asks for the sign-in, and what its form carries.
@@ -96,12 +97,11 @@ impl Asked {
         };
         let form_action = view.map(|view| view.redirect_uri.origin());
         let response = visit::page(&page, form_action.as_deref())?;
-        Ok(app.with_cookies(response, &self.cookies))
+        Ok(visit::with_cookies(app, response, &self.cookies))
     }
 
     fn too_many_attempts(&self, app: &App, username: &str, seconds: u64) -> Answer {
-        let mut response: Response<Bytes> =
-            self.page(app, username, Some(LoginProblem::TooManyAttempts { seconds }))?;
+        let mut response = self.page(app, username, Some(LoginProblem::TooManyAttempts { seconds }))?;
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         Ok(response)

@@ -1,17 +1,16 @@
 //! Which path leads where.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use http::{StatusCode, header};
 
 use crate::app::App;
-use crate::visit::{Answer, Visit};
-use crate::{api, consent, controls, home, login};
+use crate::{api, consent, controls, home, login, visit};
 
 const STYLE: &[u8] = include_bytes!("assets/style.css");
 const ICON: &[u8] = include_bytes!("assets/icon.svg");
@@ -19,12 +18,12 @@ const ICON: &[u8] = include_bytes!("assets/icon.svg");
 /// Every path of the server: the library's endpoints, this host's pages, the demo API.
 pub(crate) fn router(app: &Arc<App>, test_controls: bool) -> Router {
     let pages: Router<Arc<App>> = Router::new()
-        .route("/", get(page(home::show)))
-        .route("/login", pair(login::show, login::submit))
-        .route("/consent", pair(consent::show, consent::submit))
-        .route("/revoke-access", post(page(home::revoke_access)))
-        .route("/sign-out", post(page(home::sign_out)))
-        .route("/signed-out", get(page(home::signed_out)))
+        .route("/", get(home::show))
+        .route("/login", get(login::show).post(login::submit))
+        .route("/consent", get(consent::show).post(consent::submit))
+        .route("/revoke-access", post(home::revoke_access))
+        .route("/sign-out", post(home::sign_out))
+        .route("/signed-out", get(home::signed_out))
         .route("/assets/style.css", get(|| asset("text/css; charset=utf-8", STYLE)))
         .route("/assets/icon.svg", get(|| asset("image/svg+xml", ICON)))
         .route("/healthz", get(health))
@@ -33,33 +32,9 @@ pub(crate) fn router(app: &Arc<App>, test_controls: bool) -> Router {
     pages
         .fallback(|| plain(StatusCode::NOT_FOUND, "There is nothing here.\n"))
         .method_not_allowed_fallback(|| plain(StatusCode::METHOD_NOT_ALLOWED, "Not with this method.\n"))
+        .layer(middleware::map_response_with_state(Arc::clone(app), visit::error_page))
         .with_state(Arc::clone(app))
         .merge(grantor::http::axum::router(&app.http))
-}
-
-/// A page handler as axum takes it.
-fn page<F, A>(handler: F) -> impl Fn(State<Arc<App>>, Visit) -> ResponseFuture + Clone + Send + Sync + 'static
-where
-    F: Fn(Arc<App>, Visit) -> A + Clone + Send + Sync + 'static,
-    A: Future<Output = Answer> + Send + 'static,
-{
-    move |State(app): State<Arc<App>>, visit: Visit| {
-        let answer = handler(Arc::clone(&app), visit);
-        Box::pin(async move { app.finish(answer.await) })
-    }
-}
-
-type ResponseFuture = std::pin::Pin<Box<dyn Future<Output = Response> + Send>>;
-
-/// A page and the form on it.
-fn pair<G, P, A, B>(show: G, submit: P) -> MethodRouter<Arc<App>>
-where
-    G: Fn(Arc<App>, Visit) -> A + Clone + Send + Sync + 'static,
-    P: Fn(Arc<App>, Visit) -> B + Clone + Send + Sync + 'static,
-    A: Future<Output = Answer> + Send + 'static,
-    B: Future<Output = Answer> + Send + 'static,
-{
-    get(page(show)).post(page(submit))
 }
 
 /// Whether the server can do its work: its store answers.

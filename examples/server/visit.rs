@@ -4,20 +4,52 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, FromRequest};
+use axum::extract::{ConnectInfo, FromRequest, State};
+use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use grantor::authorize::{Browser, Cookies};
 use grantor::http::reply::page_headers;
 use grantor::http::{MAX_BODY_BYTES, form};
 use grantor::protocol::{OAuthError, Params, Reason, Secret};
 use grantor::record::{Id, InteractionId};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, header};
 
 use crate::app::App;
 
-/// What a page answers. An error becomes the error page.
-pub(crate) type Answer = Result<Response<Bytes>, OAuthError>;
+/// What a page answers.
+pub(crate) type Answer = Result<Response, Refusal>;
+
+/// Why a page cannot be shown; [`error_page`] says it.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal(OAuthError);
+
+impl From<OAuthError> for Refusal {
+    fn from(error: OAuthError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, Extension(self)).into_response()
+    }
+}
+
+/// Turns every [`Refusal`] into the error page.
+pub(crate) async fn error_page(State(app): State<Arc<App>>, mut response: Response) -> Response {
+    match response.extensions_mut().remove::<Refusal>() {
+        Some(Refusal(error)) => app.http.error_page(&error).map(Body::from),
+        None => response,
+    }
+}
 
 /// A request to one of this host's own pages.
 pub(crate) struct Visit {
@@ -29,16 +61,16 @@ pub(crate) struct Visit {
 }
 
 impl FromRequest<Arc<App>> for Visit {
-    type Rejection = Response<Body>;
+    type Rejection = Refusal;
 
-    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, Response<Body>> {
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip().to_canonical());
         let browser = app.http.browser(&parts.headers);
         match axum::body::to_bytes(body, MAX_BODY_BYTES).await {
             Ok(body) => Ok(Self { browser, address, request: Request::from_parts(parts, body) }),
-            Err(_) => Err(app.finish(Err(Reason::BodyTooLarge.into()))),
+            Err(_) => Err(Reason::BodyTooLarge.into()),
         }
     }
 }
@@ -78,28 +110,14 @@ pub(crate) fn page(template: &impl Template, form_action: Option<&str>) -> Answe
 }
 
 /// Sends the browser on to one of this server's own pages.
-pub(crate) fn go_to(location: &str) -> Answer {
-    let bug = |error: header::InvalidHeaderValue| OAuthError::new(Reason::Bug).detail(error.to_string());
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    headers.extend(page_headers(None, None));
-    headers.remove(header::CONTENT_TYPE);
-    headers.insert(header::LOCATION, HeaderValue::try_from(location).map_err(bug)?);
-    Ok(response)
+pub(crate) fn go_to(location: &str) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Redirect::to(location)).into_response()
 }
 
-impl App {
-    /// Adds cookies to an answer.
-    pub(crate) fn with_cookies(&self, mut response: Response<Bytes>, cookies: &Cookies) -> Response<Bytes> {
-        let cookies = cookies.headers(self.http.secure_cookies());
-        let values = cookies.filter_map(|cookie| HeaderValue::try_from(cookie).ok());
-        response.headers_mut().extend(values.map(|value| (header::SET_COOKIE, value)));
-        response
-    }
-
-    /// The answer as axum sends it.
-    pub(crate) fn finish(&self, answer: Answer) -> Response<Body> {
-        answer.unwrap_or_else(|error| self.http.error_page(&error)).map(Body::from)
-    }
+/// Adds cookies to an answer.
+pub(crate) fn with_cookies(app: &App, mut response: Response, cookies: &Cookies) -> Response {
+    let cookies = cookies.headers(app.http.secure_cookies());
+    let values = cookies.filter_map(|cookie| HeaderValue::try_from(cookie).ok());
+    response.headers_mut().extend(values.map(|value| (header::SET_COOKIE, value)));
+    response
 }
