@@ -43,6 +43,8 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use clap::Parser as _;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use tracing_subscriber::EnvFilter;
 
 use app::App;
@@ -100,11 +102,25 @@ async fn serve(
     tokio::spawn(app::housekeeping(Arc::clone(&app)));
     let service = routes::router(&app, test_controls).into_make_service_with_connect_info::<SocketAddr>();
     match tls {
-        Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await,
-        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await,
+        Some(tls) => {
+            let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle);
+            do_not_wait_for_ever(server.http_builder());
+            server.serve(service).await
+        }
+        None => {
+            let mut server = axum_server::from_tcp(listener)?.handle(handle);
+            do_not_wait_for_ever(server.http_builder());
+            server.serve(service).await
+        }
     }?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Whoever begins a request has to come to the end of its headers; with a timer, that is 30 seconds by default.
+fn do_not_wait_for_ever(connections: &mut Builder<TokioExecutor>) {
+    connections.http1().timer(TokioTimer::new());
+    connections.http2().timer(TokioTimer::new());
 }
 
 async fn stop(handle: Handle<SocketAddr>) {

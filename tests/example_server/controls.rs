@@ -80,6 +80,23 @@ async fn tests_on_this_machine_may_sign_in_as_often_as_they_like() {
     assert!(browser.sign_in(&login, USERNAME, PASSWORD).await.html.contains("Your account"));
 }
 
+#[tokio::test]
+async fn requests_may_be_begun_a_thousand_times_a_minute_by_tests_more_often() {
+    for (flags, last) in [(&[][..], 429), (&["--test-controls"], 302)] {
+        let server = Server::start(flags);
+        let url = server.url(
+            "/authorize?response_type=code&client_id=demo-web&scope=profile&code_challenge_method=S256\
+             &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        );
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        let http = http.build().unwrap();
+        for _ in 0..1_000 {
+            assert_eq!(http.get(&url).send().await.unwrap().status(), 302);
+        }
+        assert_eq!(http.get(&url).send().await.unwrap().status(), last, "{flags:?}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn what_was_signed_in_and_issued_survives_a_crash_and_a_stop() {

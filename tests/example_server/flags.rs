@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Server, http_client, run_to_end};
+use crate::support::{Browser, PASSWORD, Server, USERNAME, http_client, run_to_end};
 
 #[tokio::test]
 async fn the_start_prints_where_to_go_and_with_what() {
@@ -37,6 +37,11 @@ async fn clients_users_and_resources_can_come_from_elsewhere() {
     let request = http_client().post(server.url("/token")).basic_auth("mine", Some("short")).body(form);
     let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
     assert_eq!(answer.status(), 200);
+
+    let mut browser = Browser::new(&server);
+    let login = browser.get("/login").await;
+    assert!(browser.sign_in(&login, USERNAME, PASSWORD).await.html.contains("Sign-in failed"));
+    assert!(browser.sign_in(&login, "bob", "builder").await.html.contains("Your account"));
 }
 
 #[tokio::test]
