@@ -10,8 +10,9 @@ use axum::extract::{ConnectInfo, FromRequest, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use grantor::authorize::{Browser, Cookies};
+use grantor::http::axum::Whole;
+use grantor::http::form;
 use grantor::http::reply::page_headers;
-use grantor::http::{MAX_BODY_BYTES, form};
 use grantor::protocol::{OAuthError, Params, Reason, Secret};
 use grantor::record::{Id, InteractionId};
 use http::{HeaderValue, Request, StatusCode, header};
@@ -64,14 +65,10 @@ impl FromRequest<Arc<App>> for Visit {
     type Rejection = Refusal;
 
     async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, Refusal> {
-        let (parts, body) = request.into_parts();
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let Whole(request) = Whole::from_request(request, app).await.map_err(|_| Reason::BodyTooLarge)?;
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip().to_canonical());
-        let browser = app.http.browser(&parts.headers);
-        match axum::body::to_bytes(body, MAX_BODY_BYTES).await {
-            Ok(body) => Ok(Self { browser, address, request: Request::from_parts(parts, body) }),
-            Err(_) => Err(Reason::BodyTooLarge.into()),
-        }
+        Ok(Self { browser: app.http.browser(request.headers()), address, request })
     }
 }
 
