@@ -1,13 +1,13 @@
 //! The pages a person sees, one struct a template. Fields are plain text: the templates escape every one of them.
 //!
-//! Only [`FormPostPage`] carries a script; its hash is [`FORM_POST_SCRIPT_HASH`]. No page has an inline style.
+//! Only [`FormPostPage`] carries a script; its hash is
+//! [`FORM_POST_SCRIPT_HASH`](grantor::http::FORM_POST_SCRIPT_HASH). No page has an inline style.
 
 use askama::Template;
+use grantor::authorize::AuthorizationResponse;
+use grantor::http;
 
 use crate::day::Day;
-
-/// The `script-src` source of the one script in `form_post.html`.
-pub(crate) const FORM_POST_SCRIPT_HASH: &str = "'sha256-ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE='";
 
 /// Asks for username and password.
 #[derive(Template)]
@@ -68,6 +68,19 @@ pub(crate) struct ErrorPage<'a> {
     pub(crate) reference: &'a str,
 }
 
+/// The library's error page in the look of this host.
+pub(crate) fn error(page: &http::ErrorPage) -> String {
+    let message = &sentence(&page.message);
+    ErrorPage { code: page.code, message, reference: &page.reference }.render().unwrap_or_default()
+}
+
+/// The library's words as a sentence. The name of a parameter before a colon stays as it is.
+fn sentence(words: &str) -> String {
+    let first = words.chars().next().filter(|_| !words.contains(':')).map(|first| first.to_ascii_uppercase());
+    let rest = words.get(first.map_or(0, char::len_utf8)..).unwrap_or_default();
+    first.into_iter().chain(rest.chars()).chain(['.']).collect()
+}
+
 /// The front page.
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -108,6 +121,22 @@ pub(crate) struct ResponseParameter<'a> {
     pub(crate) value: &'a str,
 }
 
+/// The library's page that posts an answer, in the look of this host.
+pub(crate) fn form_post(response: &AuthorizationResponse) -> String {
+    let redirect_uri = response.redirect_uri.as_str();
+    let parameters = response.parameters.iter();
+    let parameters = parameters.map(|(name, value)| ResponseParameter { name, value: value.expose() });
+    let page =
+        FormPostPage { redirect_uri, redirect_host: host_of(redirect_uri), parameters: parameters.collect() };
+    page.render().unwrap_or_default()
+}
+
+/// Host, and port if any, of a URI; the URI itself where it has none, as `com.example.app:/callback`.
+pub(crate) fn host_of(uri: &str) -> &str {
+    let authority = uri.split_once("://").map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or(rest));
+    authority.filter(|authority| !authority.is_empty()).unwrap_or(uri)
+}
+
 /// The end of a session.
 #[derive(Template)]
 #[template(path = "signed_out.html")]
@@ -117,6 +146,7 @@ pub(crate) struct SignedOutPage;
 mod tests {
     use askama::Template;
     use base64::{Engine, prelude::BASE64_STANDARD};
+    use grantor::http::FORM_POST_SCRIPT_HASH;
     use sha2::{Digest, Sha256};
 
     use super::*;
@@ -132,6 +162,14 @@ mod tests {
         assert_eq!(scripts.len(), 1);
         let hash = BASE64_STANDARD.encode(Sha256::digest(scripts[0]));
         assert_eq!(FORM_POST_SCRIPT_HASH, format!("'sha256-{hash}'"));
+    }
+
+    #[test]
+    fn the_host_of_a_redirect_uri_is_what_stands_before_its_path() {
+        assert_eq!(host_of("http://127.0.0.1:8090/callback"), "127.0.0.1:8090");
+        assert_eq!(host_of("https://app.example?tenant=1"), "app.example");
+        assert_eq!(host_of("https://[2001:db8::1]:8443/cb"), "[2001:db8::1]:8443");
+        assert_eq!(host_of("com.example.app:/callback"), "com.example.app:/callback");
     }
 
     #[test]

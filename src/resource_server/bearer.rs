@@ -3,6 +3,8 @@
 //! Only the `Authorization` header is looked at. A token in a form body or in the query (RFC 6750 §2.2, §2.3) is never
 //! read: URLs end up in logs, and OAuth 2.1 §5.1 leaves the query out.
 
+use crate::protocol::Reason;
+
 /// The longest token that is read, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
@@ -19,6 +21,16 @@ pub enum BearerFault {
     /// Several `Authorization` headers.
     #[error("more than one Authorization header")]
     Twice,
+}
+
+impl From<BearerFault> for Reason {
+    fn from(fault: BearerFault) -> Self {
+        match fault {
+            BearerFault::Missing => Self::BearerMissing,
+            BearerFault::Malformed => Self::BearerMalformed,
+            BearerFault::Twice => Self::BearerTwice,
+        }
+    }
 }
 
 /// The token in the values of all `Authorization` headers of a request.

@@ -66,11 +66,7 @@ impl Guard {
     }
 
     async fn check_read(&self, token: Result<&str, BearerFault>) -> Result<AccessToken, Challenge> {
-        let token = token.map_err(|fault| match fault {
-            BearerFault::Missing => self.challenge(Reason::BearerMissing),
-            BearerFault::Malformed => self.challenge(Reason::BearerMalformed),
-            BearerFault::Twice => self.challenge(Reason::BearerTwice),
-        })?;
+        let token = token.map_err(|fault| self.challenge(fault.into()))?;
         let token = self.verifier.verify(token).await.map_err(|error| {
             #[cfg(feature = "tracing")]
             tracing::debug!(%error, "refused");

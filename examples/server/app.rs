@@ -1,0 +1,175 @@
+//! Puts the parts together: the library's server, and what this host adds to it.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use grantor::authorize::AuthorizationResponse;
+use grantor::host::{
+    Clients, Clock as _, KeyRingOptions, KeyRingSigner, Limiter, MemoryLimiter, StaticResources,
+};
+use grantor::http::{ErrorPage, HttpServer, Pages};
+use grantor::jose::{Algorithm, Sealer};
+use grantor::protocol::{Issuer, Resource, Timestamp};
+use grantor::record::facts::{Allowance, Counter};
+use grantor::record::{Namespace, ResourceServer, TokenFormat};
+use grantor::server::AuthorizationServer;
+use grantor::store::{MemoryStore, SqliteStore, Store, StoreError};
+
+use crate::args::{Args, Database};
+use crate::clock::DemoClock;
+use crate::throttle::Throttle;
+use crate::users::Users;
+use crate::{demo, pages, secret};
+
+/// How often expired records are deleted and keys looked after.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// How many expired records are deleted at once.
+const PURGE_LIMIT: usize = 1_000;
+
+/// Everything a request may need.
+pub(crate) struct App {
+    pub(crate) server: AuthorizationServer,
+    pub(crate) http: HttpServer,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clients: Arc<dyn Clients>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) throttle: Throttle,
+    pub(crate) signer: Arc<KeyRingSigner>,
+    pub(crate) clock: Arc<DemoClock>,
+    /// The resource that the demo API is, beside the issuer.
+    pub(crate) resource: Option<Resource>,
+    /// Whether the clients are the ones that come with the server.
+    pub(crate) has_demo_clients: bool,
+    /// Whether the users are the ones that come with the server.
+    pub(crate) has_demo_users: bool,
+}
+
+impl App {
+    /// Opens the database and reads the files. What fails is said in one sentence.
+    pub(crate) async fn new(args: &Args, issuer: Issuer) -> Result<Self, String> {
+        let store = open(&args.database)?;
+        let secret = secret::load(args)?;
+        let clients: Arc<dyn Clients> = Arc::new(demo::clients(args, &issuer)?);
+        let users = Arc::new(demo::users(args)?);
+        let clock = Arc::new(DemoClock::default());
+        let signer = signer(&store, &issuer, &secret, &clock).await?;
+        let mut builder =
+            AuthorizationServer::builder(issuer, Arc::clone(&store), Arc::clone(&clients), &secret)
+                .profile(args.profile)
+                .scope(demo::scope()?)
+                .clock(Arc::clone(&clock) as _)
+                .accounts(Arc::clone(&users) as _)
+                .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
+                .signer(Arc::clone(&signer) as _);
+        if let Some(rotation) = args.refresh_rotation {
+            builder = builder.refresh(|refresh| refresh.rotation = rotation);
+        }
+        if args.test_controls {
+            builder = builder.limiter(Arc::new(NoQuotasForTests::default()));
+        }
+        let server = builder.build().map_err(|error| error.to_string())?;
+        Ok(Self {
+            http: HttpServer::new(server.clone()).pages(Arc::new(OwnPages)),
+            server,
+            store,
+            clients,
+            users,
+            throttle: Throttle::new(args.test_controls),
+            signer,
+            clock,
+            resource: args.resources.first().cloned(),
+            has_demo_clients: args.clients.is_none(),
+            has_demo_users: args.users.is_none(),
+        })
+    }
+}
+
+fn open(database: &Database) -> Result<Arc<dyn Store>, String> {
+    let path = match database {
+        Database::Memory => return Ok(Arc::new(MemoryStore::default())),
+        Database::File(path) => path,
+    };
+    let in_words = |error: String| format!("--database {}: {error}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|error| in_words(error.to_string()))?;
+    }
+    let store = SqliteStore::open(path).map_err(|error| in_words(error.to_string()))?;
+    Ok(Arc::new(store))
+}
+
+/// The signing keys, sealed in the store.
+async fn signer(
+    store: &Arc<dyn Store>,
+    issuer: &Issuer,
+    secret: &[u8; 32],
+    clock: &Arc<DemoClock>,
+) -> Result<Arc<KeyRingSigner>, String> {
+    let signer = KeyRingSigner::open(
+        Arc::clone(store),
+        Namespace::of_issuer(issuer.as_str()),
+        Sealer::new(secret),
+        Arc::clone(clock) as _,
+        KeyRingOptions::new([Algorithm::Es256]),
+    );
+    signer.await.map(Arc::new).map_err(|error| error.to_string())
+}
+
+/// An API that checks its tokens by itself: they are JWTs (RFC 9068).
+fn api(resource: &Resource) -> ResourceServer {
+    ResourceServer {
+        resource: resource.clone(),
+        format: TokenFormat::Jwt(Algorithm::Es256),
+        scope: None,
+        lifetime: None,
+    }
+}
+
+/// Deletes what has expired and looks after the keys, now and then.
+pub(crate) async fn housekeeping(app: Arc<App>) {
+    let mut interval = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        interval.tick().await;
+        if let Err(error) = purge(&app).await {
+            tracing::warn!(%error, "cannot delete what has expired");
+        }
+        if let Err(error) = app.signer.tend().await {
+            tracing::warn!(%error, "cannot look after the keys");
+        }
+    }
+}
+
+async fn purge(app: &App) -> Result<(), StoreError> {
+    while app.store.purge(app.clock.now(), PURGE_LIMIT).await? == PURGE_LIMIT {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// The pages that come from the endpoints themselves, in the look of the others.
+struct OwnPages;
+
+impl Pages for OwnPages {
+    fn error(&self, page: &ErrorPage) -> String {
+        pages::error(page)
+    }
+
+    fn form_post(&self, response: &AuthorizationResponse) -> String {
+        pages::form_post(response)
+    }
+}
+
+/// For tests on this machine: authorization requests may be begun as often as they like. Guesses are counted still.
+#[derive(Default)]
+struct NoQuotasForTests(MemoryLimiter);
+
+#[async_trait]
+impl Limiter for NoQuotasForTests {
+    async fn count(&self, counter: &Counter, now: Timestamp) -> Result<Allowance, StoreError> {
+        match counter {
+            Counter::Interactions(_, Some(address)) if address.is_loopback() => Ok(Allowance::Granted),
+            _ => self.0.count(counter, now).await,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Consent: the person allows what a client asks, a part of it, or nothing.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use grantor::authorize::{Approve, Deny, FormAnswer, InteractReason, InteractionView, View};
+use grantor::protocol::{OAuthError, Params, Reason, Scope};
+use grantor::record::InteractionId;
+use http::Method;
+
+use crate::app::App;
+use crate::pages::{ConsentPage, RequestedScope, host_of};
+use crate::scopes;
+use crate::visit::{self, Answer, Visit};
+
+/// `GET /consent`.
+pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
+    let id = required_interaction(&visit.query()?)?;
+    page(&app, &visit, id, None).await
+}
+
+/// `POST /consent`.
+pub(crate) async fn submit(State(app): State<Arc<App>>, visit: Visit) -> Answer {
+    let form = visit.form()?;
+    let id = required_interaction(&form)?;
+    let answer = FormAnswer { id, csrf: visit::csrf(&form)? };
+    let browser = visit.browser.clone();
+    let step = match form.get("decision") {
+        Some("approve") => {
+            let scope = ticked(&form)?;
+            app.server.approve(&Approve { answer, scope, browser }).await
+        }
+        Some("deny") => app.server.deny(&Deny { answer, browser }).await,
+        _ => return Err(OAuthError::new(Reason::ParameterMalformed).parameter("decision").into()),
+    };
+    match step {
+        Err(error) if error.reason() == Reason::ScopeNothingLeft => {
+            page(&app, &visit, id, Some("Tick what you want to allow, or deny the request.")).await
+        }
+        step => Ok(app.http.step(step, &Method::POST).map(Body::from)),
+    }
+}
+
+fn required_interaction(params: &Params<'_>) -> Result<InteractionId, OAuthError> {
+    visit::interaction(params)?.ok_or(OAuthError::new(Reason::InteractionUnknown))
+}
+
+fn ticked(form: &Params<'_>) -> Result<Scope, OAuthError> {
+    let ticked: Vec<&str> = form.all("scope").collect();
+    if ticked.is_empty() {
+        return Ok(Scope::empty());
+    }
+    Scope::parse(&ticked.join(" ")).map_err(|_| Reason::ScopeMalformed.into())
+}
+
+async fn page(app: &App, visit: &Visit, id: InteractionId, problem: Option<&str>) -> Answer {
+    let view = app.server.interaction(&View { id, browser: visit.browser.clone() }).await?;
+    let interaction = id.to_string();
+    let InteractionView { client, reason: InteractReason::Consent, subject: Some(subject), .. } = &view
+    else {
+        return Ok(visit::go_to(&format!("/login?interaction={interaction}")));
+    };
+    let scopes = view.scope.iter().map(|token| RequestedScope { token, words: scopes::describe(token) });
+    let page = ConsentPage {
+        client_name: client.name.as_deref().unwrap_or(client.id.as_str()),
+        username: subject.as_str(),
+        interaction: &interaction,
+        csrf: view.csrf.expose(),
+        scopes: scopes.collect(),
+        resources: view.resources.iter().map(|resource| resource.as_str()).collect(),
+        redirect_host: host_of(view.redirect_uri.as_str()),
+        problem,
+    };
+    visit::page(&page, Some(&view.redirect_uri.origin()))
+}

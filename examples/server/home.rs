@@ -1,0 +1,115 @@
+//! The front page: who has access to the account, taking it back, signing out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use grantor::authorize::{Cookies, ForgetLogin, FormAnswer};
+use grantor::host::Clock as _;
+use grantor::protocol::{ClientId, OAuthError, Reason, Scope, Timestamp};
+use grantor::record::Grant;
+use grantor::record::grant::GrantStatus;
+use grantor::record::interaction::Login as SignedIn;
+use http::Method;
+
+use crate::app::App;
+use crate::day::Day;
+use crate::pages::{Application, HomePage, HomeSession, SignedOutPage};
+use crate::scopes;
+use crate::visit::{self, Answer, Visit};
+
+/// `GET /`.
+pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
+    let Some(login) = app.server.signed_in(&visit.browser).await? else {
+        return visit::page(&HomePage { session: None }, None);
+    };
+    let token = app.server.form_token(&visit.browser)?;
+    let access = access(&app, &login).await?;
+    let applications = access.iter().map(|(client_id, access)| Application {
+        client_id: client_id.as_str(),
+        name: &access.client_name,
+        scopes: access.scope.iter().map(scopes::describe).collect(),
+        since: Day::from_unix(access.since.0),
+    });
+    let session = HomeSession {
+        username: login.subject.as_str(),
+        csrf: token.csrf.expose(),
+        applications: applications.collect(),
+    };
+    let response = visit::page(&HomePage { session: Some(session) }, None)?;
+    Ok(visit::with_cookies(&app, response, &token.cookies))
+}
+
+/// `POST /revoke-access`.
+pub(crate) async fn revoke_access(State(app): State<Arc<App>>, visit: Visit) -> Answer {
+    let form = visit.form()?;
+    app.server.check_form(&visit.browser, &visit::csrf(&form)?)?;
+    let missing = OAuthError::new(Reason::ParameterMissing).parameter("client_id");
+    let client = ClientId::new(form.get("client_id").ok_or(missing)?);
+    if let Some(login) = app.server.signed_in(&visit.browser).await? {
+        app.server.revoke_access(&login.subject, &client).await?;
+    }
+    Ok(visit::go_to("/"))
+}
+
+/// `POST /sign-out`: from the front page, or from a consent page to go on as someone else.
+pub(crate) async fn sign_out(State(app): State<Arc<App>>, visit: Visit) -> Answer {
+    let form = visit.form()?;
+    let csrf = visit::csrf(&form)?;
+    if let Some(id) = visit::interaction(&form)? {
+        let forget = ForgetLogin { answer: FormAnswer { id, csrf }, browser: visit.browser };
+        return Ok(app.http.step(app.server.forget_login(&forget).await, &Method::POST).map(Body::from));
+    }
+    app.server.check_form(&visit.browser, &csrf)?;
+    if let Some(SignedIn { session: Some(session), .. }) = app.server.signed_in(&visit.browser).await? {
+        app.server.end_session(session).await?;
+    }
+    Ok(visit::with_cookies(&app, visit::go_to("/signed-out"), &Cookies::signed_out()))
+}
+
+/// `GET /signed-out`.
+pub(crate) async fn signed_out() -> Answer {
+    visit::page(&SignedOutPage, None)
+}
+
+/// What one client may do for someone.
+struct Access {
+    client_name: String,
+    scope: Scope,
+    since: Timestamp,
+}
+
+/// The clients that can act for whoever is signed in: one line each, however often they were allowed.
+async fn access(app: &App, login: &SignedIn) -> Result<BTreeMap<ClientId, Access>, OAuthError> {
+    let now = app.clock.now();
+    let mut all: BTreeMap<ClientId, Access> = BTreeMap::new();
+    for (_, grant) in app.server.grants_of(&login.subject).await? {
+        let same_epoch = grant.subject.as_ref().is_some_and(|own| own.epoch == login.subject_epoch);
+        if !(same_epoch && is_usable(&grant, now)) {
+            continue;
+        }
+        if let Some(access) = all.get_mut(&grant.client) {
+            access.scope = access.scope.union(&grant.scope);
+            access.since = access.since.min(grant.created_at);
+            continue;
+        }
+        let unavailable =
+            |error: grantor::store::StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
+        let client = app.clients.client(&grant.client).await.map_err(unavailable)?;
+        let name = client.and_then(|client| client.name.clone());
+        let client_name = name.unwrap_or_else(|| grant.client.to_string());
+        all.insert(grant.client, Access { client_name, scope: grant.scope, since: grant.created_at });
+    }
+    Ok(all)
+}
+
+/// Whether anything that came of a grant can still be used.
+fn is_usable(grant: &Grant, now: Timestamp) -> bool {
+    let code = grant.redeemable.iter().filter(|code| !code.spent).map(|code| code.valid_until);
+    let access = grant.access.iter().map(|token| token.valid_until);
+    let refresh = grant.refresh.iter().map(|refresh| refresh.idle_until.min(refresh.valid_until));
+    let jwts = grant.jwts.iter().map(|ledger| ledger.valid_until);
+    let mut ends = code.chain(access).chain(refresh).chain(jwts);
+    grant.status == GrantStatus::Active && ends.any(|end| !end.is_past(now))
+}

@@ -1,0 +1,114 @@
+//! The people who sign in, and their passwords: what a host usually has in a table of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use grantor::client::secret::DUMMY_ARGON2;
+use grantor::host::{Accounts, SlowHashPool, hash_secret};
+use grantor::protocol::{OAuthError, Reason, Secret, SubjectId};
+use grantor::record::facts::Account;
+use grantor::store::StoreError;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Everyone who can sign in.
+pub(crate) struct Users {
+    by_name: HashMap<String, User>,
+    passwords: SlowHashPool,
+    nobody: Arc<str>,
+}
+
+/// Someone who can sign in.
+pub(crate) struct User {
+    /// The name typed at the sign-in, which is also `sub`: it is never given to someone else.
+    pub(crate) username: String,
+    /// What is known of them, by the names of OpenID Connect Core §5.1.
+    pub(crate) claims: Map<String, Value>,
+    password: Arc<str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    username: String,
+    password: String,
+    #[serde(default)]
+    claims: Map<String, Value>,
+}
+
+impl Users {
+    /// Reads a JSON array of objects with `username`, `password` and `claims`. Passwords are kept as Argon2id hashes.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
+        let entries: Vec<Entry> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let mut by_name = HashMap::new();
+        for Entry { username, password, claims } in entries {
+            if username.is_empty()
+                || username.len() > 255
+                || !username.bytes().all(|byte| byte.is_ascii_graphic())
+            {
+                return Err(format!("the username {username:?} must be 1 to 255 visible ASCII characters"));
+            }
+            let user = User { username: username.clone(), claims, password: hash_secret(&password)?.into() };
+            if by_name.insert(username.clone(), user).is_some() {
+                return Err(format!("there are two users {username:?}"));
+            }
+        }
+        Ok(Self { by_name, passwords: SlowHashPool::default(), nobody: DUMMY_ARGON2.into() })
+    }
+
+    /// The user, if this is their password. It takes as long to find out that there is no such user.
+    pub(crate) async fn authenticate(
+        &self,
+        username: &str,
+        password: Secret,
+    ) -> Result<Option<&User>, OAuthError> {
+        let user = self.by_name.get(username);
+        let expected = user.map_or(&self.nobody, |user| &user.password);
+        let matches = self.passwords.verify(password, Arc::clone(expected)).await;
+        let matches = matches.map_err(|busy| OAuthError::new(Reason::Overloaded).detail(busy.to_string()))?;
+        Ok(user.filter(|_| matches))
+    }
+
+    /// The user behind a subject.
+    pub(crate) fn by_subject(&self, subject: &SubjectId) -> Option<&User> {
+        self.by_name.get(subject.as_str())
+    }
+}
+
+/// Asked at every redemption, refresh and check: who is no longer in the list can no longer be acted for.
+#[async_trait]
+impl Accounts for Users {
+    async fn account(&self, subject: &SubjectId) -> Result<Account, StoreError> {
+        Ok(if self.by_subject(subject).is_some() { Account::Active } else { Account::Inactive })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_right_password_of_a_user_who_exists_signs_in() {
+        let users = Users::from_json(br#"[{"username":"bob","password":"builder"}]"#).unwrap();
+        for (username, password, found) in
+            [("bob", "builder", true), ("bob", "other", false), ("eve", "builder", false), ("", "", false)]
+        {
+            let user = users.authenticate(username, Secret::new(password)).await.unwrap();
+            assert_eq!(user.is_some(), found, "{username} {password}");
+        }
+    }
+
+    #[test]
+    fn a_list_with_a_mistake_is_refused() {
+        for json in [
+            r#"{}"#,
+            r#"[{"username":"bob"}]"#,
+            r#"[{"username":"","password":"x"}]"#,
+            r#"[{"username":"bob","password":"x","role":"admin"}]"#,
+            r#"[{"username":"bob","password":"x"},{"username":"bob","password":"y"}]"#,
+        ] {
+            assert!(Users::from_json(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+}

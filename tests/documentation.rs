@@ -1,0 +1,45 @@
+//! The tables in the documentation name files, functions and tests that exist.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+const TABLES: &[(&str, &str)] = &[
+    ("specifications", include_str!("../src/docs/specifications.md")),
+    ("security", include_str!("../src/docs/security.md")),
+];
+
+/// The texts in backticks of a cell.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(root.join(path)).unwrap_or_else(|_| panic!("{path} does not exist"))
+}
+
+#[test]
+fn every_row_names_code_and_a_test_that_exist() {
+    for (table, text) in TABLES {
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .filter(|line| line.starts_with('|') && line.contains("src/"))
+            .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+            .collect();
+        assert!(rows.len() > 10, "{table} has lost its rows");
+        for row in rows {
+            let [section, _, code, test] = row.as_slice() else {
+                panic!("{table}: {row:?} has no four cells")
+            };
+            let code = quoted(code);
+            assert!(!code.is_empty(), "{table}: {section} names no code");
+            code.iter().for_each(|path| drop(read(path)));
+            let test = quoted(test);
+            let [file, name] = test.as_slice() else { panic!("{table}: {section} names no test") };
+            assert!(
+                read(file).contains(&format!("fn {name}(")),
+                "{table}: {section}: {file} has no test {name}"
+            );
+        }
+    }
+}
