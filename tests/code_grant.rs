@@ -151,6 +151,26 @@ async fn a_wrong_redemption_is_refused_and_burns_nothing() {
 }
 
 #[tokio::test]
+async fn a_code_of_another_client_is_refused_even_where_both_share_a_redirect_uri() {
+    let fixture = Fixture::new();
+    let shared = RedirectUri::parse(redirect_uri("web"), ApplicationType::Web).unwrap();
+    for thief in ["post", "spa"] {
+        fixture.clients.change(thief, |client| client.redirect_uris = vec![shared.clone()]);
+    }
+    let code = fixture.code("web").await;
+    let tokens = fixture.tokens("first").await;
+    for thief in ["post", "spa"] {
+        fixture.token(thief, &redemption("web", &code)).await.refused(400, "invalid_grant");
+    }
+    fixture.redeem("web", &code).await.tokens();
+    for thief in ["post", "spa"] {
+        fixture.token(thief, &redemption("web", &code)).await.refused(400, "invalid_grant");
+    }
+    assert_eq!(fixture.status("web").await, GrantStatus::Active);
+    assert!(fixture.is_live(&tokens.access).await);
+}
+
+#[tokio::test]
 async fn a_replay_that_fails_another_check_ends_nothing() {
     let fixture = Fixture::new();
     let code = fixture.code("web").await;

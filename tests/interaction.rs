@@ -1,6 +1,6 @@
 //! Login and consent: bound to one browser, answered once, asked again when it matters.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -82,7 +82,7 @@ impl Decide for Authorize {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
         if let Some(subject) = self.browser.claimed_subject(facts, cx)? {
-            facts.read(&[cx.namespace().subject(&subject), cx.namespace().consent(&client.id, &subject)])?;
+            facts.read([cx.namespace().subject(&subject), cx.namespace().consent(&client.id, &subject)])?;
         }
         let login = self.browser.signed_in(facts, cx)?;
         let pending = match self.request.validate(client, &redirect_uri, facts, cx) {
@@ -290,7 +290,7 @@ pub(super) fn grant(
 }
 
 /// Makes the commit depend on what the decision relied on: that client and subject still stand as they were read,
-/// and that the session still lives.
+/// that the session still lives, and that the consent was not taken back.
 pub(super) fn guard(
     batch: &mut Batch,
     request: &PendingRequest,
@@ -299,9 +299,10 @@ pub(super) fn guard(
     cx: &Context<'_>,
 ) {
     let namespace = cx.namespace();
-    let keys: [Option<Key>; 3] = [
+    let keys: [Option<Key>; 4] = [
         Some(namespace.client_state(&request.client)),
         Some(namespace.subject(&login.subject)),
+        Some(namespace.consent(&request.client, &login.subject)),
         login.session.map(|session| namespace.session(session)),
     ];
     for key in keys.into_iter().flatten() {

@@ -62,10 +62,16 @@ pub enum Introspection {
 impl Decide for IntrospectionRequest {
     type Plan = Introspection;
 
+    const READ_ONLY: bool = true;
+
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
         keys.extend(resolve::hint(self.token.expose(), cx));
         vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
+    }
+
+    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
+        life::hints(facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Introspection>, Halt> {
@@ -198,6 +204,8 @@ impl Introspection {
                 ..INACTIVE
             },
         };
-        serde_json::to_vec(&wire)
+        let mut json = Vec::with_capacity(512);
+        serde_json::to_writer(&mut json, &wire)?;
+        Ok(json)
     }
 }

@@ -1,5 +1,6 @@
 //! The check of a bearer token inside this process: is it alive, is it for this API, does it allow enough.
 
+use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken};
 use crate::protocol::{Reason, Resource, Scope, Secret};
 use crate::record::{Context, Decide, Decision, Facts, Halt, Need};
@@ -18,8 +19,14 @@ pub struct ResourceCheck {
 impl Decide for ResourceCheck {
     type Plan = LiveToken;
 
+    const READ_ONLY: bool = true;
+
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         resolve::hint(self.token.expose(), cx).map(|key| Need::Records(vec![key])).into_iter().collect()
+    }
+
+    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
+        life::hints(facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LiveToken>, Halt> {

@@ -89,6 +89,14 @@ impl Decide for TokenRequest {
         }
     }
 
+    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
+        match self {
+            Self::AuthorizationCode(request) => request.further_hints(facts, cx),
+            Self::RefreshToken(request) => request.further_hints(facts, cx),
+            Self::ClientCredentials(request) => request.further_hints(facts, cx),
+        }
+    }
+
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         if !cx.settings.grant_types.contains(&self.grant_type()) {
             return Err(Reason::GrantTypeUnsupported.into());
@@ -133,13 +141,16 @@ impl TokenResponse {
     /// # Errors
     /// Never for the strings that this server makes.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(&Wire {
+        let mut json = Vec::with_capacity(512);
+        let wire = Wire {
             access_token: self.access_token.expose(),
             token_type: self.token_type,
             expires_in: self.expires_in,
             refresh_token: self.refresh_token.as_ref().map(Secret::expose),
             scope: self.scope.as_str(),
-        })
+        };
+        serde_json::to_writer(&mut json, &wire)?;
+        Ok(json)
     }
 }
 

@@ -6,8 +6,8 @@ use crate::protocol::{Reason, Timestamp};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
 use crate::record::{
-    Batch, Client, Context, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Index, Key, Put,
-    Record, SessionId, Standing, Versioned,
+    Batch, Client, Context, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Index, Key, Need,
+    Put, Record, SessionId, Standing, Versioned,
 };
 
 /// How long a record is kept beyond the last moment at which it could matter, for clocks that differ.
@@ -24,7 +24,7 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
         return Ok(Some(Reason::GrantEnded));
     }
     let guards = Guards::of(grant, cx);
-    facts.read(&guards.keys())?;
+    facts.read(guards.keys())?;
     let client = standing(facts.client_state(guards.client)?);
     if client.disabled || client.epoch != grant.client_epoch {
         return Ok(Some(Reason::ClientEpochMoved));
@@ -41,6 +41,18 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
             .then_some(Reason::SessionEnded)),
         None => Ok(None),
     }
+}
+
+/// What [`obstacle`] will ask about the grant that was read, if one was.
+#[must_use]
+pub fn hints(facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
+    let Some(Ok(Some(grant))) = facts.grant_read().map(|key| facts.grant(key)) else { return Vec::new() };
+    let mut needs = Vec::with_capacity(2);
+    if let Err(Halt::Need(need)) = facts.read(Guards::of(grant.record, cx).keys()) {
+        needs.push(need);
+    }
+    needs.extend(grant.record.subject.as_ref().map(|subject| Need::Account(subject.id.clone())));
+    needs
 }
 
 fn subject_obstacle(subject: &GrantSubject, key: Key, facts: &Facts) -> Result<Option<Reason>, Halt> {
@@ -72,8 +84,8 @@ impl Guards {
         }
     }
 
-    fn keys(&self) -> Vec<Key> {
-        [Some(self.client), self.subject, self.session].into_iter().flatten().collect()
+    fn keys(&self) -> impl Iterator<Item = Key> + use<> {
+        [Some(self.client), self.subject, self.session].into_iter().flatten()
     }
 }
 

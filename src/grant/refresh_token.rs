@@ -46,6 +46,10 @@ impl Decide for RefreshTokenRequest {
         vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
     }
 
+    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
+        life::hints(facts, cx)
+    }
+
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = self.credentials.authenticate(facts, cx)?;
         life::client_enabled(client, facts, cx)?;

@@ -179,7 +179,7 @@ fn live_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Opt
         TokenId::Recordless { id, client_epoch } => {
             let tombstone = cx.namespace().revoked_token(id);
             let state = cx.namespace().client_state(&jwt.client);
-            facts.read(&[tombstone, state])?;
+            facts.read([tombstone, state])?;
             let standing = life::standing(facts.client_state(state)?);
             let revoked = facts.record(tombstone)?.is_some();
             if revoked || standing.disabled || standing.epoch != u64::from(client_epoch) {

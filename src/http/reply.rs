@@ -1,8 +1,10 @@
 //! Writing responses: every header of every kind of answer in one place.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::{Endpoint, PUBLIC_MAX_AGE_SECONDS};
@@ -21,6 +23,11 @@ const EXPOSED: (HeaderName, HeaderValue) =
 const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 const HTML: (HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+
+/// The headers of a secret answer in JSON, hashed once.
+static SECRET_JSON: LazyLock<HeaderMap> = LazyLock::new(|| {
+    HeaderMap::from_iter([JSON, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER, ANY_ORIGIN, EXPOSED])
+});
 
 #[derive(Serialize)]
 struct ErrorBody<'a> {
@@ -45,7 +52,9 @@ fn respond<const N: usize>(
 /// A secret answer in JSON: never cached (RFC 6749 §5.1).
 pub(super) fn json(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<Bytes>, OAuthError> {
     let body = body.map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
-    Ok(respond(StatusCode::OK, body, [JSON, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER, ANY_ORIGIN, EXPOSED]))
+    let mut response = Response::new(body.into());
+    response.headers_mut().clone_from(&SECRET_JSON);
+    Ok(response)
 }
 
 /// 200 with nothing in it, not even a content type (RFC 7009 §2.2).

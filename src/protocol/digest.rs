@@ -20,6 +20,18 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The key of a name of several parts: the first half of the digest over the parts, each led by its length.
+    #[must_use]
+    pub fn key_of(parts: &[&str]) -> [u8; 16] {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            digest.update(part);
+        }
+        let digest: [u8; 32] = digest.finalize().into();
+        *digest.first_chunk().unwrap_or(&[0; 16])
+    }
+
     /// The digest of `text` in unpadded base64url: 43 characters.
     #[must_use]
     pub fn to_base64url(self) -> String {

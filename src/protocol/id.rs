@@ -1,40 +1,80 @@
 //! Names of clients and subjects: cheap to clone, never mistaken for one another.
+//!
+//! A name is hashed once, when it is made: records and index terms are found by that hash.
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Digest;
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(Arc<str>);
+        #[derive(Clone, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(from = "Arc<str>", into = "Arc<str>")]
+        pub struct $name {
+            text: Arc<str>,
+            key: [u8; 16],
+        }
 
         impl $name {
             /// Wraps the text as it is.
             pub fn new(text: impl Into<Arc<str>>) -> Self {
-                Self(text.into())
+                let text = text.into();
+                Self { key: Digest::key_of(&[&text]), text }
             }
 
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                &self.text
+            }
+
+            /// [`Digest::key_of`] the text.
+            #[must_use]
+            pub const fn key(&self) -> [u8; 16] {
+                self.key
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.text == other.text
+            }
+        }
+
+        /// Like the text alone, as which it can be borrowed.
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.text.hash(state);
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
+                fmt::Debug::fmt(&self.text, f)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(&self.text)
+            }
+        }
+
+        impl From<Arc<str>> for $name {
+            fn from(text: Arc<str>) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for Arc<str> {
+            fn from(name: $name) -> Self {
+                name.text
             }
         }
 
@@ -46,7 +86,7 @@ macro_rules! name {
 
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
-                &self.0
+                &self.text
             }
         }
     };

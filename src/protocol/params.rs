@@ -68,13 +68,18 @@ impl<'a> Params<'a> {
     /// [`ParamsError`] when the bytes cannot be decoded without loss or hold too many parameters.
     pub fn parse(input: &'a [u8]) -> Result<Self, ParamsError> {
         let mut pairs = Vec::with_capacity(8);
-        for part in input.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
+        let mut rest = Some(input);
+        while let Some(text) = rest {
+            let (part, after) = split(text, b'&');
+            rest = after;
+            if part.is_empty() {
+                continue;
+            }
             if pairs.len() == MAX_PARAMS {
                 return Err(ParamsError::TooMany);
             }
-            let equals = part.iter().position(|byte| *byte == b'=').unwrap_or(part.len());
-            let (name, value) = part.split_at_checked(equals).unwrap_or((part, &[]));
-            pairs.push((decode(name)?, decode(value.get(1..).unwrap_or_default())?));
+            let (name, value) = split(part, b'=');
+            pairs.push((decode(name)?, decode(value.unwrap_or_default())?));
         }
         Ok(Self { pairs })
     }
@@ -132,31 +137,43 @@ fn limit(name: &str) -> usize {
     LIMITS.iter().find(|(own, _)| *own == name).map_or(MAX_VALUE_BYTES, |(_, limit)| *limit)
 }
 
+/// What stands before the first `separator`, and what after it, if there is one.
+fn split(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    memchr::memchr(separator, text)
+        .and_then(|at| text.split_at_checked(at))
+        .map_or((text, None), |(before, after)| (before, after.get(1..)))
+}
+
 /// Decodes one name or value: `+` is a space, `%xx` a byte, everything else itself.
 ///
 /// # Errors
 /// [`ParamsError`] when an escape is malformed or the result is not UTF-8.
 pub fn decode(input: &[u8]) -> Result<Cow<'_, str>, ParamsError> {
-    if !input.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+    let mut escapes = memchr::memchr2_iter(b'+', b'%', input).peekable();
+    if escapes.peek().is_none() {
         return std::str::from_utf8(input).map(Cow::Borrowed).map_err(|_| ParamsError::Utf8);
     }
     let mut bytes = Vec::with_capacity(input.len());
-    let mut rest = input.iter();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex(rest.next())? << 4 | hex(rest.next())?,
-            other => *other,
-        });
+    let mut done = 0;
+    for at in escapes {
+        bytes.extend_from_slice(input.get(done..at).ok_or(ParamsError::Escape)?);
+        let (byte, end) = match input.get(at..) {
+            Some([b'%', high, low, ..]) => (hex(*high)? << 4 | hex(*low)?, at + 3),
+            Some([b'+', ..]) => (b' ', at + 1),
+            _ => return Err(ParamsError::Escape),
+        };
+        bytes.push(byte);
+        done = end;
     }
+    bytes.extend_from_slice(input.get(done..).unwrap_or_default());
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| ParamsError::Utf8)
 }
 
-fn hex(digit: Option<&u8>) -> Result<u8, ParamsError> {
+fn hex(digit: u8) -> Result<u8, ParamsError> {
     match digit {
-        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
-        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
-        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        b'A'..=b'F' => Ok(digit - b'A' + 10),
         _ => Err(ParamsError::Escape),
     }
 }

@@ -46,24 +46,20 @@ impl Scope {
         if !text.bytes().all(allowed) {
             return Err(ScopeError::Character);
         }
-        let scope = Self::from_values(text.split(' '));
-        if scope.iter().nth(MAX_SCOPE_VALUES).is_some() {
+        let values = sorted(text.split(' '));
+        if values.len() > MAX_SCOPE_VALUES {
             return Err(ScopeError::TooLong);
         }
-        Ok(scope)
+        Ok(Self::join(&values))
     }
 
-    /// Sorts and joins values that are already known to be well formed.
-    fn from_values<'a>(values: impl Iterator<Item = &'a str>) -> Self {
-        let mut values: Vec<&str> = values.filter(|value| !value.is_empty()).collect();
-        match values.as_slice() {
-            [] => return Self::empty(),
-            [one] => return Self(Arc::from(*one)),
-            _ => {}
+    /// Joins values that are sorted, unique and well formed.
+    fn join(values: &[&str]) -> Self {
+        match values {
+            [] => Self::empty(),
+            [one] => Self(Arc::from(*one)),
+            many => Self(Arc::from(many.join(" "))),
         }
-        values.sort_unstable();
-        values.dedup();
-        Self(Arc::from(values.join(" ")))
     }
 
     /// The values joined by one space, sorted.
@@ -105,20 +101,31 @@ impl Scope {
         if self.iter().all(&mut keep) {
             return self.clone();
         }
-        Self::from_values(self.iter().filter(|value| keep(value)))
+        Self::join(&self.iter().filter(|value| keep(value)).collect::<Vec<_>>())
     }
 
     /// The values in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
+        if self.0 == other.0 {
+            return self.clone();
+        }
         self.filter(|value| other.contains(value))
     }
 
     /// The values in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self::from_values(self.iter().chain(other.iter()))
+        Self::join(&sorted(self.iter().chain(other.iter())))
     }
+}
+
+/// The values, sorted, each once.
+fn sorted<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut values: Vec<&str> = values.filter(|value| !value.is_empty()).collect();
+    values.sort_unstable();
+    values.dedup();
+    values
 }
 
 impl fmt::Debug for Scope {

@@ -59,14 +59,14 @@ pub struct Index {
 impl Index {
     /// The records of a subject.
     #[must_use]
-    pub fn subject(namespace: Namespace, id: &SubjectId) -> Self {
-        Self { namespace, kind: IndexKind::Subject, id: Id::natural(&[id.as_str()]) }
+    pub const fn subject(namespace: Namespace, id: &SubjectId) -> Self {
+        Self { namespace, kind: IndexKind::Subject, id: Id(id.key()) }
     }
 
     /// The records of a client.
     #[must_use]
-    pub fn client(namespace: Namespace, id: &ClientId) -> Self {
-        Self { namespace, kind: IndexKind::Client, id: Id::natural(&[id.as_str()]) }
+    pub const fn client(namespace: Namespace, id: &ClientId) -> Self {
+        Self { namespace, kind: IndexKind::Client, id: Id(id.key()) }
     }
 
     /// The records of a session.

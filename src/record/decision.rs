@@ -14,9 +14,18 @@ pub trait Decide {
     /// What is to be made once the decision is committed.
     type Plan;
 
+    /// Whether it never writes: then no randomness is drawn for it, and a batch that writes is refused as a bug.
+    const READ_ONLY: bool = false;
+
     /// Facts it will surely need, so that they can be fetched in one go. Missing ones only cost time.
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let _ = cx;
+        Vec::new()
+    }
+
+    /// Facts it will surely need besides, as far as those it hinted at tell.
+    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
+        let _ = (facts, cx);
         Vec::new()
     }
 
@@ -78,6 +87,20 @@ pub struct Random {
 }
 
 impl Random {
+    /// No randomness, for a request that needs none.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            batch_id: [0; 16],
+            id: [0; 8],
+            other_id: [0; 8],
+            secret: [0; 32],
+            other_secret: [0; 32],
+            nonce: [0; 16],
+            key: [0; 16],
+        }
+    }
+
     /// Cuts the fields out of a block of random bytes.
     #[must_use]
     pub fn from_block(block: &[u8; 128]) -> Self {

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::key::Key;
+use super::key::{Key, Kind};
 use super::key_ring::PublishedKeys;
 use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId};
@@ -127,6 +127,7 @@ impl Facts {
     /// Adds what was fetched.
     pub fn learn(&mut self, fact: Fact) {
         match fact {
+            Fact::Records(records) if self.records.is_empty() => self.records = records,
             Fact::Records(records) => self.records.extend(records),
             other => self.others.push(other),
         }
@@ -147,15 +148,19 @@ impl Facts {
     ///
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
-    pub fn read(&self, keys: &[Key]) -> Result<(), Halt> {
-        if keys.iter().all(|key| self.known(key).is_some()) {
-            return Ok(());
-        }
-        Err(Halt::Need(Need::Records(keys.iter().copied().filter(|key| self.known(key).is_none()).collect())))
+    pub fn read(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Halt> {
+        let unknown: Vec<Key> = keys.into_iter().filter(|key| self.known(key).is_none()).collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Halt::Need(Need::Records(unknown))) }
     }
 
     fn known(&self, key: &Key) -> Option<&Option<Versioned>> {
         self.records.iter().find(|(own, _)| own == key).map(|(_, record)| record)
+    }
+
+    /// The key of the grant that was read, if one was.
+    #[must_use]
+    pub fn grant_read(&self) -> Option<Key> {
+        self.records.iter().map(|(key, _)| *key).find(|key| key.kind == Kind::Grant)
     }
 
     /// The record under `key`.

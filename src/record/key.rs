@@ -20,18 +20,6 @@ impl Id {
     pub fn minted(now: Timestamp, random: [u8; 8]) -> Self {
         Self((u128::from(now.0) << 64 | u128::from(u64::from_be_bytes(random))).to_be_bytes())
     }
-
-    /// The id of a natural key: the first half of a SHA-256 digest over its parts, each led by its length.
-    #[must_use]
-    pub fn natural(parts: &[&str]) -> Self {
-        let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
-        for part in parts {
-            bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        }
-        let Digest(digest) = Digest::of(&bytes);
-        Self(*digest.first_chunk().unwrap_or(&[0; 16]))
-    }
 }
 
 impl fmt::Display for Id {
@@ -109,7 +97,7 @@ impl Namespace {
     /// The namespace of an issuer identifier.
     #[must_use]
     pub fn of_issuer(issuer: &str) -> Self {
-        Self(Id::natural(&[issuer]))
+        Self(Id(Digest::key_of(&[issuer])))
     }
 
     /// The key of a grant.
@@ -132,20 +120,20 @@ impl Namespace {
 
     /// The key of a subject's standing.
     #[must_use]
-    pub fn subject(self, id: &SubjectId) -> Key {
-        self.key(Kind::Subject, Id::natural(&[id.as_str()]))
+    pub const fn subject(self, id: &SubjectId) -> Key {
+        self.key(Kind::Subject, Id(id.key()))
     }
 
     /// The key of a client's standing.
     #[must_use]
-    pub fn client_state(self, id: &ClientId) -> Key {
-        self.key(Kind::ClientState, Id::natural(&[id.as_str()]))
+    pub const fn client_state(self, id: &ClientId) -> Key {
+        self.key(Kind::ClientState, Id(id.key()))
     }
 
     /// The key of what a subject has allowed a client.
     #[must_use]
     pub fn consent(self, client: &ClientId, subject: &SubjectId) -> Key {
-        self.key(Kind::Consent, Id::natural(&[client.as_str(), subject.as_str()]))
+        self.key(Kind::Consent, Id(Digest::key_of(&[client.as_str(), subject.as_str()])))
     }
 
     /// The key of the tombstone of an access token that no grant remembers.

@@ -45,7 +45,9 @@ impl AuthorizationServer {
         Q: Decide + Sync,
         Q::Plan: Mint,
     {
-        self.execute(request, origin).await.0
+        let mut facts = Facts::new();
+        let mut context = self.context::<Q>(origin).map_err(|error| self.refuse(error))?;
+        self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(error))
     }
 
     /// Runs a request and returns, beside its answer, what it was decided under.
@@ -61,20 +63,8 @@ impl AuthorizationServer {
         Q: Decide + Sync,
         Q::Plan: Mint,
     {
-        self.execute(request, origin).await
-    }
-
-    async fn execute<Q>(
-        &self,
-        request: &Q,
-        origin: Origin,
-    ) -> (Result<<Q::Plan as Mint>::Response, OAuthError>, Option<Trace<'_>>)
-    where
-        Q: Decide + Sync,
-        Q::Plan: Mint,
-    {
         let mut facts = Facts::new();
-        let mut context = match self.context(origin) {
+        let mut context = match self.context::<Q>(origin) {
             Ok(context) => context,
             Err(error) => return (Err(self.refuse(error)), None),
         };
@@ -95,6 +85,9 @@ impl AuthorizationServer {
         for need in request.hints(cx) {
             facts.learn(self.fetch(need, cx).await?);
         }
+        for need in request.further_hints(facts, cx) {
+            facts.learn(self.fetch(need, cx).await?);
+        }
         let mut needs = 0;
         loop {
             match request.decide(facts, cx) {
@@ -108,6 +101,9 @@ impl AuthorizationServer {
                     );
                 }
                 Err(Halt::Refuse(error)) => return Err(error),
+                Ok(decision) if Q::READ_ONLY && !decision.batch.is_empty() => {
+                    return Err(OAuthError::new(Reason::Bug).detail("a request that only reads wrote"));
+                }
                 Ok(decision) => match self.settle(decision).await? {
                     Settled::Answered(answer) => return answer,
                     Settled::Conflict if cx.attempt >= MAX_ATTEMPTS => {
@@ -124,14 +120,20 @@ impl AuthorizationServer {
         }
     }
 
-    pub(super) fn context(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
-        Ok(Context {
+    /// The context of a request; one that only reads gets no randomness.
+    fn context<Q: Decide>(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
+        let random = if Q::READ_ONLY { Random::none() } else { self.draw()? };
+        Ok(self.context_with(random, origin))
+    }
+
+    pub(super) fn context_with(&self, random: Random, origin: Origin) -> Context<'_> {
+        Context {
             settings: &self.parts.settings,
             now: self.parts.clock.now(),
-            random: self.draw()?,
+            random,
             address: origin.address,
             attempt: 0,
-        })
+        }
     }
 
     /// A lost race is decided anew, with new randomness, so that no batch id is ever used for two batches.
@@ -142,7 +144,7 @@ impl AuthorizationServer {
         Ok(())
     }
 
-    fn draw(&self) -> Result<Random, OAuthError> {
+    pub(super) fn draw(&self) -> Result<Random, OAuthError> {
         let mut block = zeroize::Zeroizing::new([0; 128]);
         self.parts.entropy.fill(block.as_mut_slice()).map_err(|_| Reason::EntropyUnavailable)?;
         Ok(Random::from_block(&block))

@@ -161,7 +161,7 @@ impl AuthorizationServer {
     /// # Errors
     /// 503 when the source of randomness fails.
     pub fn form_token(&self, browser: &Browser) -> Result<FormToken, OAuthError> {
-        Ok(browser.form_token(&self.context(Origin::default())?))
+        Ok(browser.form_token(&self.context_with(self.draw()?, Origin::default())))
     }
 
     /// Whether a form of the host's own came from a page of this browser.

@@ -19,7 +19,7 @@ use crate::protocol::{Digest, Secret};
 use crate::record::Id;
 use crate::record::grant::TagKey;
 
-static CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_24_OPENPGP);
+static CHECKSUM: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_24_OPENPGP);
 
 /// The kinds of handles. One kind is never read as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,8 +173,11 @@ fn secret_digest(kind: HandleKind, secret: &[u8; 32]) -> Digest {
 
 /// Copies the parts one after another; they are as long as `to` by construction, which the round trips test.
 fn fill(to: &mut [u8], parts: &[&[u8]]) {
-    for (to, from) in to.iter_mut().zip(parts.iter().copied().flatten()) {
-        *to = *from;
+    let mut rest = to;
+    for part in parts {
+        let Some((place, after)) = rest.split_at_mut_checked(part.len()) else { return };
+        place.copy_from_slice(part);
+        rest = after;
     }
 }
 

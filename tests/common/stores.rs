@@ -142,3 +142,51 @@ impl Store for Faulty {
         self.inner.purge(now, limit).await
     }
 }
+
+type Action = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Lets something else happen between what a request has read and what it writes.
+#[derive(Default)]
+pub(crate) struct Between {
+    inner: Arc<MemoryStore>,
+    before: Mutex<Option<Action>>,
+}
+
+impl Between {
+    /// The store itself, for whoever comes in between.
+    pub(crate) fn inner(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.inner)
+    }
+
+    pub(crate) fn before_next_commit(&self, action: impl Future<Output = ()> + Send + 'static) {
+        *self.before.lock().unwrap() = Some(Box::pin(action));
+    }
+
+    /// Whether it has happened.
+    pub(crate) fn happened(&self) -> bool {
+        self.before.lock().unwrap().is_none()
+    }
+}
+
+#[async_trait]
+impl Store for Between {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.inner.load(keys).await
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        let action = self.before.lock().unwrap().take();
+        if let Some(action) = action {
+            action.await;
+        }
+        self.inner.commit(batch).await
+    }
+
+    async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError> {
+        self.inner.list(index, page).await
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.inner.purge(now, limit).await
+    }
+}

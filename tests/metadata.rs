@@ -1,0 +1,273 @@
+//! Metadata: what is advertised works, and what is not advertised is refused.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::clients::{all, authenticated, client, secret};
+use common::{Agent, Fixture, ISSUER, authorization, form, machine, redemption, refreshing};
+use grantor::endpoint::metadata::Paths;
+use grantor::http::HttpServer;
+use grantor::profile::Profile;
+use grantor::protocol::{ClientAuthMethod, GrantType};
+use grantor::record::Client;
+use grantor::record::client::ClientSecret;
+use grantor::store::MemoryStore;
+use serde_json::{Value, json};
+
+async fn metadata(fixture: &Fixture) -> Value {
+    fixture.get("/.well-known/oauth-authorization-server").await.json()
+}
+
+fn list(metadata: &Value, name: &str) -> Vec<String> {
+    let empty = Vec::new();
+    let values = metadata[name].as_array().unwrap_or(&empty);
+    values.iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_document_is_this() {
+    assert_eq!(
+        metadata(&Fixture::new()).await,
+        json!({
+            "issuer": ISSUER,
+            "authorization_endpoint": "https://as.example/authorize",
+            "token_endpoint": "https://as.example/token",
+            "revocation_endpoint": "https://as.example/revoke",
+            "introspection_endpoint": "https://as.example/introspect",
+            "jwks_uri": "https://as.example/jwks",
+            "scopes_supported": ["admin", "read", "write"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+            "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true,
+        })
+    );
+}
+
+#[tokio::test]
+async fn exactly_the_advertised_grant_types_are_supported() {
+    let one = |grant_type| Fixture::with(|builder| builder.grant_types([grant_type]));
+    let mut servers: Vec<Fixture> = GrantType::ALL.iter().map(|grant_type| one(*grant_type)).collect();
+    servers.push(Fixture::new());
+    for fixture in &servers {
+        let advertised = list(&metadata(fixture).await, "grant_types_supported");
+        let code = form([("code", "x"), ("refresh_token", "x")]);
+        for name in [
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            "password",
+            "implicit",
+            "urn:ietf:params:oauth:grant-type:device_code",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "urn:openid:params:grant-type:ciba",
+        ] {
+            let answer = fixture.token("post", &code.set("grant_type", name)).await;
+            let unsupported = answer.status != 200 && answer.error().1 == "unsupported_grant_type";
+            assert_eq!(!unsupported, advertised.iter().any(|own| own == name), "{name} in {advertised:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn exactly_the_advertised_response_types_and_modes_are_taken() {
+    for fixture in
+        [Fixture::new(), Fixture::with(|builder| builder.grant_types([GrantType::ClientCredentials]))]
+    {
+        let metadata = metadata(&fixture).await;
+        let types = list(&metadata, "response_types_supported");
+        for name in ["code", "token", "id_token", "none", "code id_token", "code token", "CODE"] {
+            let answer = fixture.agent().authorize(&authorization("web").set("response_type", name)).await;
+            let begun = Agent::is_at(&answer, "/login");
+            assert_eq!(begun, types.iter().any(|own| own == name), "{name}");
+        }
+        let modes = list(&metadata, "response_modes_supported");
+        assert_eq!(modes.is_empty(), types.is_empty());
+        assert_eq!(metadata["authorization_endpoint"].is_string(), !types.is_empty());
+        assert_eq!(list(&metadata, "code_challenge_methods_supported").is_empty(), types.is_empty());
+    }
+    let fixture = Fixture::new();
+    let modes = list(&metadata(&fixture).await, "response_modes_supported");
+    for name in
+        ["query", "fragment", "form_post", "jwt", "query.jwt", "web_message", "okta_post_message", "QUERY"]
+    {
+        let answer = fixture.agent().authorize(&authorization("web").set("response_mode", name)).await;
+        assert_eq!(Agent::is_at(&answer, "/login"), modes.iter().any(|own| own == name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn exactly_the_advertised_challenge_methods_are_taken() {
+    let fixture = Fixture::new();
+    let methods = list(&metadata(&fixture).await, "code_challenge_methods_supported");
+    for name in ["S256", "plain", "s256", "S512", ""] {
+        let answer =
+            fixture.agent().authorize(&authorization("web").set("code_challenge_method", name)).await;
+        assert_eq!(Agent::is_at(&answer, "/login"), methods.iter().any(|own| own == name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn exactly_the_advertised_scopes_exist() {
+    let fixture = Fixture::new();
+    fixture.clients.change("machine", |client| client.scope = common::scope("read write admin phantom"));
+    let scopes = list(&metadata(&fixture).await, "scopes_supported");
+    for name in ["read", "write", "admin", "phantom", "READ"] {
+        let answer = fixture.token("machine", &machine().set("scope", name)).await;
+        assert_eq!(answer.status == 200, scopes.iter().any(|own| own == name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn exactly_the_advertised_authentication_methods_work_at_each_endpoint() {
+    let mut clients = all();
+    for method in ClientAuthMethod::ALL {
+        clients.push(Client {
+            grant_types: GrantType::ALL.to_vec(),
+            secrets: vec![ClientSecret::generated(&secret(method.as_str()))],
+            ..client(method.as_str(), *method, &[])
+        });
+    }
+    let fixture = Fixture::over(Arc::new(MemoryStore::new()), clients, |builder| builder);
+    let metadata = metadata(&fixture).await;
+    for (path, name) in [
+        ("/token", "token_endpoint_auth_methods_supported"),
+        ("/revoke", "revocation_endpoint_auth_methods_supported"),
+        ("/introspect", "introspection_endpoint_auth_methods_supported"),
+    ] {
+        let advertised = list(&metadata, name);
+        for method in ClientAuthMethod::ALL {
+            let id = method.as_str();
+            let request = refreshing("x").add("token", "x");
+            let (authorization, request) = match method {
+                ClientAuthMethod::ClientSecretBasic => authenticated(id, &request),
+                ClientAuthMethod::ClientSecretPost => {
+                    (None, request.add("client_id", id).add("client_secret", &secret(id)))
+                }
+                _ => (None, request.add("client_id", id)),
+            };
+            let answer = fixture.post(path, authorization.as_deref(), &request).await;
+            let works = !matches!(answer.status, 401 | 403);
+            assert_eq!(works, advertised.iter().any(|own| own == id), "{id} at {path}");
+        }
+        let assertion = refreshing("x")
+            .add("token", "x")
+            .add("client_id", "web")
+            .add("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+            .add("client_assertion", "a.b.c");
+        assert_eq!(fixture.post(path, None, &assertion).await.status, 401);
+        assert!(!advertised.iter().any(|own| own.ends_with("_jwt") || own.contains("tls")));
+    }
+}
+
+#[tokio::test]
+async fn the_issuer_is_the_same_octets_in_metadata_answers_and_tokens() {
+    for issuer in [
+        "https://as.example",
+        "https://as.example/",
+        "https://as.example/t/one",
+        "https://as.example:8443/t/",
+    ] {
+        let fixture = Fixture::at(issuer, Arc::new(MemoryStore::new()), all(), |builder| builder);
+        let origin = fixture.server.settings().issuer.origin().to_owned();
+        let path = fixture.server.settings().issuer.path().to_owned();
+        let document = fixture.get(&format!("/.well-known/oauth-authorization-server{path}")).await.json();
+        assert_eq!(document["issuer"], issuer);
+        for endpoint in ["authorization", "token", "revocation", "introspection"] {
+            let url = document[format!("{endpoint}_endpoint")].as_str().unwrap();
+            assert!(url.starts_with(&format!("{origin}{path}/")) && !url[8..].contains("//"), "{url}");
+        }
+        let at = |name: &str| document[name].as_str().unwrap()[origin.len()..].to_owned();
+
+        let mut agent = fixture.agent();
+        let target = at("authorization_endpoint");
+        let asked = agent.get(&format!("{target}?{}", authorization("web").encode())).await;
+        let id = Agent::interaction(&asked);
+        assert_eq!(asked.target(), Some(format!("{origin}{path}/login").as_str()));
+        agent.login(id, "alice").await;
+        let answer = agent.approve(id, &common::scope("read")).await;
+        assert_eq!(answer.param("iss").as_deref(), Some(issuer));
+        let (authorization, request) =
+            authenticated("web", &redemption("web", &answer.param("code").unwrap()));
+        let tokens = fixture.post(&at("token_endpoint"), authorization.as_deref(), &request).await.tokens();
+        let (authorization, request) = authenticated("web", &form([("token", &tokens.access)]));
+        let seen =
+            fixture.post(&at("introspection_endpoint"), authorization.as_deref(), &request).await.json();
+        assert_eq!((&seen["iss"], &seen["aud"]), (&json!(issuer), &json!(issuer)));
+        assert_eq!(fixture.get(&at("jwks_uri")).await.status, 200);
+        if !path.is_empty() {
+            let request =
+                http::Request::get("/.well-known/oauth-authorization-server").body(bytes::Bytes::new());
+            assert!(fixture.http.handle(request.unwrap(), None).await.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn endpoints_are_where_they_are_said_to_be() {
+    let fixture = Fixture::new();
+    let paths = Paths { token: "/oauth2/v1/token".into(), jwks: "/keys.json".into(), ..Paths::default() };
+    let moved = Fixture { http: HttpServer::new(fixture.server.clone()).paths(paths), ..fixture };
+    let document = metadata(&moved).await;
+    assert_eq!(document["token_endpoint"], "https://as.example/oauth2/v1/token");
+    assert_eq!(document["jwks_uri"], "https://as.example/keys.json");
+    moved.post_as("machine", "/oauth2/v1/token", &machine()).await.tokens();
+    assert_eq!(moved.get("/keys.json").await.status, 200);
+    let request = http::Request::post("/token").body(bytes::Bytes::new()).unwrap();
+    assert!(moved.http.handle(request, None).await.is_none());
+}
+
+#[tokio::test]
+async fn without_a_signer_there_is_no_key_set_to_point_to() {
+    let fixture = Fixture::with(|builder| builder.signer(Arc::new(grantor::host::NoSigner)));
+    assert!(metadata(&fixture).await["jwks_uri"].is_null());
+    let request = machine().add("resource", common::clients::JWT_API);
+    fixture.token("machine", &request).await.refused(503, "temporarily_unavailable");
+    assert!(fixture.grants("machine").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_key_set_holds_public_members_only_and_checks_what_was_signed() {
+    let fixture = Fixture::new();
+    let set = fixture.get("/jwks").await.json();
+    for key in set["keys"].as_array().unwrap() {
+        let members: Vec<&String> = key.as_object().unwrap().keys().collect();
+        assert!(
+            !members
+                .iter()
+                .any(|name| ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].contains(&name.as_str()))
+        );
+        assert_eq!((&key["alg"], &key["use"]), (&json!("ES256"), &json!("sig")));
+    }
+    let request = machine().add("resource", common::clients::JWT_API);
+    let token = fixture.token("machine", &request).await.tokens().access;
+    let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_value(set).unwrap();
+    let header = jsonwebtoken::decode_header(&token).unwrap();
+    assert_eq!(header.typ.as_deref(), Some("at+jwt"));
+    let key =
+        jsonwebtoken::DecodingKey::from_jwk(keys.find(header.kid.as_deref().unwrap()).unwrap()).unwrap();
+    let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
+    rules.set_audience(&[common::clients::JWT_API]);
+    rules.set_issuer(&[ISSUER]);
+    rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    let claims = jsonwebtoken::decode::<Value>(&token, &key, &rules).unwrap().claims;
+    assert_eq!((&claims["sub"], &claims["client_id"]), (&json!("machine"), &json!("machine")));
+    assert!(claims["jti"].is_string() && claims["iat"].is_u64());
+}
+
+#[tokio::test]
+async fn every_profile_advertises_what_it_does() {
+    for profile in Profile::ALL {
+        let fixture = Fixture::with(|builder| builder.profile(*profile).scope(common::scope("read write")));
+        assert_eq!(metadata(&fixture).await["scopes_supported"], json!(["read", "write"]));
+        fixture.tokens("web").await;
+    }
+}

@@ -1,0 +1,309 @@
+//! A decision can be taken again: the same request, facts and context give the same decision, byte for byte, and it is
+//! the one that was answered.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use common::clients::{API, JWT_API, secret};
+use common::host::SeededEntropy;
+use common::{Agent, Fixture, VERIFIER, alice, authorization, scope};
+use grantor::authorize::{
+    Action, Approve, AuthorizationRequest, Authorize, Browser, Deny, ForgetLogin, Login, View,
+};
+use grantor::client::Credentials;
+use grantor::client::authentication::ClientProof;
+use grantor::endpoint::administration::{
+    ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
+};
+use grantor::endpoint::introspection::IntrospectionRequest;
+use grantor::endpoint::resource::ResourceCheck;
+use grantor::endpoint::revocation::RevocationRequest;
+use grantor::endpoint::token::TokenRequest;
+use grantor::grant::authorization_code::AuthorizationCodeRequest;
+use grantor::grant::client_credentials::ClientCredentialsRequest;
+use grantor::grant::issue::{AccessTokenPlan, TokenPlan};
+use grantor::grant::refresh_token::RefreshTokenRequest;
+use grantor::protocol::{OAuthError, Params, Resource, Secret};
+use grantor::record::codec::encode;
+use grantor::record::{Decide, Decision, Facts, Halt};
+use grantor::server::{Mint, Origin, Trace};
+
+/// What a decision says, secrets and records included.
+trait Exposed {
+    fn exposed(&self) -> String;
+}
+
+impl Exposed for TokenPlan {
+    fn exposed(&self) -> String {
+        let access = match &self.access_token {
+            AccessTokenPlan::Opaque(token) => token.expose().to_owned(),
+            AccessTokenPlan::Jwt(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
+        };
+        let refresh = self.refresh_token.as_ref().map(Secret::expose);
+        format!("{access} {refresh:?} {self:?}")
+    }
+}
+
+impl Exposed for grantor::authorize::Step {
+    fn exposed(&self) -> String {
+        let location = match &self.action {
+            Action::Respond(response) => response.location().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let cookies: Vec<String> = self.cookies.headers(true).collect();
+        format!("{location} {cookies:?} {self:?}")
+    }
+}
+
+impl Exposed for grantor::authorize::InteractionView {
+    fn exposed(&self) -> String {
+        format!("{} {self:?}", self.csrf.expose())
+    }
+}
+
+macro_rules! shown {
+    ($($plan:ty),*) => {
+        $(impl Exposed for $plan {
+            fn exposed(&self) -> String {
+                format!("{self:?}")
+            }
+        })*
+    };
+}
+
+shown!(
+    (),
+    grantor::endpoint::introspection::Introspection,
+    grantor::grant::resolve::LiveToken,
+    grantor::record::Standing,
+    Option<grantor::record::interaction::Login>
+);
+
+fn written<P: Exposed>(decision: Result<Decision<P>, Halt>) -> String {
+    let Decision { batch, outcome, events } = match decision {
+        Ok(decision) => decision,
+        Err(Halt::Refuse(error)) => return format!("{error}"),
+        Err(Halt::Need(need)) => panic!("a recorded fact is missing: {need:?}"),
+    };
+    let records: Vec<String> = batch
+        .put
+        .iter()
+        .map(|put| {
+            let bytes = encode(&put.record).unwrap();
+            format!(
+                "{:?} {} {:?} {:?}",
+                put.key,
+                String::from_utf8(bytes).unwrap(),
+                put.terms,
+                put.retain_until
+            )
+        })
+        .collect();
+    let outcome = outcome.map(|plan| plan.exposed()).map_err(|error| error.to_string());
+    format!("{:?} {:?} {:?} {records:?} {outcome:?} {events:?}", batch.id, batch.expect, batch.delete)
+}
+
+/// Runs a request, decides it again from its recording in several ways, and returns the decision and the answer.
+async fn recorded<Q>(
+    fixture: &Fixture,
+    request: &Q,
+) -> (String, Result<<Q::Plan as Mint>::Response, OAuthError>)
+where
+    Q: Decide + Sync + Debug,
+    Q::Plan: Mint + Exposed,
+{
+    let (answer, trace) = fixture.server.trace(request, Origin::default()).await;
+    let Trace { facts, context } = trace.unwrap();
+    let first = written(request.decide(&facts, &context));
+    let mut later = context.clone();
+    later.random = context.random.clone();
+    assert_eq!(first, written(request.decide(&facts.clone(), &later)), "{request:?}");
+
+    let mut backwards = Facts::new();
+    let records = facts.records().iter().rev().cloned().collect();
+    backwards.learn(grantor::record::facts::Fact::Records(records));
+    // The order in which records were learned is no fact; what else was learned has to be asked for again.
+    let missing = matches!(request.decide(&backwards, &context), Err(Halt::Need(_)));
+    assert!(missing || first == written(request.decide(&backwards, &context)));
+
+    if let Some(batch) = request.decide(&facts, &context).ok().map(|decision| decision.batch) {
+        let keys: Vec<_> = batch.put.iter().map(|put| put.key).collect();
+        let kept = fixture.store.load(&keys).await.unwrap();
+        for (put, kept) in batch.put.iter().zip(kept) {
+            let kept = kept.unwrap();
+            assert_eq!(
+                (kept.version, &kept.record),
+                (batch.id, &put.record),
+                "what was decided is what is kept"
+            );
+        }
+    }
+    (first, answer)
+}
+
+fn basic(client: &str) -> Credentials {
+    Credentials { client_id: client.into(), proof: ClientProof::Basic(Secret::new(secret(client))) }
+}
+
+fn public(client: &str) -> Credentials {
+    Credentials { client_id: client.into(), proof: ClientProof::None }
+}
+
+fn redeeming(credentials: Credentials, code: &str) -> TokenRequest {
+    let redirect_uri = common::clients::redirect_uri(credentials.client_id.as_str()).to_owned();
+    TokenRequest::AuthorizationCode(AuthorizationCodeRequest {
+        credentials,
+        code: Secret::new(code),
+        redirect_uri: Some(redirect_uri),
+        code_verifier: Some(Secret::new(VERIFIER)),
+        resources: vec![],
+    })
+}
+
+fn refreshing(credentials: Credentials, token: &str) -> TokenRequest {
+    TokenRequest::RefreshToken(RefreshTokenRequest {
+        credentials,
+        refresh_token: Secret::new(token),
+        scope: None,
+        resources: vec![],
+    })
+}
+
+fn machine(resource: Option<&str>) -> TokenRequest {
+    let resources = resource.iter().map(|uri| Resource::parse(uri).unwrap()).collect();
+    TokenRequest::ClientCredentials(ClientCredentialsRequest {
+        credentials: basic("machine"),
+        scope: None,
+        resources,
+    })
+}
+
+fn authorize(client: &str, browser: Browser) -> Authorize {
+    let form = authorization(client);
+    let params = Params::from_pairs(form.0.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    Authorize { request: AuthorizationRequest::read(&params).unwrap(), browser }
+}
+
+#[tokio::test]
+async fn every_token_request_is_decided_again_as_it_was_answered() {
+    let fixture = Fixture::new();
+    for client in ["web", "spa"] {
+        let credentials = || if client == "web" { basic(client) } else { public(client) };
+        let code = fixture.code(client).await;
+        let request = redeeming(credentials(), &code);
+        let (decision, answer) = recorded(&fixture, &request).await;
+        let tokens = answer.unwrap();
+        assert!(decision.contains(tokens.access_token.expose()));
+        let first = tokens.refresh_token.unwrap();
+        assert!(decision.contains(first.expose()));
+
+        let (decision, answer) = recorded(&fixture, &refreshing(credentials(), first.expose())).await;
+        let tokens = answer.unwrap();
+        assert!(decision.contains(tokens.access_token.expose()));
+        assert!(decision.contains(tokens.refresh_token.as_ref().unwrap().expose()));
+        let again = recorded(&fixture, &refreshing(credentials(), first.expose())).await.1.unwrap();
+        assert_eq!(again.refresh_token, tokens.refresh_token);
+
+        assert!(recorded(&fixture, &request).await.1.is_err(), "a replay");
+        let refused = recorded(&fixture, &refreshing(credentials(), first.expose())).await;
+        assert!(refused.1.is_err(), "a dead grant");
+    }
+    for resource in [None, Some(API), Some(JWT_API), Some("https://unknown.example/")] {
+        let (decision, answer) = recorded(&fixture, &machine(resource)).await;
+        if let Ok(tokens) = answer {
+            assert!(decision.contains(tokens.access_token.expose()) || resource == Some(JWT_API));
+        }
+    }
+    let wrong = Credentials { client_id: "web".into(), proof: ClientProof::Basic(Secret::new("wrong")) };
+    assert!(recorded(&fixture, &refreshing(wrong, "x")).await.1.is_err());
+}
+
+#[tokio::test]
+async fn every_step_of_an_authorization_is_decided_again_as_it_was_answered() {
+    let fixture = Fixture::new();
+    let mut agent = fixture.agent();
+    for client in ["web", "first", "native"] {
+        let _ = recorded(&fixture, &authorize(client, agent.browser())).await.1.unwrap();
+    }
+    for end in ["approve", "deny", "forget"] {
+        let asked = agent.authorize(&authorization("native")).await;
+        let id = Agent::interaction(&asked);
+        recorded(&fixture, &View { id, browser: agent.browser() }).await.1.unwrap();
+        let login = Login {
+            interaction: Some(agent.form(id).await),
+            login: agent.host_login("alice"),
+            browser: agent.browser(),
+        };
+        let (decision, step) = recorded(&fixture, &login).await;
+        let step = step.unwrap();
+        assert!(step.cookies.headers(true).all(|cookie| decision.contains(&cookie)));
+        agent.shown(Ok(step));
+        let answer = agent.form(id).await;
+        let browser = agent.browser();
+        let step = match end {
+            "approve" => recorded(&fixture, &Approve { answer, scope: scope("read"), browser }).await,
+            "deny" => recorded(&fixture, &Deny { answer, browser }).await,
+            _ => recorded(&fixture, &ForgetLogin { answer, browser }).await,
+        };
+        let shown = agent.shown(step.1);
+        if end == "approve" {
+            assert!(step.0.contains(&shown.param("code").unwrap()));
+        }
+    }
+    agent.sign_in("alice").await;
+    recorded(&fixture, &agent.browser()).await.1.unwrap();
+    let _ = recorded(&fixture, &authorize("first", agent.browser())).await.1.unwrap();
+    let alone = Login { interaction: None, login: agent.host_login("bob"), browser: agent.browser() };
+    let _ = recorded(&fixture, &alone).await.1.unwrap();
+}
+
+#[tokio::test]
+async fn every_other_request_is_decided_again_as_it_was_answered() {
+    let fixture = Fixture::new();
+    let tokens = fixture.tokens("web").await;
+    let jwt = recorded(&fixture, &machine(Some(JWT_API))).await.1.unwrap().access_token;
+    for (client, token) in
+        [("web", tokens.access.as_str()), ("web", &tokens.refresh), ("machine", jwt.expose()), ("web", "x")]
+    {
+        let token = || Secret::new(token);
+        let asked = IntrospectionRequest { credentials: basic(client), token: token() };
+        recorded(&fixture, &asked).await.1.unwrap();
+        let check = ResourceCheck { token: token(), resource: None, scope: scope("read") };
+        let _ = recorded(&fixture, &check).await.1;
+        recorded(&fixture, &RevocationRequest { credentials: basic(client), token: token() })
+            .await
+            .1
+            .unwrap();
+        recorded(&fixture, &asked).await.1.unwrap();
+    }
+    fixture.tokens("spa").await;
+    let (id, _) = fixture.grants("spa").await.remove(0);
+    recorded(&fixture, &RevokeGrant(id)).await.1.unwrap();
+    for change in [StandingChange::Disable, StandingChange::Enable, StandingChange::RevokeAll] {
+        for party in [Party::Subject(alice()), Party::Client("web".into())] {
+            recorded(&fixture, &ChangeStanding { party, change }).await.1.unwrap();
+        }
+    }
+    recorded(&fixture, &ForgetConsent { client: "web".into(), subject: alice() }).await.1.unwrap();
+    let mut agent = fixture.agent();
+    agent.sign_in("alice").await;
+    recorded(&fixture, &EndSession(agent.browser().session_id().unwrap())).await.1.unwrap();
+}
+
+#[tokio::test]
+async fn the_same_entropy_and_clock_give_the_same_answers_all_the_way() {
+    let run = async |seed: u64| {
+        let fixture = Fixture::with(|builder| builder.entropy(Arc::new(SeededEntropy::new(seed))));
+        let code = fixture.code("spa").await;
+        let first = fixture.redeem("spa", &code).await.tokens();
+        let second = fixture.refresh("spa", &first.refresh).await.tokens();
+        let machine = fixture.token("machine", &common::machine()).await.tokens();
+        (code, first, second, machine, fixture.events())
+    };
+    assert_eq!(run(1).await, run(1).await);
+    assert_ne!(run(1).await.1, run(2).await.1);
+}

@@ -1,0 +1,168 @@
+//! No secret is ever printed, logged or kept.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::clients::{basic, secret};
+use common::{Agent, Fixture, VERIFIER, authorization, machine, redemption, refreshing};
+use grantor::authorize::{
+    Approve, AuthorizationRequest, Authorize, Browser, Deny, ForgetLogin, FormAnswer, Login, View,
+};
+use grantor::client::Credentials;
+use grantor::endpoint::introspection::IntrospectionRequest;
+use grantor::endpoint::resource::ResourceCheck;
+use grantor::endpoint::revocation::RevocationRequest;
+use grantor::endpoint::token::TokenRequest;
+use grantor::protocol::{Params, Secret};
+use grantor::record::codec::encode;
+use grantor::record::facts::Fact;
+use grantor::record::{Decide, Facts, Need};
+use grantor::server::{Origin, Trace};
+use grantor::token::{Handle, HandleKind, RefreshHandle};
+
+const CANARY: &str = "canary-0123456789abcdef0123456789abcdef-canary";
+
+#[track_caller]
+fn keeps_quiet(value: &dyn std::fmt::Debug) {
+    for text in [format!("{value:?}"), format!("{value:#?}")] {
+        assert!(!text.contains("canary") && !text.contains("0123456789abcdef"), "{text}");
+    }
+}
+
+fn params(pairs: &[(&'static str, &'static str)]) -> Params<'static> {
+    Params::from_pairs(pairs.iter().copied())
+}
+
+#[test]
+fn no_request_prints_a_secret_that_it_carries() {
+    let common = [("client_id", "post"), ("client_secret", CANARY), ("token", CANARY)];
+    let with = |more: &[(&'static str, &'static str)]| params(&[&common[..], more].concat());
+    for grant in [
+        &[("grant_type", "authorization_code"), ("code", CANARY), ("code_verifier", CANARY)][..],
+        &[("grant_type", "refresh_token"), ("refresh_token", CANARY)],
+        &[("grant_type", "client_credentials")],
+    ] {
+        keeps_quiet(&TokenRequest::read(None, &with(grant)).unwrap());
+    }
+    keeps_quiet(&RevocationRequest::read(None, &with(&[])).unwrap());
+    keeps_quiet(&IntrospectionRequest::read(None, &with(&[])).unwrap());
+    keeps_quiet(&Credentials::read(Some(basic("web", CANARY).as_bytes()), &params(&[])).unwrap());
+    keeps_quiet(&ResourceCheck { token: Secret::new(CANARY), resource: None, scope: common::scope("") });
+
+    let lines = format!("__Host-grantor_session={CANARY}; __Host-grantor_browser={CANARY}");
+    let browser = Browser::from_cookie_headers([lines.as_str()], true);
+    assert_eq!(browser.session.as_ref().map(Secret::expose), Some(CANARY));
+    keeps_quiet(&browser);
+    let request = AuthorizationRequest::read(&params(&[("client_id", "web")])).unwrap();
+    keeps_quiet(&Authorize { request, browser: browser.clone() });
+    let id = grantor::record::InteractionId(grantor::record::Id([0; 16]));
+    let answer = FormAnswer { id, csrf: Secret::new(CANARY) };
+    let login = grantor::authorize::HostLogin::now("alice", grantor::protocol::Timestamp(0));
+    keeps_quiet(&View { id, browser: browser.clone() });
+    keeps_quiet(&Login { interaction: Some(answer.clone()), login, browser: browser.clone() });
+    keeps_quiet(&Approve { answer: answer.clone(), scope: common::scope(""), browser: browser.clone() });
+    keeps_quiet(&Deny { answer: answer.clone(), browser: browser.clone() });
+    keeps_quiet(&ForgetLogin { answer, browser });
+    keeps_quiet(&Need::SlowHash { presented: Secret::new(CANARY), expected: "phc".into() });
+}
+
+#[test]
+fn no_refusal_repeats_what_was_sent() {
+    let header = basic("web", CANARY);
+    for (authorization, pairs) in [
+        (Some(header.as_str()), &[("client_secret", CANARY)][..]),
+        (Some(header.as_str()), &[("client_id", "other")]),
+        (Some("Basic canary"), &[]),
+        (None, &[("client_id", "post"), ("client_secret", CANARY), ("grant_type", CANARY)]),
+        (None, &[("client_id", "post"), ("client_secret", CANARY), ("client_secret", CANARY)]),
+        (None, &[("client_id", "post"), ("grant_type", "client_credentials"), ("scope", "\"canary")]),
+        (None, &[("client_id", "post"), ("grant_type", "client_credentials"), ("resource", "canary")]),
+    ] {
+        let error = TokenRequest::read(authorization.map(str::as_bytes), &params(pairs)).unwrap_err();
+        keeps_quiet(&error);
+        assert!(!error.to_string().contains("canary") && !error.description().contains("canary"));
+    }
+}
+
+/// The parts of a handle by which it could be used.
+fn usable(text: &str) -> Vec<String> {
+    vec![text.to_owned(), text.get(27..60).unwrap_or(text).to_owned()]
+}
+
+#[tokio::test]
+async fn nothing_that_is_kept_printed_or_told_can_be_used() {
+    let fixture = Fixture::new();
+    let mut agent = fixture.agent();
+    let mut secrets = vec![VERIFIER.to_owned(), secret("web"), secret("post")];
+
+    let asked = agent.authorize(&authorization("spa")).await;
+    let id = Agent::interaction(&asked);
+    let form = agent.form(id).await;
+    agent.login(id, "alice").await;
+    let view = agent.view(id).await.unwrap();
+    let code = agent.approve(id, &common::scope("read write")).await.param("code").unwrap();
+    let first = fixture.redeem("spa", &code).await.tokens();
+    let second = fixture.refresh("spa", &first.refresh).await.tokens();
+    let own = fixture.token("machine", &machine()).await.tokens();
+    secrets.push(form.csrf.expose().to_owned());
+    for text in [&code, &first.access, &first.refresh, &second.access, &second.refresh, &own.access] {
+        secrets.extend(usable(text));
+    }
+    for cookie in agent.cookies.values() {
+        secrets.extend(usable(cookie));
+    }
+
+    let mut seen = vec![format!("{view:?} {form:?}"), format!("{:?}", fixture.events())];
+    for client in ["spa", "machine"] {
+        for (_, grant) in fixture.grants(client).await {
+            seen.push(format!("{grant:?}"));
+            let record = grantor::record::Record::Grant(grant);
+            seen.push(String::from_utf8(encode(&record).unwrap()).unwrap());
+        }
+    }
+    seen.push(format!("{:?} {:?} {:?}", fixture.server, fixture.http, fixture.server.settings()));
+    let clients = common::clients::all();
+    seen.push(format!("{clients:?}"));
+
+    let requests = [refreshing(&second.refresh), redemption("spa", &code)];
+    for request in requests {
+        let request = request.add("client_id", "spa");
+        let params =
+            Params::from_pairs(request.0.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let request = TokenRequest::read(None, &params).unwrap();
+        let (answer, trace) = fixture.server.trace(&request, Origin::default()).await;
+        if let Ok(tokens) = &answer {
+            secrets.extend(usable(tokens.access_token.expose()));
+            secrets.extend(usable(tokens.refresh_token.as_ref().unwrap().expose()));
+        }
+        let trace: Trace<'_> = trace.unwrap();
+        seen.push(format!("{request:?} {answer:?} {trace:?}"));
+        seen.push(format!("{:?}", request.decide(&trace.facts, &trace.context)));
+    }
+    for secret in &secrets {
+        for text in &seen {
+            assert!(!text.contains(secret.as_str()), "{secret} in {text}");
+        }
+    }
+}
+
+#[test]
+fn handles_and_facts_print_no_secret() {
+    let handle = Handle { id: grantor::record::Id([1; 16]), secret: [0xab; 32] };
+    let key = grantor::record::grant::TagKey(grantor::record::Id([0xcd; 16]));
+    let refresh = RefreshHandle::new(handle.id, 0, [0xab; 32], &key);
+    let digest = handle.digest(HandleKind::AccessToken);
+    for text in [format!("{handle:?}"), format!("{refresh:?}"), format!("{key:?}"), format!("{digest:?}")] {
+        assert!(!text.contains("171") && !text.contains("ab, ") && !text.contains("q6ur"), "{text}");
+        assert!(!text.contains("205") && !text.contains("zc3N"), "{text}");
+    }
+    let mut facts = Facts::new();
+    facts.learn(Fact::Client("web".into(), common::clients::all().into_iter().next().map(Arc::new)));
+    let text = format!("{facts:?}");
+    assert!(!text.contains(&secret("web")), "{text}");
+    let kept = grantor::protocol::Digest::of(secret("web").as_bytes()).to_base64url();
+    assert!(!text.contains(&kept), "{text}");
+}
