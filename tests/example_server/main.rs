@@ -5,5 +5,6 @@
 mod controls;
 mod flags;
 mod flow;
+mod kill_nine;
 mod pages;
 mod support;

@@ -64,6 +64,12 @@ impl Server {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// `kill -9`: the process gets no chance to finish anything.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
     /// Asks the server to stop, and waits for it.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let pid = self.process.id().to_string();
