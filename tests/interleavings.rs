@@ -221,3 +221,26 @@ async fn the_first_answer_to_a_question_counts_and_the_second_is_an_error() {
         assert_eq!(pair.here.grants("web").await.len(), usize::from(approved));
     }
 }
+
+#[tokio::test]
+async fn a_login_during_which_the_user_or_the_client_is_disabled_gives_neither_session_nor_code() {
+    for who in ["user", "client"] {
+        let pair = pair();
+        let mut agent = pair.here.agent();
+        let asked = agent.authorize(&authorization("first")).await;
+        pair.meanwhile(async move |there: Arc<Fixture>| match who {
+            "user" => disable_alice(there).await,
+            _ => there.server.disable_client(&"first".into()).await.unwrap(),
+        });
+        let answer = agent.login(Agent::interaction(&asked), "alice").await;
+        pair.happened();
+        assert!(answer.is_page() && answer.status == 400, "{who}: {answer:?}");
+        assert!(pair.here.grants("first").await.is_empty(), "{who}");
+        assert!(pair.here.server.signed_in(&agent.browser()).await.unwrap().is_none(), "{who}");
+    }
+    let pair = pair();
+    let mut agent = pair.here.agent();
+    pair.meanwhile(disable_alice);
+    assert_eq!(agent.sign_in("alice").await.status, 400);
+    pair.happened();
+}
