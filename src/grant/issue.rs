@@ -68,6 +68,7 @@ fn opaque(
     grant.access.retain(|token| !token.valid_until.is_past(cx.now));
     let excess = (grant.access.len() + 1).saturating_sub(cx.settings.max_access_tokens);
     grant.access.drain(..excess);
+    grant.access.reserve_exact(1);
     grant.access.push(AccessToken {
         digest: handle.digest(HandleKind::AccessToken),
         scope: scope.clone(),

@@ -1,6 +1,7 @@
 //! An `axum::Router` with the endpoints of an [`HttpServer`].
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,8 +18,9 @@ use crate::protocol::{OAuthError, Reason};
 /// Routes for every endpoint. The client's address is known where the router is served with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(server: &HttpServer) -> Router {
+    let shared = Arc::new(server.clone());
     server.routes().iter().fold(Router::new(), |router, (endpoint, path)| {
-        router.route(path, any(serve).with_state((server.clone(), *endpoint)))
+        router.route(path, any(serve).with_state((shared.clone(), *endpoint)))
     })
 }
 
@@ -37,7 +39,10 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
     }
 }
 
-async fn serve(State((server, endpoint)): State<(HttpServer, Endpoint)>, request: Request<Body>) -> Response {
+async fn serve(
+    State((server, endpoint)): State<(Arc<HttpServer>, Endpoint)>,
+    request: Request<Body>,
+) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     answer(&server, endpoint, request, peer).await.map(Body::from)
 }
