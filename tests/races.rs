@@ -7,14 +7,14 @@ use std::sync::Arc;
 use common::races;
 use grantor::store::MemoryStore;
 
-/// How often a race of two is run.
-const TURNS: usize = 300;
-
 macro_rules! races {
-    ($($store:ident: $empty:expr;)*) => {
+    ($($store:ident, turns $turns:literal: $empty:expr;)*) => {
         $(
             mod $store {
                 use super::*;
+
+                /// How often a race of two is run.
+                const TURNS: usize = $turns;
 
                 races!(@each $empty;
                     of_many_redemptions_of_a_code_one_succeeds_and_the_grant_ends_replayed()
@@ -43,6 +43,7 @@ macro_rules! races {
 }
 
 races! {
-    memory: MemoryStore::new();
-    memory_with_delays: common::stores::Waiting::default();
+    memory, turns 300: MemoryStore::new();
+    memory_with_delays, turns 300: common::stores::Waiting::default();
+    sqlite, turns 30: common::stores::Sqlite::new();
 }

@@ -66,7 +66,7 @@ fn no_request_prints_a_secret_that_it_carries() {
     keeps_quiet(&Approve { answer: answer.clone(), scope: common::scope(""), browser: browser.clone() });
     keeps_quiet(&Deny { answer: answer.clone(), browser: browser.clone() });
     keeps_quiet(&ForgetLogin { answer, browser });
-    keeps_quiet(&Need::SlowHash { presented: Secret::new(CANARY), expected: "phc".into() });
+    keeps_quiet(&Need::SlowHash { presented: Secret::new(CANARY), expected: Secret::new(CANARY) });
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::grant::life;
 use crate::jose::Purpose;
 use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
+use crate::record::facts::Account;
 use crate::record::grant::Authentication;
 use crate::record::interaction::{Interaction, Login as SignedIn, PendingRequest};
 use crate::record::session::Session;
@@ -153,7 +154,7 @@ impl Decide for Login {
         }
         let subject_key = cx.namespace().subject(subject);
         let standing = life::standing(facts.subject(subject_key)?);
-        if standing.disabled {
+        if standing.disabled || facts.account(subject)? != Account::Active {
             return Err(Reason::SubjectDisabledAtAuthorize.into());
         }
         let open = match &self.interaction {
@@ -389,13 +390,16 @@ fn remember(
         entry.redirect_uri == request.redirect_uri && entry.resources == request.resources
     };
     let earlier = consent.entries.iter().position(here).map(|at| consent.entries.remove(at).scope);
+    // What was asked now is as the user answered now; what was not asked stays as it was.
+    let kept =
+        earlier.map_or_else(Scope::empty, |earlier| earlier.filter(|value| !request.scope.contains(value)));
     let excess = (consent.entries.len() + 1).saturating_sub(MAX_CONSENT_ENTRIES);
     consent.entries.drain(..excess);
     let valid_until = cx.now.plus(cx.settings.lifetimes.consent);
     consent.entries.push(ConsentEntry {
         redirect_uri: request.redirect_uri.clone(),
         resources: request.resources.clone(),
-        scope: earlier.map_or_else(|| scope.clone(), |earlier| earlier.union(scope)),
+        scope: kept.union(scope),
         given_at: cx.now,
         valid_until,
     });

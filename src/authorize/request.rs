@@ -71,6 +71,8 @@ impl AuthorizationRequest {
             Ok(resources) => (resources, None),
             Err(error) => (Vec::new(), Some(error.reason())),
         };
+        let both = params.get("request").is_some() && params.get("request_uri").is_some();
+        let both = both.then_some(Reason::RequestTwice);
         let unsupported =
             UNSUPPORTED.iter().find(|(name, _)| params.get(name).is_some()).map(|(_, reason)| *reason);
         let fault = params.first_fault().map(|(_, fault)| fault_reason(fault));
@@ -84,7 +86,7 @@ impl AuthorizationRequest {
             code_challenge: text("code_challenge"),
             code_challenge_method: text("code_challenge_method"),
             resources,
-            fault: fault.or(unsupported).or(resource_fault),
+            fault: fault.or(both).or(unsupported).or(resource_fault),
         })
     }
 

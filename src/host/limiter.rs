@@ -38,50 +38,69 @@ impl Default for Limits {
 }
 
 /// Counters in memory, in fixed windows. They are forgotten when the process ends and are not shared between
-/// processes. It remembers a bounded number of counters: beyond it, counters of windows that have passed are
-/// dropped, and if none has, new counters are refused until one does.
+/// processes. Of each kind it remembers a bounded number: beyond it, counters of windows that have passed are
+/// dropped, and if none has, new counters of that kind are refused until one does.
 #[derive(Debug)]
 pub struct MemoryLimiter {
     limits: Limits,
-    windows: Mutex<HashMap<Counter, (Timestamp, u32)>>,
+    client_failures: Mutex<Windows>,
+    interactions: Mutex<Windows>,
 }
 
-/// The most counters a [`MemoryLimiter`] remembers.
-const MAX_COUNTERS: usize = 100_000;
+/// The most counters of one kind that a [`MemoryLimiter`] remembers.
+const MAX_COUNTERS: usize = 50_000;
+
+/// The counters of one kind: when the window of each ends, and how many events it has seen.
+#[derive(Debug, Default)]
+struct Windows {
+    counters: HashMap<Counter, (Timestamp, u32)>,
+    swept_at: Timestamp,
+}
 
 impl MemoryLimiter {
     /// Counters with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, windows: Mutex::default() }
-    }
-
-    fn limit(&self, counter: &Counter) -> u32 {
-        match counter {
-            Counter::ClientFailures(..) => self.limits.client_failures,
-            Counter::Interactions(..) => self.limits.interactions,
-        }
+        Self { limits, client_failures: Mutex::default(), interactions: Mutex::default() }
     }
 
     fn count_now(&self, counter: &Counter, now: Timestamp) -> Allowance {
-        let mut windows = self.windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if windows.len() >= MAX_COUNTERS && !windows.contains_key(counter) {
-            windows.retain(|_, (ends, _)| !ends.is_past(now));
-            if windows.len() >= MAX_COUNTERS {
-                return Allowance::Exhausted { retry_after: seconds(self.limits.window) };
+        let (windows, limit) = match counter {
+            Counter::ClientFailures(..) => (&self.client_failures, self.limits.client_failures),
+            Counter::Interactions(..) => (&self.interactions, self.limits.interactions),
+        };
+        let mut windows = windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        windows.count(counter, limit, self.limits.window, now)
+    }
+}
+
+impl Windows {
+    fn count(&mut self, counter: &Counter, limit: u32, window: Duration, now: Timestamp) -> Allowance {
+        if self.counters.len() >= MAX_COUNTERS && !self.counters.contains_key(counter) {
+            self.sweep(now);
+            if self.counters.len() >= MAX_COUNTERS {
+                return Allowance::Exhausted { retry_after: seconds(window) };
             }
         }
-        let ends = now.plus(self.limits.window);
-        let entry = windows.entry(counter.clone()).or_insert((ends, 0));
+        let fresh = (now.plus(window), 0);
+        let entry = self.counters.entry(counter.clone()).or_insert(fresh);
         if entry.0.is_past(now) {
-            *entry = (ends, 0);
+            *entry = fresh;
         }
-        if entry.1 >= self.limit(counter) {
-            let wait = entry.0.seconds_from(now).clamp(1, self.limits.window.as_secs().max(1));
+        if entry.1 >= limit {
+            let wait = entry.0.seconds_from(now).clamp(1, window.as_secs().max(1));
             return Allowance::Exhausted { retry_after: u32::try_from(wait).unwrap_or(u32::MAX) };
         }
         entry.1 += 1;
         Allowance::Granted
+    }
+
+    /// Drops the counters of windows that have passed, at most once a second.
+    fn sweep(&mut self, now: Timestamp) {
+        if self.swept_at != now {
+            self.swept_at = now;
+            self.counters.retain(|_, (ends, _)| !ends.is_past(now));
+        }
     }
 }
 
@@ -121,6 +140,21 @@ mod tests {
         );
         assert_eq!(limiter.count_now(&counter("b"), Timestamp(110)), Allowance::Granted);
         assert_eq!(limiter.count_now(&counter("a"), Timestamp(160)), Allowance::Granted);
+    }
+
+    #[test]
+    fn a_flood_of_failures_under_made_up_names_stops_no_interaction_and_is_forgotten() {
+        let limiter = MemoryLimiter::default();
+        for n in 0..MAX_COUNTERS {
+            assert_eq!(limiter.count_now(&counter(&n.to_string()), Timestamp(100)), Allowance::Granted);
+        }
+        assert_eq!(
+            limiter.count_now(&counter("one more"), Timestamp(100)),
+            Allowance::Exhausted { retry_after: 60 }
+        );
+        let interaction = Counter::Interactions("web".into(), None);
+        assert_eq!(limiter.count_now(&interaction, Timestamp(100)), Allowance::Granted);
+        assert_eq!(limiter.count_now(&counter("one more"), Timestamp(160)), Allowance::Granted);
     }
 
     #[test]

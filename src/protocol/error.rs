@@ -142,6 +142,7 @@ reasons! {
     CodeChallengeMissing: InvalidRequest 400, "a code challenge is required", "RFC 9700 §2.1.1";
     CodeChallengeMethod: InvalidRequest 400, "the code challenge method must be S256", "RFC 7636 §4.3";
     CodeChallengeMalformed: InvalidRequest 400, "the code challenge is malformed", "RFC 7636 §4.2";
+    RequestTwice: InvalidRequest 400, "request and request_uri exclude each other", "OpenID Connect Core §6";
     RequestObjectUnsupported: RequestNotSupported 400, "request objects are not supported", "OpenID Connect Core §6.1";
     RequestUriUnsupported: RequestUriNotSupported 400, "request_uri is not supported", "OpenID Connect Core §6.2";
     RegistrationUnsupported: RegistrationNotSupported 400, "the registration parameter is not supported", "OpenID Connect Core §7.2.1";

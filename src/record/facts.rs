@@ -52,7 +52,7 @@ pub enum Need {
         /// What was presented.
         presented: Secret,
         /// The PHC string it is compared with.
-        expected: Arc<str>,
+        expected: Secret,
     },
     /// One more event on a counter, and whether its limit still allows it.
     Allowance(Counter),
@@ -105,7 +105,7 @@ pub enum Fact {
     /// Answers [`Need::SigningKeys`].
     SigningKeys(Arc<PublishedKeys>),
     /// Answers [`Need::SlowHash`] for this PHC string.
-    SlowHash(Arc<str>, bool),
+    SlowHash(Secret, bool),
     /// Answers [`Need::Allowance`].
     Allowance(Counter, Allowance),
 }
@@ -237,10 +237,10 @@ impl Facts {
     pub fn slow_hash(&self, presented: &Secret, expected: &str) -> Result<bool, Halt> {
         self.answer(
             |fact| match fact {
-                Fact::SlowHash(own, matches) if own.as_ref() == expected => Some(*matches),
+                Fact::SlowHash(own, matches) if own.expose() == expected => Some(*matches),
                 _ => None,
             },
-            || Need::SlowHash { presented: presented.clone(), expected: expected.into() },
+            || Need::SlowHash { presented: presented.clone(), expected: Secret::new(expected) },
         )
     }
 

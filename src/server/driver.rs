@@ -175,7 +175,7 @@ impl AuthorizationServer {
             }
             Need::SigningKeys => Fact::SigningKeys(self.parts.signer.public_keys().await.map_err(unsigned)?),
             Need::SlowHash { presented, expected } => {
-                let matches = self.parts.slow_hashes.verify(presented, expected.clone()).await;
+                let matches = self.parts.slow_hashes.verify(presented, expected.expose().into()).await;
                 Fact::SlowHash(expected, matches.map_err(|_| Reason::Overloaded)?)
             }
             Need::Allowance(counter) => {
@@ -206,8 +206,11 @@ impl AuthorizationServer {
     async fn commit(&self, batch: &Batch) -> Result<bool, OAuthError> {
         match self.parts.store.commit(batch).await {
             Ok(()) => Ok(true),
-            // What was only deleted bears no version: there a conflict is taken at its word.
+            // What was only deleted bears no version: a conflict is taken at its word, and an unknown outcome stays so.
             Err(CommitError::Conflict) if batch.put.is_empty() => Ok(false),
+            Err(CommitError::Unknown(cause)) if batch.put.is_empty() => {
+                Err(OAuthError::new(Reason::CommitUnknown).detail(cause))
+            }
             Err(error @ (CommitError::Conflict | CommitError::Unknown(_))) => {
                 let unknown = |_| OAuthError::new(Reason::CommitUnknown).detail(error.to_string());
                 self.is_applied(batch).await.map_err(unknown)
@@ -221,10 +224,6 @@ impl AuthorizationServer {
 
     async fn is_applied(&self, batch: &Batch) -> Result<bool, StoreError> {
         let written: Vec<Key> = batch.put.iter().map(|put| put.key).collect();
-        if written.is_empty() {
-            let left = self.parts.store.load(&batch.delete).await?;
-            return Ok(left.iter().all(Option::is_none));
-        }
         let records: Vec<Option<Versioned>> = self.parts.store.load(&written).await?;
         Ok(records.iter().flatten().any(|record| record.version == batch.id))
     }

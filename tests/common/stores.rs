@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
 use grantor::record::{Batch, Index, Key, Versioned};
-use grantor::store::{CommitError, Listing, MemoryStore, Page, Store, StoreError};
+use grantor::store::{CommitError, Listing, MemoryStore, Page, SqliteStore, Store, StoreError};
 
 /// Lets others run before and after every call, as a store beyond a network does.
 #[derive(Default)]
@@ -34,6 +34,38 @@ impl Store for Waiting {
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.0.purge(now, limit).await
+    }
+}
+
+/// A database in a file that goes with it.
+pub(crate) struct Sqlite {
+    store: SqliteStore,
+    _folder: tempfile::TempDir,
+}
+
+impl Sqlite {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { store: SqliteStore::open(folder.path().join("grantor.sqlite")).unwrap(), _folder: folder }
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.store.load(keys).await
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        self.store.commit(batch).await
+    }
+
+    async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError> {
+        self.store.list(index, page).await
+    }
+
+    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.store.purge(now, limit).await
     }
 }
 
