@@ -55,7 +55,7 @@ fn try_it(text: &mut String, app: &App, web: &DemoClient, service: &DemoClient, 
     let issuer = &app.server.settings().issuer;
     let (token, revoke) = (issuer.endpoint("/token"), issuer.endpoint("/revoke"));
     let (introspect, me) = (issuer.endpoint("/introspect"), issuer.endpoint("/api/me"));
-    let (verifier, state) = (random(), random());
+    let (Some(verifier), Some(state)) = (random(), random()) else { return };
     let challenge = Digest::of(verifier.as_bytes()).to_base64url();
     let redirect_uri = web.redirect_uris.first().map_or("", String::as_str);
     let query = form_urlencoded::Serializer::new(String::new())
@@ -104,8 +104,8 @@ What it opens, what it is, a new one for it, and its end:
 }
 
 /// 43 random characters: a code verifier, or a `state`.
-fn random() -> String {
+fn random() -> Option<String> {
     let mut bytes = [0; 32];
-    let _ = getrandom::fill(&mut bytes);
-    Digest(bytes).to_base64url()
+    getrandom::fill(&mut bytes).ok()?;
+    Some(Digest(bytes).to_base64url())
 }

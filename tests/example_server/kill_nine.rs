@@ -73,7 +73,7 @@ impl Load {
         let (status, body) = self.post("/token", &pairs).await?;
         assert_eq!(status, StatusCode::OK, "{body}");
         let token = body["access_token"].as_str().unwrap().to_owned();
-        self.acknowledge(|seen| drop(seen.tokens.insert(token.clone(), None)));
+        self.acknowledge(|seen| _ = seen.tokens.insert(token.clone(), None));
         Ok(token)
     }
 
@@ -82,7 +82,7 @@ impl Load {
         let pairs = [("token", token), ("client_id", "robot"), ("client_secret", SECRET)];
         let (status, body) = self.post("/revoke", &pairs).await?;
         assert_eq!(status, StatusCode::OK, "{body}");
-        self.acknowledge(|seen| drop(seen.tokens.insert(token.to_owned(), Some(true))));
+        self.acknowledge(|seen| _ = seen.tokens.insert(token.to_owned(), Some(true)));
         Ok(())
     }
 
