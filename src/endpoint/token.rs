@@ -1,7 +1,5 @@
 //! The token endpoint (RFC 6749 §3.2): which grant a request is, and what is answered.
 
-use serde::Serialize;
-
 use crate::client::Credentials;
 use crate::grant::authorization_code::AuthorizationCodeRequest;
 use crate::grant::client_credentials::ClientCredentialsRequest;
@@ -124,33 +122,30 @@ pub struct TokenResponse {
     pub scope: Scope,
 }
 
-#[derive(Serialize)]
-struct Wire<'a> {
-    access_token: &'a str,
-    token_type: &'static str,
-    expires_in: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    scope: &'a str,
-}
-
 impl TokenResponse {
     /// The answer as JSON. This is the one place where tokens leave.
     ///
-    /// # Errors
-    /// Never for the strings that this server makes.
-    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut json = Vec::with_capacity(512);
-        let wire = Wire {
-            access_token: self.access_token.expose(),
-            token_type: self.token_type,
-            expires_in: self.expires_in,
-            refresh_token: self.refresh_token.as_ref().map(Secret::expose),
-            scope: self.scope.as_str(),
-        };
-        serde_json::to_writer(&mut json, &wire)?;
-        Ok(json)
+    /// No value needs escaping: tokens are base64url and dots, scope values hold neither quotes nor backslashes nor
+    /// controls (RFC 6749 appendix A.4).
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = String::with_capacity(512);
+        json.push_str("{\"access_token\":\"");
+        json.push_str(self.access_token.expose());
+        json.push_str("\",\"token_type\":\"");
+        json.push_str(self.token_type);
+        json.push_str("\",\"expires_in\":");
+        json.push_str(&self.expires_in.to_string());
+        for (name, value) in [
+            ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
+            ("scope", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
+        ] {
+            if let Some(value) = value {
+                json.extend([",\"", name, "\":\"", value, "\""]);
+            }
+        }
+        json.push('}');
+        json.into_bytes()
     }
 }
 

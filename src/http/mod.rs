@@ -195,7 +195,7 @@ impl HttpServer {
             _ => {
                 let request =
                     TokenRequest::read(authorization, &params).map_err(|error| self.refused(error))?;
-                reply::json(self.server.token(&request, origin).await?.to_json())
+                reply::json(Ok(self.server.token(&request, origin).await?.to_json()))
             }
         }
     }

@@ -149,13 +149,12 @@ fn split(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
 /// # Errors
 /// [`ParamsError`] when an escape is malformed or the result is not UTF-8.
 pub fn decode(input: &[u8]) -> Result<Cow<'_, str>, ParamsError> {
-    let mut escapes = memchr::memchr2_iter(b'+', b'%', input).peekable();
-    if escapes.peek().is_none() {
+    if memchr::memchr2(b'+', b'%', input).is_none() {
         return std::str::from_utf8(input).map(Cow::Borrowed).map_err(|_| ParamsError::Utf8);
     }
     let mut bytes = Vec::with_capacity(input.len());
     let mut done = 0;
-    for at in escapes {
+    for at in memchr::memchr2_iter(b'+', b'%', input) {
         bytes.extend_from_slice(input.get(done..at).ok_or(ParamsError::Escape)?);
         let (byte, end) = match input.get(at..) {
             Some([b'%', high, low, ..]) => (hex(*high)? << 4 | hex(*low)?, at + 3),

@@ -182,11 +182,12 @@ fn fill(to: &mut [u8], parts: &[&[u8]]) {
 }
 
 fn encode(kind: HandleKind, body: &[u8]) -> Secret {
-    let prefix = kind.prefix();
-    let mut text = String::with_capacity(prefix.len() + body.len() * 4 / 3 + 4);
+    let (prefix, length) = (kind.prefix(), body.len() + 3);
+    let mut bytes = [0; 64];
+    fill(&mut bytes, &[body, &checksum(kind, body)]);
+    let mut text = String::with_capacity(prefix.len() + length * 4 / 3);
     text.push_str(prefix);
-    URL_SAFE_NO_PAD.encode_string(body, &mut text);
-    URL_SAFE_NO_PAD.encode_string(checksum(kind, body), &mut text);
+    URL_SAFE_NO_PAD.encode_string(bytes.get(..length).unwrap_or_default(), &mut text);
     Secret::new(text)
 }
 
