@@ -291,6 +291,27 @@ async fn what_a_user_allowed_in_part_is_asked_again_in_whole() {
 }
 
 #[tokio::test]
+async fn a_value_that_is_unticked_later_is_no_longer_remembered() {
+    let fixture = Fixture::new();
+    let (mut agent, id) = at_consent(&fixture, "web").await;
+    code(&agent.approve(id, &scope("read")).await);
+    let answer = agent.authorize(&authorization("web")).await;
+    code(&agent.approve(Agent::interaction(&answer), &scope("write")).await);
+    let read = agent.authorize(&authorization("web").set("scope", "read")).await;
+    assert!(Agent::is_at(&read, "/consent"), "{read:?}");
+    code(&agent.authorize(&authorization("web").set("scope", "write")).await);
+}
+
+#[tokio::test]
+async fn a_user_whom_the_host_has_locked_cannot_sign_in() {
+    let fixture = Fixture::new();
+    fixture.accounts.lock("alice");
+    let mut agent = fixture.agent();
+    let id = Agent::interaction(&agent.authorize(&authorization("web")).await);
+    refused(&agent.login(id, "alice").await);
+}
+
+#[tokio::test]
 async fn a_consent_belongs_to_one_user_expires_and_can_be_taken_back() {
     let fixture = Fixture::new();
     let request = authorization("web");
