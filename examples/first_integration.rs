@@ -1,6 +1,6 @@
 //! A host's first integration: axum, records in memory, one client, its own login.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Router, body::Body, extract::State, routing::get};
@@ -44,10 +44,9 @@ async fn login(State(http): State<HttpServer>, Whole(request): Whole) -> Respons
 pub(crate) fn app(issuer: &str, secret: &[u8; 32]) -> Result<Router, Box<dyn std::error::Error>> {
     let issuer = Issuer::dangerous_loopback_http(issuer)?; // `Issuer::new` once you have TLS
     let (store, clients) = (Arc::new(MemoryStore::new()), Arc::new(StaticClients::from_json(CLIENTS)?));
-    let server = AuthorizationServer::builder(issuer, store, clients, secret)
-        .scope(Scope::parse("profile")?)
-        .build()?;
-    let http = HttpServer::new(server);
+    let builder =
+        AuthorizationServer::builder(issuer, store, clients, secret).scope(Scope::parse("profile")?);
+    let http = HttpServer::new(builder.build()?);
     Ok(grantor::http::axum::router(&http)
         .merge(Router::new().route("/login", get(login_page).post(login)).with_state(http)))
 }
@@ -55,5 +54,6 @@ pub(crate) fn app(issuer: &str, secret: &[u8; 32]) -> Result<Router, Box<dyn std
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-    Ok(axum::serve(listener, app("http://127.0.0.1:8080", &[7; 32])?).await?) // a real secret comes from a file
+    let app = app("http://127.0.0.1:8080", &[7; 32])?; // a real secret comes from a file
+    Ok(axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?)
 }

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! > A decision never waits, never reads a clock and never draws randomness. It asks for a fact by returning
-//! > [`Halt::Need`](record::Halt::Need) and is run again once the fact is known; what it never asked for cannot
-//! > influence it.
+//! > [`Halt::Need`](record::Halt::Need) and is run again once the fact is known; what neither it nor its hints asked
+//! > for cannot influence it.
 //!
 //! # The canonical loop
 //!

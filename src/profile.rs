@@ -30,6 +30,8 @@ pub struct Dials {
     pub client_auth_methods: &'static [ClientAuthMethod],
     /// Which clients get a new refresh token at each use.
     pub refresh_rotation: RefreshRotation,
+    /// Where a recorded consent may stand in for the user.
+    pub silent_consent: SilentConsent,
     /// How long a code can be redeemed.
     pub code_lifetime: Duration,
     /// How long a JWT access token lives.
@@ -45,6 +47,15 @@ pub enum PkcePolicy {
     Always,
     /// Public clients; confidential ones may.
     PublicClients,
+}
+
+/// Where a recorded consent may stand in for the user (RFC 8252 §8.6, OAuth 2.1 §7.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SilentConsent {
+    /// Not where anyone on the device can receive the answer, nor for a public client that registered itself.
+    UnlessImpersonable,
+    /// Everywhere.
+    Everywhere,
 }
 
 /// Which clients get a new refresh token at each use (RFC 9700 §2.2.2).
@@ -77,6 +88,10 @@ impl Profile {
             pkce: match self {
                 Self::Strict => PkcePolicy::Always,
                 Self::OidcCompat => PkcePolicy::PublicClients,
+            },
+            silent_consent: match self {
+                Self::Strict => SilentConsent::UnlessImpersonable,
+                Self::OidcCompat => SilentConsent::Everywhere,
             },
             client_auth_methods: ClientAuthMethod::ALL,
             refresh_rotation: RefreshRotation::Public,

@@ -258,7 +258,7 @@ async fn a_chosen_secret_is_compared_by_its_hash_and_the_hash_is_no_secret() {
     assert_eq!(ask("correct horse").await, 200);
 }
 
-/// Decides by hand and counts what was asked for: slow hashes, and counted failures.
+/// Decides by hand and counts what was asked for: slow hashes, and events on counters.
 fn work(credentials: Credentials, fixture: &Fixture, clients: &[Client]) -> (usize, usize, bool) {
     let context = Context {
         settings: fixture.server.settings(),
@@ -273,11 +273,11 @@ fn work(credentials: Credentials, fixture: &Fixture, clients: &[Client]) -> (usi
         resources: vec![],
     });
     let mut facts = Facts::new();
-    let (mut hashes, mut failures) = (0, 0);
+    let (mut hashes, mut counted) = (0, 0);
     loop {
         let need = match request.decide(&facts, &context) {
-            Ok(_) => return (hashes, failures, true),
-            Err(Halt::Refuse(_)) => return (hashes, failures, false),
+            Ok(_) => return (hashes, counted, true),
+            Err(Halt::Refuse(_)) => return (hashes, counted, false),
             Err(Halt::Need(need)) => need,
         };
         facts.learn(match need {
@@ -291,7 +291,7 @@ fn work(credentials: Credentials, fixture: &Fixture, clients: &[Client]) -> (usi
                 Fact::SlowHash(expected, right)
             }
             Need::Allowance(counter) => {
-                failures += 1;
+                counted += 1;
                 Fact::Allowance(counter, Allowance::Granted)
             }
             Need::Records(keys) => Fact::Records(keys.into_iter().map(|key| (key, None)).collect()),
@@ -334,9 +334,9 @@ fn with_a_chosen_secret_anywhere_every_failure_costs_exactly_one_slow_hash() {
         post("spa", "x"),
     ];
     for credentials in failures {
-        assert_eq!(work(credentials.clone()), (1, 1, false), "{credentials:?}");
+        assert_eq!(work(credentials.clone()), (1, 2, false), "{credentials:?}");
     }
-    assert_eq!(work(basic("slow", "hunter2")), (1, 0, true));
+    assert_eq!(work(basic("slow", "hunter2")), (1, 1, true));
     assert_eq!(work(basic("machine", &secret("machine"))), (0, 0, true));
 }
 
@@ -357,6 +357,20 @@ async fn after_too_many_failures_guesses_get_429_and_the_right_secret_still_work
     fixture.post("/token", Some(&basic("web", "wrong")), &machine()).await.refused(401, "invalid_client");
     fixture.clock.forward(60);
     fixture.post("/token", Some(&wrong), &machine()).await.refused(401, "invalid_client");
+}
+
+#[tokio::test]
+async fn a_chosen_secret_cannot_be_guessed_beyond_the_limit_even_by_the_right_one() {
+    let limits = Limits { slow_comparisons: 3, ..Limits::default() };
+    let fixture = Fixture::over(Arc::new(MemoryStore::new()), with_slow_client(), |builder| {
+        builder.limiter(Arc::new(MemoryLimiter::new(limits)))
+    });
+    let ask =
+        async |secret: &str| fixture.post("/token", Some(&basic("slow", secret)), &machine()).await.status;
+    assert_eq!((ask("wrong").await, ask("hunter2").await, ask("worse").await), (401, 200, 401));
+    assert_eq!((ask("hunter2").await, ask("wrong").await), (429, 429));
+    fixture.clock.forward(60);
+    assert_eq!(ask("hunter2").await, 200);
 }
 
 #[tokio::test]

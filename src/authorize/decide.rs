@@ -6,6 +6,7 @@ use super::browser::{self, Browser, Cookie, Cookies};
 use super::request::AuthorizationRequest;
 use super::response::{AuthorizationResponse, still_registered};
 use crate::grant::life;
+use crate::profile::SilentConsent;
 use crate::protocol::{GrantType, MatchedRedirectUri, OAuthError, Reason, Scope};
 use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter};
@@ -210,7 +211,7 @@ pub(super) fn next(
     if client.consent == ConsentPolicy::FirstParty {
         return Ok(Next::Grant(request.scope.clone()));
     }
-    if !may_reuse_consent(request, client) {
+    if !may_reuse_consent(request, client, cx) {
         return Ok(Next::Consent);
     }
     let consent = facts.consent(cx.namespace().consent(&client.id, &login.subject))?;
@@ -227,7 +228,10 @@ pub(super) fn next(
 
 /// Whether a recorded consent may stand in for the user. Anyone on the device can receive at a loopback or
 /// private-scheme URI, and nobody vouches for a public client that registered itself: there the user is asked anew.
-fn may_reuse_consent(request: &PendingRequest, client: &Client) -> bool {
+fn may_reuse_consent(request: &PendingRequest, client: &Client, cx: &Context<'_>) -> bool {
+    if cx.settings.dials.silent_consent == SilentConsent::Everywhere {
+        return true;
+    }
     let impersonable = client
         .redirect_uris
         .iter()

@@ -13,6 +13,7 @@ use super::decide::{self, Action, Interact, InteractReason, Next, Step};
 use super::response::{AuthorizationResponse, still_registered};
 use crate::grant::life;
 use crate::jose::Purpose;
+use crate::protocol::id::is_vschar;
 use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
 use crate::record::facts::Account;
@@ -149,6 +150,9 @@ impl Decide for Login {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let HostLogin { subject, authentication } = &self.login;
+        if !is_vschar(subject.as_str()) {
+            return Err(OAuthError::new(Reason::SubjectMalformed).into());
+        }
         if facts.client(subject.as_str())?.is_some() {
             return Err(OAuthError::new(Reason::SubjectNamesClient).into());
         }

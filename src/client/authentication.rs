@@ -62,10 +62,10 @@ impl Credentials {
             return Err(Reason::ClientMethodWrong.into());
         }
         if let Some(header) = authorization {
-            let (client_id, secret) = read_basic(header)?;
             if body_secret.is_some() {
                 return Err(Reason::ClientMethodsTwo.into());
             }
+            let (client_id, secret) = read_basic(header)?;
             if body_id.is_some_and(|id| id != client_id) {
                 return Err(Reason::ClientIdMismatch.into());
             }
@@ -78,13 +78,21 @@ impl Credentials {
 
     /// The client, once it has proved itself.
     ///
-    /// An unknown client and a wrong secret cost the same and look the same. Failures are counted, and beyond
-    /// their limit answered with 429; a right secret never is.
+    /// An unknown client and a wrong secret cost the same and look the same. Failures are counted, and beyond their
+    /// limit answered with 429. A secret that a person may have chosen can be guessed: there every try is counted
+    /// before it is compared, and beyond the limit none is.
     ///
     /// # Errors
     /// [`Halt::Need`] while a fact is missing; `invalid_client` or `slow_down` when it did not prove itself.
     pub fn authenticate<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<&'f Arc<Client>, Halt> {
         let client = facts.client(self.client_id.as_str())?;
+        let compared_slowly = client.is_some_and(|client| {
+            self.proof.method() == client.auth_method && client.secrets.iter().any(|secret| secret.is_slow())
+        });
+        let tries = Counter::SlowComparisons(self.client_id.clone(), cx.address);
+        if compared_slowly {
+            within_limit(&tries, facts)?;
+        }
         let failure = match client {
             None => self.unknown(),
             Some(client) => match self.check(client, facts, cx)? {
@@ -92,18 +100,12 @@ impl Credentials {
                 Err(reason) => reason,
             },
         };
-        let compared_slowly = client.is_some_and(|client| {
-            self.proof.method() == client.auth_method && client.secrets.iter().any(|secret| secret.is_slow())
-        });
         if cx.settings.slow_secrets && !compared_slowly {
+            within_limit(&tries, facts)?;
             facts.slow_hash(&self.presented(), DUMMY_ARGON2)?;
         }
-        match facts.allowance(&Counter::ClientFailures(self.client_id.clone(), cx.address))? {
-            Allowance::Granted => Err(failure.into()),
-            Allowance::Exhausted { retry_after } => {
-                Err(OAuthError::new(Reason::ClientGuessesExhausted).retry_after(retry_after).into())
-            }
-        }
+        within_limit(&Counter::ClientFailures(self.client_id.clone(), cx.address), facts)?;
+        Err(failure.into())
     }
 
     fn check(&self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Result<(), Reason>, Halt> {
@@ -135,6 +137,16 @@ impl Credentials {
         match &self.proof {
             ClientProof::None => Secret::new(""),
             ClientProof::Basic(secret) | ClientProof::Post(secret) => secret.clone(),
+        }
+    }
+}
+
+/// Counts one event.
+fn within_limit(counter: &Counter, facts: &Facts) -> Result<(), Halt> {
+    match facts.allowance(counter)? {
+        Allowance::Granted => Ok(()),
+        Allowance::Exhausted { retry_after } => {
+            Err(OAuthError::new(Reason::ClientGuessesExhausted).retry_after(retry_after).into())
         }
     }
 }

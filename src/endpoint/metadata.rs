@@ -70,9 +70,6 @@ pub struct Metadata {
     pub code_challenge_methods_supported: &'static [&'static str],
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
     pub authorization_response_iss_parameter_supported: bool,
-    /// `service_documentation`, where the host has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service_documentation: Option<String>,
 }
 
 impl Metadata {
@@ -100,7 +97,6 @@ impl Metadata {
             introspection_endpoint_auth_methods_supported: authenticated,
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
-            service_documentation: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::client::Credentials;
 use crate::grant::life;
 use crate::grant::resolve::{self, JwtAccessToken, Recognised};
 use crate::protocol::{OAuthError, Params, Reason, Secret};
-use crate::record::grant::{EndReason, Grant, GrantStatus};
+use crate::record::grant::{EndReason, Grant, GrantStatus, JwtLedger};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Need, Put, Record, Versioned,
 };
@@ -46,6 +46,12 @@ impl Decide for RevocationRequest {
         life::client_enabled(client, facts, cx)?;
         match resolve::recognise(self.token.expose(), facts, cx)? {
             None => Ok(Decision::answer(cx, ())),
+            Some(Recognised::Opaque(_, grant, _) | Recognised::Refresh(_, grant, _))
+                if grant.record.status != GrantStatus::Active =>
+            {
+                Ok(Decision::answer(cx, ()))
+            }
+            Some(Recognised::Jwt(jwt)) if jwt.valid_until.is_past(cx.now) => Ok(Decision::answer(cx, ())),
             Some(Recognised::Opaque(id, grant, at)) => {
                 own(&grant.record.client, client)?;
                 let mut after = grant.record.clone();
@@ -70,9 +76,6 @@ fn own(holder: &crate::protocol::ClientId, caller: &Client) -> Result<(), OAuthE
 }
 
 fn revoke_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
-    if jwt.valid_until.is_past(cx.now) {
-        return Ok(Decision::answer(cx, ()));
-    }
     match jwt.token_id {
         TokenId::Granted { grant: id, sequence } => {
             let id = GrantId(id);
@@ -127,7 +130,8 @@ fn revoked(
 /// Whether a grant can never again be used for anything.
 fn is_spent(grant: &Grant, cx: &Context<'_>) -> bool {
     let jwt_alive = grant.jwts.as_ref().is_some_and(|ledger| {
-        !ledger.valid_until.is_past(cx.now) && (0..ledger.next).rev().take(64).any(|n| !ledger.is_dead(n))
+        !ledger.valid_until.is_past(cx.now)
+            && (ledger.floor..ledger.next).rev().take(JwtLedger::MAX_REVOKED + 1).any(|n| !ledger.is_dead(n))
     });
     let code_open = grant.redeemable.as_ref().is_some_and(|code| !code.spent);
     grant.access.is_empty() && grant.refresh.is_none() && !code_open && !jwt_alive

@@ -1,6 +1,7 @@
 //! Limits on what may be tried or begun too often.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -27,13 +28,20 @@ pub struct Limits {
     pub window: Duration,
     /// Failed authentications of one client from one address.
     pub client_failures: u32,
+    /// Tries, right or wrong, of one client's secret from one address, where a person may have chosen the secret.
+    pub slow_comparisons: u32,
     /// Interactions begun for one client from one address.
     pub interactions: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { window: Duration::from_secs(60), client_failures: 100, interactions: 1000 }
+        Self {
+            window: Duration::from_secs(60),
+            client_failures: 100,
+            slow_comparisons: 100,
+            interactions: 1000,
+        }
     }
 }
 
@@ -44,6 +52,7 @@ impl Default for Limits {
 pub struct MemoryLimiter {
     limits: Limits,
     client_failures: Mutex<Windows>,
+    slow_comparisons: Mutex<Windows>,
     interactions: Mutex<Windows>,
 }
 
@@ -61,29 +70,48 @@ impl MemoryLimiter {
     /// Counters with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, client_failures: Mutex::default(), interactions: Mutex::default() }
+        Self {
+            limits,
+            client_failures: Mutex::default(),
+            slow_comparisons: Mutex::default(),
+            interactions: Mutex::default(),
+        }
     }
 
     fn count_now(&self, counter: &Counter, now: Timestamp) -> Allowance {
-        let (windows, limit) = match counter {
-            Counter::ClientFailures(..) => (&self.client_failures, self.limits.client_failures),
-            Counter::Interactions(..) => (&self.interactions, self.limits.interactions),
+        let limits = &self.limits;
+        let (windows, limit, counter) = match counter {
+            Counter::ClientFailures(client, address) => (
+                &self.client_failures,
+                limits.client_failures,
+                Counter::ClientFailures(client.clone(), network(*address)),
+            ),
+            Counter::SlowComparisons(client, address) => (
+                &self.slow_comparisons,
+                limits.slow_comparisons,
+                Counter::SlowComparisons(client.clone(), network(*address)),
+            ),
+            Counter::Interactions(client, address) => (
+                &self.interactions,
+                limits.interactions,
+                Counter::Interactions(client.clone(), network(*address)),
+            ),
         };
         let mut windows = windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        windows.count(counter, limit, self.limits.window, now)
+        windows.count(counter, limit, limits.window, now)
     }
 }
 
 impl Windows {
-    fn count(&mut self, counter: &Counter, limit: u32, window: Duration, now: Timestamp) -> Allowance {
-        if self.counters.len() >= MAX_COUNTERS && !self.counters.contains_key(counter) {
+    fn count(&mut self, counter: Counter, limit: u32, window: Duration, now: Timestamp) -> Allowance {
+        if self.counters.len() >= MAX_COUNTERS && !self.counters.contains_key(&counter) {
             self.sweep(now);
             if self.counters.len() >= MAX_COUNTERS {
                 return Allowance::Exhausted { retry_after: seconds(window) };
             }
         }
         let fresh = (now.plus(window), 0);
-        let entry = self.counters.entry(counter.clone()).or_insert(fresh);
+        let entry = self.counters.entry(counter).or_insert(fresh);
         if entry.0.is_past(now) {
             *entry = fresh;
         }
@@ -102,6 +130,14 @@ impl Windows {
             self.counters.retain(|_, (ends, _)| !ends.is_past(now));
         }
     }
+}
+
+/// Who has one IPv6 address has 2^64 of them: the first half of it counts.
+fn network(address: Option<IpAddr>) -> Option<IpAddr> {
+    address.map(|address| match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        v4 => v4,
+    })
 }
 
 fn seconds(window: Duration) -> u32 {
@@ -155,6 +191,18 @@ mod tests {
         let interaction = Counter::Interactions("web".into(), None);
         assert_eq!(limiter.count_now(&interaction, Timestamp(100)), Allowance::Granted);
         assert_eq!(limiter.count_now(&counter("one more"), Timestamp(160)), Allowance::Granted);
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_count_as_one() {
+        let limiter = MemoryLimiter::new(Limits { client_failures: 1, ..Limits::default() });
+        let from = |address: &str| Counter::ClientFailures("a".into(), Some(address.parse().unwrap()));
+        assert_eq!(limiter.count_now(&from("2001:db8::1"), Timestamp(100)), Allowance::Granted);
+        assert_ne!(limiter.count_now(&from("2001:db8::ffff:2"), Timestamp(100)), Allowance::Granted);
+        assert_eq!(limiter.count_now(&from("2001:db8:0:1::1"), Timestamp(100)), Allowance::Granted);
+        assert_eq!(limiter.count_now(&from("192.0.2.1"), Timestamp(100)), Allowance::Granted);
+        assert_ne!(limiter.count_now(&from("::ffff:192.0.2.1"), Timestamp(100)), Allowance::Granted);
+        assert_eq!(limiter.count_now(&from("192.0.2.2"), Timestamp(100)), Allowance::Granted);
     }
 
     #[test]

@@ -12,8 +12,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 
-use super::{Endpoint, HttpServer, MAX_BODY_BYTES, reply};
-use crate::protocol::{OAuthError, Reason};
+use super::{Endpoint, HttpServer, MAX_BODY_BYTES};
 
 /// Routes for every endpoint. The client's address is known where the router is served with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
@@ -55,6 +54,6 @@ async fn answer(
 ) -> http::Response<Bytes> {
     match Whole::from_request(request, &()).await {
         Ok(Whole(request)) => server.handle_endpoint(endpoint, request, peer).await,
-        Err(_) => reply::error(&OAuthError::new(Reason::BodyTooLarge), endpoint),
+        Err(_) => server.too_large(endpoint),
     }
 }

@@ -206,7 +206,7 @@ impl HttpServer {
         request: &Request<Bytes>,
     ) -> Result<Response<Bytes>, OAuthError> {
         match *request.method() {
-            Method::GET | Method::HEAD => {}
+            Method::GET | Method::HEAD => form::check_size(request).map_err(|error| self.refused(error))?,
             Method::OPTIONS => return Ok(reply::preflight("GET, HEAD")),
             _ => return Err(self.refused(Reason::MethodNotAllowed.into())),
         }
@@ -306,6 +306,16 @@ impl HttpServer {
             self.pages.error(&page),
             error,
         )
+    }
+
+    /// The answer to a body that is larger than [`MAX_BODY_BYTES`], for adapters that stop reading there.
+    #[must_use]
+    pub fn too_large(&self, endpoint: Endpoint) -> Response<Bytes> {
+        let error = self.refused(Reason::BodyTooLarge.into());
+        match endpoint {
+            Endpoint::Authorize => self.error_page(&error),
+            _ => reply::error(&error, endpoint),
+        }
     }
 
     fn refused(&self, error: OAuthError) -> OAuthError {

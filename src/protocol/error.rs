@@ -152,8 +152,8 @@ reasons! {
     // The interaction with the user
     InteractionUnknown: InvalidRequest 400, "this page has expired or was already used", "OpenID Connect Core §3.1.2.3";
     InteractionOtherBrowser: InvalidRequest 400, "this page belongs to another browser", "RFC 9700 §4.7.1";
-    InteractionOutOfTurn: InvalidRequest 400, "this step is not the next one", "RFC 9700 §4.7.1";
     CsrfMismatch: InvalidRequest 400, "the form has expired; please go back and try again", "RFC 9700 §4.7.1";
+    SubjectMalformed: ServerError 500, "the server met an unexpected condition", "OpenID Connect Core §2";
     SubjectNamesClient: ServerError 500, "the server met an unexpected condition", "RFC 9700 §4.15";
     QuotaExhausted: SlowDown 429, "too many requests", "RFC 6585 §4";
 

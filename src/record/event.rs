@@ -51,8 +51,6 @@ pub enum EventKind {
     ReplayDetected,
     /// A subject or a client was switched off, on, or lost everything issued to it.
     StandingChanged,
-    /// A signing key was added.
-    KeyRotated,
     /// A request was refused.
     Refused,
 }

@@ -2,7 +2,8 @@
 //!
 //! A decision reads facts as if everything were at hand. A fact that is not known yet turns into
 //! [`Halt::Need`], which `?` carries to whoever runs the decision; it fetches the fact, adds it with
-//! [`Facts::learn`] and runs the decision again. What was never asked for cannot influence the outcome.
+//! [`Facts::learn`] and runs the decision again. What was neither asked for nor hinted at
+//! cannot influence the outcome.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub enum Need {
 pub enum Counter {
     /// Failed authentications of a client from an address.
     ClientFailures(ClientId, Option<IpAddr>),
+    /// Tries of a client secret that a person may have chosen, from an address.
+    SlowComparisons(ClientId, Option<IpAddr>),
     /// Interactions begun by a client's users from an address.
     Interactions(ClientId, Option<IpAddr>),
 }

@@ -112,7 +112,8 @@ impl Settings {
         self.dials.pkce == PkcePolicy::Always || client.is_public()
     }
 
-    /// Refuses a configuration that contradicts its profile or a specification.
+    /// Refuses a configuration that contradicts its profile or a specification. Lifetimes other than the code's are
+    /// knobs: the profile sets their defaults.
     ///
     /// # Errors
     /// [`ConfigError`], naming the setting and the rule.
@@ -122,15 +123,12 @@ impl Settings {
             |holds: bool, setting, rule| if holds { Ok(()) } else { Err(ConfigError { setting, rule }) };
         let lifetimes = &self.lifetimes;
         rule(
-            !lifetimes.code.is_zero() && lifetimes.code <= minutes(10),
+            !lifetimes.code.is_zero() && lifetimes.code <= self.dials.code_lifetime,
             "lifetimes.code",
-            "RFC 6749 §4.1.2: above zero and at most 10 minutes",
+            "above zero and at most what the profile allows",
         )?;
-        rule(
-            lifetimes.code <= self.dials.code_lifetime,
-            "lifetimes.code",
-            "the profile allows at most 60 seconds",
-        )?;
+        rule(!lifetimes.session.is_zero(), "lifetimes.session", "must be above zero")?;
+        rule(!lifetimes.refresh_token_idle.is_zero(), "lifetimes.refresh_token_idle", "must be above zero")?;
         rule(
             !lifetimes.jwt_access_token.is_zero() && lifetimes.jwt_access_token <= minutes(24 * 60),
             "lifetimes.jwt_access_token",

@@ -76,10 +76,16 @@ impl Builder {
         claims_hook: ClaimsHook;
     }
 
-    /// The profile, [`Profile::Strict`] unless given. Sets every dial it covers, so it comes before them.
+    /// The profile, [`Profile::Strict`] unless given. It sets lifetimes and refresh tokens anew, so it comes before
+    /// changes of those.
     pub fn profile(mut self, profile: Profile) -> Self {
-        let settings = &self.parts.settings;
-        self.parts.settings = Settings::new(settings.issuer.clone(), profile, settings.sealer.clone());
+        let before = &self.parts.settings;
+        self.parts.settings = Settings {
+            scope: before.scope.clone(),
+            grant_types: before.grant_types.clone(),
+            max_access_tokens: before.max_access_tokens,
+            ..Settings::new(before.issuer.clone(), profile, before.sealer.clone())
+        };
         self
     }
 

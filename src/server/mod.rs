@@ -297,6 +297,16 @@ impl AuthorizationServer {
         Ok(())
     }
 
+    /// Forgets at most `limit` records that can no longer matter, and returns how many. Call it now and then, from one
+    /// process or from several: without it a store only grows.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn purge(&self, limit: usize) -> Result<usize, OAuthError> {
+        let purged = self.parts.store.purge(self.parts.clock.now(), limit).await;
+        purged.map_err(|error| OAuthError::new(Reason::StoreUnavailable).detail(error.0))
+    }
+
     /// Tells the audit trail of a request that was refused before it could be decided.
     pub fn refused(&self, error: &OAuthError) {
         self.tell(Event::new(EventKind::Refused).reason(error.reason()));
