@@ -193,7 +193,8 @@ async fn unknown_malformed_and_foreign_codes_look_the_same() {
     let tokens = fixture.tokens("post").await;
     let mut answers: Vec<Answer> = Vec::new();
     let other_server = Fixture::new().code("web").await;
-    let flipped = format!("{}A{}", &code[..20], &code[21..]);
+    let another = if code.as_bytes()[20] == b'A' { 'B' } else { 'A' };
+    let flipped = format!("{}{another}{}", &code[..20], &code[21..]);
     for bad in
         ["x", &code[..71], &format!("{code}x"), &flipped, &other_server, &tokens.access, &tokens.refresh]
     {

@@ -12,6 +12,7 @@ use crate::record::grant::{EndReason, Grant, Redeemable};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Need, Versioned,
 };
+use crate::token::handle::peek;
 use crate::token::{Handle, HandleKind};
 
 /// A token request with `grant_type=authorization_code`.
@@ -34,7 +35,7 @@ impl Decide for AuthorizationCodeRequest {
 
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
-        keys.extend(self.handle().map(|handle| cx.namespace().grant(GrantId(handle.id))));
+        keys.extend(peek(HandleKind::Code, self.code.expose()).map(|id| cx.namespace().grant(GrantId(id))));
         vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
     }
 

@@ -19,7 +19,8 @@ use crate::jose::Purpose;
 use crate::protocol::{GrantType, Reason, Resource, Scope, Secret};
 use crate::record::grant::{EndReason, Grant, GrantStatus, Nonce, RefreshState, Retry};
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Id, Need};
-use crate::token::RefreshHandle;
+use crate::token::handle::peek;
+use crate::token::{HandleKind, RefreshHandle};
 
 /// A token request with `grant_type=refresh_token`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +40,8 @@ impl Decide for RefreshTokenRequest {
 
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
-        keys.extend(
-            RefreshHandle::decode(self.refresh_token.expose())
-                .map(|handle| cx.namespace().grant(GrantId(handle.id))),
-        );
+        let id = peek(HandleKind::RefreshToken, self.refresh_token.expose());
+        keys.extend(id.map(|id| cx.namespace().grant(GrantId(id))));
         vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
     }
 

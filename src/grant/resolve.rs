@@ -5,6 +5,7 @@ use crate::protocol::{ClientId, Reason, Resource, Scope, SubjectId, Timestamp};
 use crate::record::grant::{Authentication, Grant};
 use crate::record::{Context, Facts, GrantId, Halt, Versioned};
 use crate::token::claims::TokenId;
+use crate::token::handle::peek;
 use crate::token::{Handle, HandleKind, RefreshHandle};
 
 /// A token of ours, as far as its text and a signature tell; whether it lives is another question.
@@ -92,9 +93,7 @@ pub fn recognise<'f>(
 /// The record to load for a token, as far as its text tells.
 #[must_use]
 pub fn hint(token: &str, cx: &Context<'_>) -> Option<crate::record::Key> {
-    let id = Handle::decode(HandleKind::AccessToken, token)
-        .map(|handle| handle.id)
-        .or_else(|| RefreshHandle::decode(token).map(|handle| handle.id))?;
+    let id = peek(HandleKind::AccessToken, token).or_else(|| peek(HandleKind::RefreshToken, token))?;
     Some(cx.namespace().grant(GrantId(id)))
 }
 

@@ -55,6 +55,14 @@ impl HandleKind {
     }
 }
 
+/// The id in a text that may be a handle of this kind: what can be loaded before the text is looked at closely.
+#[must_use]
+pub fn peek(kind: HandleKind, text: &str) -> Option<Id> {
+    let mut bytes = [0; 18];
+    URL_SAFE_NO_PAD.decode_slice(text.strip_prefix(kind.prefix())?.get(..24)?, &mut bytes).ok()?;
+    Some(Id(*bytes.first_chunk()?))
+}
+
 /// The id of a record and a 256-bit secret that proves the right to use it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Handle {
@@ -224,6 +232,7 @@ mod tests {
                 let handle = Handle { id: Id(id), secret };
                 let text = handle.encode(kind);
                 prop_assert_eq!(text.expose().len(), 72);
+                prop_assert_eq!(peek(kind, text.expose()), Some(Id(id)));
                 prop_assert!(Handle::decode(kind, text.expose()) == Some(handle));
                 for other in HandleKind::ALL.iter().filter(|other| **other != kind) {
                     prop_assert!(Handle::decode(*other, text.expose()).is_none());
@@ -232,6 +241,7 @@ mod tests {
             let handle = RefreshHandle::new(Id(id), generation, secret, &KEY);
             let text = handle.encode();
             prop_assert_eq!(text.expose().len(), 88);
+            prop_assert_eq!(peek(HandleKind::RefreshToken, text.expose()), Some(handle.id));
             prop_assert!(RefreshHandle::decode(text.expose()) == Some(handle));
         }
 

@@ -53,7 +53,8 @@ pub(super) fn connect(options: &SqliteOptions) -> Result<Connection, SqliteOpenE
 
 /// Brings the file to the newest layout, unless it is not ours to change.
 pub(super) fn prepare(connection: &mut Connection, options: &SqliteOptions) -> Result<(), SqliteOpenError> {
-    layout(connection)?;
+    // In a transaction, so that all of it is of one moment: another process may be making the layout right now.
+    layout(&*connection.transaction()?)?;
     write_ahead(connection, options)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = layout(&transaction)?;
