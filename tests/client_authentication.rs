@@ -374,6 +374,21 @@ async fn a_chosen_secret_cannot_be_guessed_beyond_the_limit_even_by_the_right_on
 }
 
 #[tokio::test]
+async fn the_audit_trail_says_whose_secret_was_wrong() {
+    let events: Arc<std::sync::Mutex<Vec<grantor::record::Event>>> = Arc::default();
+    let trail = Arc::clone(&events);
+    let fixture = Fixture::with(|builder| {
+        builder.audit(Arc::new(move |event: grantor::record::Event| trail.lock().unwrap().push(event)))
+    });
+    fixture.post("/token", Some(&basic("machine", "wrong")), &machine()).await.refused(401, "invalid_client");
+    let told = events.lock().unwrap().pop().unwrap();
+    assert_eq!(
+        (told.client, told.reason),
+        (Some("machine".into()), Some(grantor::Reason::ClientSecretWrong))
+    );
+}
+
+#[tokio::test]
 async fn failures_are_counted_by_address() {
     let limits = Limits { client_failures: 1, ..Limits::default() };
     let fixture = Fixture::with(|builder| builder.limiter(Arc::new(MemoryLimiter::new(limits))));

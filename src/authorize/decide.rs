@@ -7,7 +7,7 @@ use super::request::AuthorizationRequest;
 use super::response::{AuthorizationResponse, still_registered};
 use crate::grant::life;
 use crate::profile::SilentConsent;
-use crate::protocol::{GrantType, MatchedRedirectUri, OAuthError, Reason, Scope};
+use crate::protocol::{ClientId, GrantType, MatchedRedirectUri, OAuthError, Reason, Scope};
 use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
@@ -69,6 +69,10 @@ pub enum InteractReason {
 
 impl Decide for Authorize {
     type Plan = Step;
+
+    fn client_id(&self) -> Option<ClientId> {
+        Some(self.request.client_id.as_str().into())
+    }
 
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let client = self.request.client_id.as_str().into();

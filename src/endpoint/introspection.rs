@@ -64,6 +64,10 @@ impl Decide for IntrospectionRequest {
 
     const READ_ONLY: bool = true;
 
+    fn client_id(&self) -> Option<ClientId> {
+        Some(self.credentials.client_id.clone())
+    }
+
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
         keys.extend(resolve::hint(self.token.expose(), cx));

@@ -4,7 +4,7 @@ use super::token::{refuse_faults, required};
 use crate::client::Credentials;
 use crate::grant::life;
 use crate::grant::resolve::{self, JwtAccessToken, Recognised};
-use crate::protocol::{OAuthError, Params, Reason, Secret};
+use crate::protocol::{ClientId, OAuthError, Params, Reason, Secret};
 use crate::record::grant::{EndReason, Grant, GrantStatus, JwtLedger};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Need, Put, Record, Versioned,
@@ -34,6 +34,10 @@ impl RevocationRequest {
 
 impl Decide for RevocationRequest {
     type Plan = ();
+
+    fn client_id(&self) -> Option<ClientId> {
+        Some(self.credentials.client_id.clone())
+    }
 
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
@@ -71,7 +75,7 @@ impl Decide for RevocationRequest {
     }
 }
 
-fn own(holder: &crate::protocol::ClientId, caller: &Client) -> Result<(), OAuthError> {
+fn own(holder: &ClientId, caller: &Client) -> Result<(), OAuthError> {
     if *holder == caller.id { Ok(()) } else { Err(Reason::TokenOtherClient.into()) }
 }
 

@@ -79,6 +79,10 @@ impl TokenRequest {
 impl Decide for TokenRequest {
     type Plan = TokenPlan;
 
+    fn client_id(&self) -> Option<ClientId> {
+        Some(Self::client_id(self).clone())
+    }
+
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
         match self {
             Self::AuthorizationCode(request) => request.hints(cx),

@@ -6,7 +6,7 @@ use super::batch::{Batch, BatchId};
 use super::event::Event;
 use super::facts::{Facts, Halt, Need};
 use super::key::{Id, Namespace};
-use crate::protocol::{OAuthError, Timestamp};
+use crate::protocol::{ClientId, OAuthError, Timestamp};
 use crate::record::settings::Settings;
 
 /// A request that can be decided: a pure function, run again with more facts until it decides.
@@ -16,6 +16,11 @@ pub trait Decide {
 
     /// Whether it never writes: then no randomness is drawn for it, and a batch that writes is refused as a bug.
     const READ_ONLY: bool = false;
+
+    /// The client that asks, as far as the request names one: for the audit trail of a refusal.
+    fn client_id(&self) -> Option<ClientId> {
+        None
+    }
 
     /// Facts it will surely need, so that they can be fetched in one go. Missing ones only cost time.
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {

@@ -46,8 +46,8 @@ impl AuthorizationServer {
         Q::Plan: Mint,
     {
         let mut facts = Facts::new();
-        let mut context = self.context::<Q>(origin).map_err(|error| self.refuse(error))?;
-        self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(error))
+        let mut context = self.context::<Q>(origin).map_err(|error| self.refuse(request, error))?;
+        self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(request, error))
     }
 
     /// Runs a request and returns, beside its answer, what it was decided under.
@@ -66,9 +66,10 @@ impl AuthorizationServer {
         let mut facts = Facts::new();
         let mut context = match self.context::<Q>(origin) {
             Ok(context) => context,
-            Err(error) => return (Err(self.refuse(error)), None),
+            Err(error) => return (Err(self.refuse(request, error)), None),
         };
-        let answer = self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(error));
+        let answer =
+            self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(request, error));
         (answer, Some(Trace { facts, context }))
     }
 
@@ -228,10 +229,14 @@ impl AuthorizationServer {
         Ok(records.iter().flatten().any(|record| record.version == batch.id))
     }
 
-    fn refuse(&self, error: OAuthError) -> OAuthError {
+    fn refuse<Q: Decide>(&self, request: &Q, error: OAuthError) -> OAuthError {
         #[cfg(feature = "tracing")]
         tracing::info!(target: "grantor::refused", %error);
-        self.tell(Event::new(EventKind::Refused).reason(error.reason()));
+        let event = Event::new(EventKind::Refused).reason(error.reason());
+        self.tell(match request.client_id() {
+            Some(client) => event.client(&client),
+            None => event,
+        });
         error
     }
 
