@@ -9,7 +9,7 @@ use super::secret::DUMMY_ARGON2;
 use crate::protocol::id::is_vschar;
 use crate::protocol::{ClientAuthMethod, ClientId, Digest, OAuthError, Params, Reason, Secret, params};
 use crate::record::facts::{Allowance, Counter};
-use crate::record::{Client, Context, Facts, Halt};
+use crate::record::{Client, Context, Facts, Halt, Key, Need};
 
 /// What a client presented to say who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,15 @@ impl Credentials {
         let client_id = body_id.filter(|id| is_vschar(id)).ok_or(Reason::ClientIdMissing)?.into();
         let proof = body_secret.map_or(ClientProof::None, |secret| ClientProof::Post(Secret::new(secret)));
         Ok(Self { client_id, proof })
+    }
+
+    /// What a request with these credentials surely needs: the client, its standing, and the record behind what the
+    /// request presents.
+    #[must_use]
+    pub fn hints(&self, presented: Option<Key>, cx: &Context<'_>) -> Vec<Need> {
+        let mut keys = vec![cx.namespace().client_state(&self.client_id)];
+        keys.extend(presented);
+        vec![Need::Client(self.client_id.clone()), Need::Records(keys)]
     }
 
     /// The client, once it has proved itself.

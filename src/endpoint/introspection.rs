@@ -69,9 +69,7 @@ impl Decide for IntrospectionRequest {
     }
 
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
-        keys.extend(resolve::hint(self.token.expose(), cx));
-        vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
+        self.credentials.hints(resolve::hint(self.token.expose(), cx), cx)
     }
 
     fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
@@ -79,11 +77,10 @@ impl Decide for IntrospectionRequest {
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Introspection>, Halt> {
-        let caller = self.credentials.authenticate(facts, cx)?;
+        let caller = life::acting_client(&self.credentials, facts, cx)?;
         if caller.is_public() {
             return Err(Reason::IntrospectionForbidden.into());
         }
-        life::client_enabled(caller, facts, cx)?;
         let answer = match resolve::recognise(self.token.expose(), facts, cx)? {
             None => Introspection::Inactive,
             Some(Recognised::Refresh(_, grant, handle)) => refresh(grant.record, &handle, caller, facts, cx)?,

@@ -40,14 +40,11 @@ impl Decide for RevocationRequest {
     }
 
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
-        keys.extend(resolve::hint(self.token.expose(), cx));
-        vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
+        self.credentials.hints(resolve::hint(self.token.expose(), cx), cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
-        let client = self.credentials.authenticate(facts, cx)?;
-        life::client_enabled(client, facts, cx)?;
+        let client = life::acting_client(&self.credentials, facts, cx)?;
         match resolve::recognise(self.token.expose(), facts, cx)? {
             None => Ok(Decision::answer(cx, ())),
             Some(Recognised::Opaque(_, grant, _) | Recognised::Refresh(_, grant, _))

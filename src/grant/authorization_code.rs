@@ -34,9 +34,8 @@ impl Decide for AuthorizationCodeRequest {
     type Plan = TokenPlan;
 
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
-        keys.extend(peek(HandleKind::Code, self.code.expose()).map(|id| cx.namespace().grant(GrantId(id))));
-        vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
+        let grant = peek(HandleKind::Code, self.code.expose()).map(|id| cx.namespace().grant(GrantId(id)));
+        self.credentials.hints(grant, cx)
     }
 
     fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
@@ -44,8 +43,7 @@ impl Decide for AuthorizationCodeRequest {
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
-        let client = self.credentials.authenticate(facts, cx)?;
-        life::client_enabled(client, facts, cx)?;
+        let client = life::acting_client(&self.credentials, facts, cx)?;
         if !client.may_use(GrantType::AuthorizationCode) {
             return Err(Reason::GrantTypeUnregistered.into());
         }

@@ -1,7 +1,9 @@
 //! Whether a grant may be used, and how it ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::Credentials;
 use crate::protocol::{Reason, Timestamp};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
@@ -89,6 +91,21 @@ impl Guards {
     }
 }
 
+/// The client that asks, once it has proved itself and is known to be switched on.
+///
+/// # Errors
+/// [`Halt::Need`] while a fact is missing; what [`Credentials::authenticate`] refuses; `invalid_client` when the client
+/// is switched off.
+pub fn acting_client<'f>(
+    credentials: &Credentials,
+    facts: &'f Facts,
+    cx: &Context<'_>,
+) -> Result<&'f Arc<Client>, Halt> {
+    let client = credentials.authenticate(facts, cx)?;
+    client_enabled(client, facts, cx)?;
+    Ok(client)
+}
+
 /// Whether the authenticated client is switched on.
 ///
 /// # Errors
@@ -130,7 +147,7 @@ pub fn put(key: Key, grant: Grant, cx: &Context<'_>) -> Put {
         terms.push(Index::session(cx.namespace(), session));
     }
     let retain_until = retain_until(&grant);
-    Put { key, record: std::sync::Arc::new(Record::Grant(grant)), terms, retain_until }
+    Put { key, record: Arc::new(Record::Grant(grant)), terms, retain_until }
 }
 
 /// The grant, ended.

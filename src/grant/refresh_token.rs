@@ -39,10 +39,8 @@ impl Decide for RefreshTokenRequest {
     type Plan = TokenPlan;
 
     fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let mut keys = vec![cx.namespace().client_state(&self.credentials.client_id)];
         let id = peek(HandleKind::RefreshToken, self.refresh_token.expose());
-        keys.extend(id.map(|id| cx.namespace().grant(GrantId(id))));
-        vec![Need::Client(self.credentials.client_id.clone()), Need::Records(keys)]
+        self.credentials.hints(id.map(|id| cx.namespace().grant(GrantId(id))), cx)
     }
 
     fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
@@ -50,8 +48,7 @@ impl Decide for RefreshTokenRequest {
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
-        let client = self.credentials.authenticate(facts, cx)?;
-        life::client_enabled(client, facts, cx)?;
+        let client = life::acting_client(&self.credentials, facts, cx)?;
         if !client.may_use(GrantType::RefreshToken) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
