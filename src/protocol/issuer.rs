@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::resource::{Authority, Fault, Parts};
+use super::uri::{Authority, Fault, Parts};
 
 /// Hosts for which plain `http` may be switched on.
 const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];

@@ -14,6 +14,7 @@ pub mod resource;
 pub mod scope;
 pub mod secret;
 pub mod time;
+mod uri;
 
 pub use digest::Digest;
 pub use error::{ErrorCode, OAuthError, Reason};

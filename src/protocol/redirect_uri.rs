@@ -20,7 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
-use super::resource::{Authority, Fault, Parts, port_number};
+use super::uri::{Authority, Fault, Parts, port_number};
 
 #[cfg(test)]
 mod tests;
