@@ -14,7 +14,7 @@
 //! ```
 //!
 //! > A decision never waits, never reads a clock and never draws randomness. It asks for a fact by returning
-//! > [`Halt::Need`](record::Halt::Need) and is run again once the fact is known; what neither it nor its hints asked
+//! > [`Halt::Need`](record::Halt::Need) and is run again once the fact is known; what neither it nor what it reads ahead asked
 //! > for cannot influence it.
 //!
 //! # The canonical loop
@@ -36,6 +36,7 @@
 //!     settings: &settings,
 //!     now: grantor::Timestamp(1_800_000_000),
 //!     random: Random::from_block(&[9; 128]),
+//!     sequence: 0,
 //!     address: None,
 //!     attempt: 0,
 //! };

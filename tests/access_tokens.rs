@@ -20,16 +20,15 @@ use grantor::host::{
 };
 use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::protocol::{
-    ClientAuthMethod, ErrorCode, GrantType, Issuer, OAuthError, Params, Reason, Resource, Scope, Secret,
-    Timestamp,
+    ClientAuthMethod, ErrorCode, GrantType, Issuer, OAuthError, Params, Reason, Resource, Scope, Timestamp,
 };
 use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy};
 use grantor::record::key_ring::PublishedKeys;
 use grantor::record::{Client, Namespace, ResourceServer, TokenFormat};
 use grantor::server::{AuthorizationServer, Origin};
 use grantor::store::{MemoryStore, Store as _};
-use grantor::token::AccessTokenClaims;
 use grantor::token::claims::RESERVED;
+use grantor::token::{AccessTokenClaims, PresentedToken};
 use jsonwebtoken as judge;
 use serde_json::{Map, Value, json};
 
@@ -174,7 +173,7 @@ impl World {
 
     async fn check(&self, alg: Algorithm, token: &str, scope: &str) -> Result<(), Reason> {
         let check = ResourceCheck {
-            token: Secret::new(token),
+            token: PresentedToken::read(token),
             resource: Some(api(alg)),
             scope: Scope::parse(scope).unwrap(),
         };

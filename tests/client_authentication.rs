@@ -264,6 +264,7 @@ fn work(credentials: Credentials, fixture: &Fixture, clients: &[Client]) -> (usi
         settings: fixture.server.settings(),
         now: Timestamp(NOW),
         random: Random::from_block(&[5; 128]),
+        sequence: 0,
         address: None,
         attempt: 0,
     };
@@ -282,7 +283,7 @@ fn work(credentials: Credentials, fixture: &Fixture, clients: &[Client]) -> (usi
         };
         facts.learn(match need {
             Need::Client(id) => {
-                let found = clients.iter().find(|client| client.id == id).cloned().map(Arc::new);
+                let found = clients.iter().find(|client| client.id.as_str() == id).cloned().map(Arc::new);
                 Fact::Client(id, found)
             }
             Need::SlowHash { presented, expected } => {

@@ -331,7 +331,7 @@ async fn clients_that_cannot_be_looked_up_are_not_unknown() {
     impl grantor::host::Clients for Down {
         async fn client(
             &self,
-            _: &grantor::protocol::ClientId,
+            _: &str,
         ) -> Result<Option<Arc<grantor::record::Client>>, grantor::store::StoreError> {
             Err(grantor::store::StoreError("down".into()))
         }

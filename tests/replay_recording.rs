@@ -31,6 +31,7 @@ use grantor::protocol::{OAuthError, Params, Resource, Secret};
 use grantor::record::codec::encode;
 use grantor::record::{Decide, Decision, Facts, Halt};
 use grantor::server::{Mint, Origin, Trace};
+use grantor::token::{Handle, HandleKind, PresentedToken, RefreshHandle};
 
 /// What a decision says, secrets and records included.
 trait Exposed {
@@ -154,10 +155,10 @@ fn public(client: &str) -> Credentials {
 }
 
 fn redeeming(credentials: Credentials, code: &str) -> TokenRequest {
-    let redirect_uri = common::clients::redirect_uri(credentials.client_id.as_str()).to_owned();
+    let redirect_uri = common::clients::redirect_uri(&credentials.client_id).to_owned();
     TokenRequest::AuthorizationCode(AuthorizationCodeRequest {
         credentials,
-        code: Secret::new(code),
+        code: Handle::decode(HandleKind::Code, code),
         redirect_uri: Some(redirect_uri),
         code_verifier: Some(Secret::new(VERIFIER)),
         resources: vec![],
@@ -167,7 +168,7 @@ fn redeeming(credentials: Credentials, code: &str) -> TokenRequest {
 fn refreshing(credentials: Credentials, token: &str) -> TokenRequest {
     TokenRequest::RefreshToken(RefreshTokenRequest {
         credentials,
-        refresh_token: Secret::new(token),
+        refresh_token: RefreshHandle::decode(token),
         scope: None,
         resources: vec![],
     })
@@ -269,7 +270,7 @@ async fn every_other_request_is_decided_again_as_it_was_answered() {
     for (client, token) in
         [("web", tokens.access.as_str()), ("web", &tokens.refresh), ("machine", jwt.expose()), ("web", "x")]
     {
-        let token = || Secret::new(token);
+        let token = || PresentedToken::read(token);
         let asked = IntrospectionRequest { credentials: basic(client), token: token() };
         recorded(&fixture, &asked).await.1.unwrap();
         let check = ResourceCheck { token: token(), resource: None, scope: scope("read") };

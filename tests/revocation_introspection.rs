@@ -9,10 +9,11 @@ use std::sync::Arc;
 use common::clients::{API, JWT_API, all, basic, client, resource, secret};
 use common::{Fixture, ISSUER, NOW, Tokens, alice, authorization, form, machine, scope};
 use grantor::endpoint::resource::ResourceCheck;
-use grantor::protocol::{ClientAuthMethod, ErrorCode, Secret};
+use grantor::protocol::{ClientAuthMethod, ErrorCode};
 use grantor::record::Client;
 use grantor::record::grant::{EndReason, GrantStatus};
 use grantor::store::MemoryStore;
+use grantor::token::PresentedToken;
 use serde_json::{Value, json};
 
 const REVOKED: GrantStatus = GrantStatus::Ended(EndReason::Revoked);
@@ -341,8 +342,11 @@ async fn an_api_in_this_process_takes_only_tokens_for_itself_with_enough_scope()
     let apis = tokens_for(&fixture, "web", API).await;
     let jwts = tokens_for(&fixture, "web", JWT_API).await;
     let check = async |token: &str, at: Option<&str>, needed: &str| {
-        let check =
-            ResourceCheck { token: Secret::new(token), resource: at.map(resource), scope: scope(needed) };
+        let check = ResourceCheck {
+            token: PresentedToken::read(token),
+            resource: at.map(resource),
+            scope: scope(needed),
+        };
         fixture.server.check(&check).await.map(|live| live.subject).map_err(|error| error.code())
     };
     for (token, home) in [(&issuers.access, None), (&apis.access, Some(API)), (&jwts.access, Some(JWT_API))] {

@@ -21,7 +21,7 @@ use grantor::record::codec::encode;
 use grantor::record::facts::Fact;
 use grantor::record::{Decide, Facts, Need};
 use grantor::server::{Origin, Trace};
-use grantor::token::{Handle, HandleKind, RefreshHandle};
+use grantor::token::{Handle, HandleKind, PresentedToken, RefreshHandle};
 
 const CANARY: &str = "canary-0123456789abcdef0123456789abcdef-canary";
 
@@ -29,7 +29,17 @@ const CANARY: &str = "canary-0123456789abcdef0123456789abcdef-canary";
 fn keeps_quiet(value: &dyn std::fmt::Debug) {
     for text in [format!("{value:?}"), format!("{value:#?}")] {
         assert!(!text.contains("canary") && !text.contains("0123456789abcdef"), "{text}");
+        assert!(
+            !text.contains("48, 49, 50, 51") && !text.contains(&handle(HandleKind::Code)[30..]),
+            "{text}"
+        );
     }
+}
+
+/// A handle whose secret is a canary too.
+fn handle(kind: HandleKind) -> String {
+    let secret = *b"0123456789abcdef0123456789abcdef";
+    Handle { id: grantor::record::Id([7; 16]), secret }.encode(kind).expose().to_owned()
 }
 
 fn params(pairs: &[(&'static str, &'static str)]) -> Params<'static> {
@@ -50,11 +60,21 @@ fn no_request_prints_a_secret_that_it_carries() {
     keeps_quiet(&RevocationRequest::read(None, &with(&[])).unwrap());
     keeps_quiet(&IntrospectionRequest::read(None, &with(&[])).unwrap());
     keeps_quiet(&Credentials::read(Some(basic("web", CANARY).as_bytes()), &params(&[])).unwrap());
-    keeps_quiet(&ResourceCheck { token: Secret::new(CANARY), resource: None, scope: common::scope("") });
+    let code = handle(HandleKind::Code);
+    let form = [("grant_type", "authorization_code"), ("client_id", "spa"), ("code", code.as_str())];
+    keeps_quiet(&TokenRequest::read(None, &Params::from_pairs(form)).unwrap());
+    for token in [CANARY.to_owned(), format!("{CANARY}.a.b"), handle(HandleKind::AccessToken)] {
+        keeps_quiet(&ResourceCheck {
+            token: PresentedToken::read(&token),
+            resource: None,
+            scope: common::scope(""),
+        });
+    }
 
-    let lines = format!("__Host-grantor_session={CANARY}; __Host-grantor_browser={CANARY}");
+    let [session, binding] = [HandleKind::Session, HandleKind::Browser].map(handle);
+    let lines = format!("__Host-grantor_session={session}; __Host-grantor_browser={binding}");
     let browser = Browser::from_cookie_headers([lines.as_str()], true);
-    assert_eq!(browser.session.as_ref().map(Secret::expose), Some(CANARY));
+    assert!(browser.session.is_some() && browser.binding.is_some());
     keeps_quiet(&browser);
     let request = AuthorizationRequest::read(&params(&[("client_id", "web")])).unwrap();
     keeps_quiet(&Authorize { request, browser: browser.clone() });

@@ -9,8 +9,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::grant::resolve::LiveToken;
-use grantor::protocol::{Reason, Scope, Secret};
+use grantor::protocol::{Reason, Scope};
 use grantor::resource_server::{Challenge, bearer};
+use grantor::token::PresentedToken;
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
@@ -31,9 +32,10 @@ async fn check(app: &App, headers: &HeaderMap) -> Result<LiveToken, Challenge> {
     let values = headers.get_all(header::AUTHORIZATION).iter().map(|value| value.as_bytes());
     let token = bearer::read(values).map_err(|fault| Challenge::new(fault.into()))?;
     let scope = Scope::parse(SCOPE).map_err(|_| Challenge::new(Reason::Bug))?;
-    // Only JWTs have dots. They are for the resource that this API is; opaque tokens are for the issuer.
-    let resource = app.resource.clone().filter(|_| token.contains('.'));
-    let asked = ResourceCheck { token: Secret::new(token), resource, scope: scope.clone() };
+    let token = PresentedToken::read(token);
+    // JWTs are for the resource that this API is; opaque tokens are for the issuer.
+    let resource = app.resource.clone().filter(|_| matches!(token, PresentedToken::Jwt(_)));
+    let asked = ResourceCheck { token, resource, scope: scope.clone() };
     app.server.check(&asked).await.map_err(|error| match error.reason() {
         reason @ Reason::BearerScope => Challenge::new(reason).scope(&scope),
         reason => Challenge::new(reason),

@@ -7,16 +7,16 @@ use crate::jose::{Purpose, Sealer};
 use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
 use crate::record::facts::Account;
 use crate::record::interaction::Login as SignedIn;
-use crate::record::{Context, Decide, Decision, Facts, Halt, Id, SessionId};
+use crate::record::{Context, Decide, Decision, Facts, Halt, SessionId};
 use crate::token::{Handle, HandleKind};
 
 /// What came with a request from a browser.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Browser {
-    /// The session cookie.
-    pub session: Option<Secret>,
-    /// The cookie that binds interactions to this browser.
-    pub binding: Option<Secret>,
+    /// The session cookie, if it can be one of ours.
+    pub session: Option<Handle>,
+    /// The cookie that binds interactions to this browser, if it can be one of ours.
+    pub binding: Option<Handle>,
     /// Who is signed in, where the host keeps sessions of its own. The library's session is then not looked at.
     pub host_login: Option<HostLogin>,
 }
@@ -102,18 +102,19 @@ impl Decide for Browser {
 }
 
 impl Browser {
-    /// Picks the cookies of this library out of the `Cookie` headers. Of two with one name the first counts.
+    /// Picks the cookies of this library out of the `Cookie` headers. Of two with one name the first that can be one of
+    /// ours counts.
     #[must_use]
     pub fn from_cookie_headers<'h>(headers: impl IntoIterator<Item = &'h str>, secure: bool) -> Self {
         let mut browser = Self::default();
         for pair in headers.into_iter().flat_map(|header| header.split(';')) {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
-            let field = match name {
-                name if name == Cookie::Session.name(secure) => &mut browser.session,
-                name if name == Cookie::Binding.name(secure) => &mut browser.binding,
+            let (field, kind) = match name {
+                name if name == Cookie::Session.name(secure) => (&mut browser.session, HandleKind::Session),
+                name if name == Cookie::Binding.name(secure) => (&mut browser.binding, HandleKind::Browser),
                 _ => continue,
             };
-            field.get_or_insert_with(|| Secret::new(value));
+            *field = field.take().or_else(|| Handle::decode(kind, value));
         }
         browser
     }
@@ -121,7 +122,7 @@ impl Browser {
     /// The session named by the cookie, unproven.
     #[must_use]
     pub fn session_id(&self) -> Option<SessionId> {
-        self.session_handle().map(|handle| SessionId(handle.id))
+        self.session.as_ref().map(|handle| SessionId(handle.id))
     }
 
     /// The session that the cookie proves, expired or not.
@@ -129,16 +130,12 @@ impl Browser {
     /// # Errors
     /// [`Halt::Need`] while the session is unknown.
     pub(crate) fn proven_session(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SessionId>, Halt> {
-        let Some(handle) = self.session_handle() else { return Ok(None) };
+        let Some(handle) = &self.session else { return Ok(None) };
         let id = SessionId(handle.id);
         let session = facts.session(cx.namespace().session(id))?;
         Ok(session
             .is_some_and(|session| session.record.digest == handle.digest(HandleKind::Session))
             .then_some(id))
-    }
-
-    pub(crate) fn session_handle(&self) -> Option<Handle> {
-        Handle::decode(HandleKind::Session, self.session.as_ref()?.expose())
     }
 
     /// Who seems to be signed in, so that what depends on it can be read in one go.
@@ -161,7 +158,7 @@ impl Browser {
             }
             Some(login) => (login.subject.clone(), login.authentication.clone(), None, None),
             None => {
-                let Some(handle) = self.session_handle() else { return Ok(None) };
+                let Some(handle) = &self.session else { return Ok(None) };
                 let id = SessionId(handle.id);
                 let Some(session) = facts.session(cx.namespace().session(id))? else { return Ok(None) };
                 let session = session.record;
@@ -187,7 +184,7 @@ impl Browser {
 
     /// The digest of this browser's binding cookie.
     pub(crate) fn binding_digest(&self) -> Option<Digest> {
-        Some(self.binding_handle()?.digest(HandleKind::Browser))
+        Some(self.binding.as_ref()?.digest(HandleKind::Browser))
     }
 
     /// The token for a form of the host's own.
@@ -197,9 +194,9 @@ impl Browser {
         if let Some(csrf) = self.form_csrf(sealer) {
             return FormToken { csrf, cookies: Cookies::default() };
         }
-        let (binding, _) = new_binding(cx);
+        let binding = new_binding(cx);
         let mut cookies = Cookies::default();
-        cookies.set(Cookie::Binding, binding.clone(), cx.settings.lifetimes.session);
+        cookies.set(Cookie::Binding, binding.encode(HandleKind::Browser), cx.settings.lifetimes.session);
         FormToken { csrf: form_csrf(sealer, &binding, self.session.as_ref()), cookies }
     }
 
@@ -216,23 +213,17 @@ impl Browser {
     }
 
     fn form_csrf(&self, sealer: &Sealer) -> Option<Secret> {
-        self.binding_handle()?;
         Some(form_csrf(sealer, self.binding.as_ref()?, self.session.as_ref()))
-    }
-
-    fn binding_handle(&self) -> Option<Handle> {
-        Handle::decode(HandleKind::Browser, self.binding.as_ref()?.expose())
     }
 }
 
 /// A new binding cookie.
-pub(crate) fn new_binding(cx: &Context<'_>) -> (Secret, Digest) {
-    let handle = Handle { id: Id::minted(cx.now, cx.random.id), secret: cx.random.secret };
-    (handle.encode(HandleKind::Browser), handle.digest(HandleKind::Browser))
+pub(crate) fn new_binding(cx: &Context<'_>) -> Handle {
+    Handle { id: cx.id(), secret: cx.random.secret }
 }
 
-fn form_csrf(sealer: &Sealer, binding: &Secret, session: Option<&Secret>) -> Secret {
-    let session = session.map_or("", Secret::expose);
-    let mac = sealer.mac(Purpose::Csrf, &[b"form", binding.expose().as_bytes(), session.as_bytes()]);
+fn form_csrf(sealer: &Sealer, binding: &Handle, session: Option<&Handle>) -> Secret {
+    let session = session.map_or(&[][..], |session| &session.secret);
+    let mac = sealer.mac(Purpose::Csrf, &[b"form", &binding.secret, session]);
     Secret::new(Digest(mac).to_base64url())
 }

@@ -1,5 +1,6 @@
 //! What happens next to an authorization request: an answer, a login, or a question to the user.
 
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
 use super::browser::{self, Browser, Cookie, Cookies};
@@ -13,8 +14,7 @@ use crate::record::facts::{Allowance, Counter};
 use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
 use crate::record::interaction::{Interaction, Login, PendingRequest};
 use crate::record::{
-    Batch, Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Id,
-    InteractionId, Key, Need, Put, Record,
+    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, InteractionId, Put, Record,
 };
 use crate::token::{Handle, HandleKind};
 
@@ -74,20 +74,20 @@ impl Decide for Authorize {
         Some(self.request.client_id.as_str().into())
     }
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let client = self.request.client_id.as_str().into();
-        let mut keys = vec![cx.namespace().client_state(&client)];
-        keys.extend(self.browser.session_id().map(|id| cx.namespace().session(id)));
-        vec![Need::Client(client), Need::Records(keys)]
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let Some(client) = facts.client(&self.request.client_id)? else { return Ok(()) };
+        let session = self.browser.session_id().map(|id| cx.namespace().session(id));
+        facts.read(&[Some(cx.namespace().client_state(&client.id)), session])?;
+        let Some(subject) = self.browser.claimed_subject(facts, cx)? else { return Ok(()) };
+        let asks = client.consent != ConsentPolicy::FirstParty;
+        let consent = asks.then(|| cx.namespace().consent(&client.id, &subject));
+        facts.read(&[Some(cx.namespace().subject(&subject)), consent])
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let (client, redirect_uri) = self.request.verify(facts)?;
         if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
             return Err(Reason::AuthorizeClientUnknown.into());
-        }
-        if let Some(subject) = self.browser.claimed_subject(facts, cx)? {
-            facts.read([cx.namespace().subject(&subject), cx.namespace().consent(&client.id, &subject)])?;
         }
         let login = self.browser.signed_in(facts, cx)?;
         let pending = match self.request.validate(client, &redirect_uri, facts, cx) {
@@ -103,11 +103,7 @@ impl Decide for Authorize {
             Some(login) => next(&pending, client, login, facts, cx)?,
         };
         match (next, login) {
-            (Next::Grant(scope), Some(login)) => {
-                let mut decision = grant(&pending, client, &login, &scope, facts, cx)?;
-                guard(&mut decision.batch, &pending, &login, facts, cx);
-                Ok(decision)
-            }
+            (Next::Grant(scope), Some(login)) => grant(&pending, client, &login, &scope, facts, cx),
             (_, login) => self.interact(pending, login, facts, cx),
         }
     }
@@ -170,18 +166,19 @@ impl Authorize {
         let browser = match self.browser.binding_digest() {
             Some(digest) => digest,
             None => {
-                let (cookie, digest) = browser::new_binding(cx);
+                let binding = browser::new_binding(cx);
+                let cookie = binding.encode(HandleKind::Browser);
                 cookies.set(Cookie::Binding, cookie, cx.settings.lifetimes.session);
-                digest
+                binding.digest(HandleKind::Browser)
             }
         };
-        let id = InteractionId(Id::minted(cx.now, cx.random.other_id));
+        let id = InteractionId(cx.other_id());
         let reason = if login.is_some() { InteractReason::Consent } else { InteractReason::Login };
         let valid_until = cx.now.plus(cx.settings.lifetimes.interaction);
         let mut batch = cx.batch();
         batch.put.push(put(id, Interaction { browser, request, login, valid_until }, cx));
         let step = Step { action: Action::Interact(Interact { id, reason }), cookies };
-        Ok(Decision { batch, outcome: Ok(step), events: Vec::new() })
+        Ok(Decision { batch, outcome: Ok(step), events: SmallVec::new() })
     }
 }
 
@@ -256,7 +253,7 @@ pub(super) fn grant(
 ) -> Result<Decision<Step>, Halt> {
     let uri = still_registered(request, client).ok_or(Reason::RedirectUriUnregistered)?;
     let client_epoch = life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).epoch;
-    let id = GrantId(Id::minted(cx.now, cx.random.id));
+    let id = GrantId(cx.id());
     let code = Handle { id: id.0, secret: cx.random.secret };
     let grant = Grant {
         status: GrantStatus::Active,
@@ -281,7 +278,7 @@ pub(super) fn grant(
             code_challenge: request.code_challenge,
         })),
         refresh: None,
-        access: Vec::new(),
+        access: SmallVec::new(),
         jwts: None,
     };
     let response = AuthorizationResponse::code(
@@ -293,33 +290,6 @@ pub(super) fn grant(
     );
     let event = Event::new(EventKind::CodeIssued).client(&client.id).subject(Some(&login.subject)).grant(id);
     let mut batch = cx.batch();
-    batch.put.push(life::put(cx.namespace().grant(id), grant, cx));
-    Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: vec![event] })
-}
-
-/// Makes the commit depend on what the decision relied on: that client and subject still stand as they were read,
-/// that the session still lives, and that the consent was not taken back.
-pub(super) fn guard(
-    batch: &mut Batch,
-    request: &PendingRequest,
-    login: &Login,
-    facts: &Facts,
-    cx: &Context<'_>,
-) {
-    let namespace = cx.namespace();
-    let keys: [Option<Key>; 4] = [
-        Some(namespace.client_state(&request.client)),
-        Some(namespace.subject(&login.subject)),
-        Some(namespace.consent(&request.client, &login.subject)),
-        login.session.map(|session| namespace.session(session)),
-    ];
-    for key in keys.into_iter().flatten() {
-        let seen = facts.records().iter().find(|(own, _)| *own == key);
-        let mentioned = batch.expect.iter().any(|(own, _)| *own == key)
-            || batch.delete.contains(&key)
-            || batch.put.iter().any(|put| put.key == key);
-        if let Some((_, record)) = seen.filter(|_| !mentioned) {
-            batch.expect(key, Expectation::of(record.as_ref()));
-        }
-    }
+    batch.put.push(life::put(id, grant, cx));
+    Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: smallvec![event] })
 }

@@ -21,8 +21,8 @@ use crate::record::grant::Authentication;
 use crate::record::interaction::{Interaction, Login as SignedIn, PendingRequest};
 use crate::record::session::Session;
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, Halt, Id, InteractionId, Need,
-    Put, Record, SessionId, Versioned,
+    Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Put, Record, SessionId,
+    Versioned,
 };
 use crate::token::{Handle, HandleKind};
 
@@ -106,18 +106,17 @@ pub struct ForgetLogin {
     pub browser: Browser,
 }
 
-/// The records that any answer needs first.
-fn hints(id: InteractionId, browser: &Browser, cx: &Context<'_>) -> Vec<Need> {
-    let mut keys = vec![cx.namespace().interaction(id)];
-    keys.extend(browser.session_id().map(|session| cx.namespace().session(session)));
-    vec![Need::Records(keys)]
+/// Reads ahead the records that any answer needs first.
+fn read_ahead(id: InteractionId, browser: &Browser, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+    let session = browser.session_id().map(|session| cx.namespace().session(session));
+    facts.read(&[Some(cx.namespace().interaction(id)), session])
 }
 
 impl Decide for View {
     type Plan = InteractionView;
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        hints(self.id, &self.browser, cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        read_ahead(self.id, &self.browser, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<InteractionView>, Halt> {
@@ -141,11 +140,13 @@ impl Decide for View {
 impl Decide for Login {
     type Plan = Step;
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let mut keys = vec![cx.namespace().subject(&self.login.subject)];
-        keys.extend(self.interaction.as_ref().map(|answer| cx.namespace().interaction(answer.id)));
-        keys.extend(self.browser.session_id().map(|id| cx.namespace().session(id)));
-        vec![Need::Records(keys)]
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let keys = [
+            Some(cx.namespace().subject(&self.login.subject)),
+            self.interaction.as_ref().map(|answer| cx.namespace().interaction(answer.id)),
+            self.browser.session_id().map(|id| cx.namespace().session(id)),
+        ];
+        facts.read(&keys)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -156,8 +157,7 @@ impl Decide for Login {
         if facts.client(subject.as_str())?.is_some() {
             return Err(OAuthError::new(Reason::SubjectNamesClient).into());
         }
-        let subject_key = cx.namespace().subject(subject);
-        let standing = life::standing(facts.subject(subject_key)?);
+        let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
         if standing.disabled || facts.account(subject)? != Account::Active {
             return Err(Reason::SubjectDisabledAtAuthorize.into());
         }
@@ -176,9 +176,6 @@ impl Decide for Login {
             Some(open) => open.signed_in(login, facts, cx)?,
             None => Decision::answer(cx, Step { action: Action::SignedIn, cookies: Cookies::default() }),
         };
-        if !decision.batch.expect.iter().any(|(key, _)| *key == subject_key) {
-            decision.batch.expect(subject_key, Expectation::of(facts.subject(subject_key)?.as_ref()));
-        }
         decision.batch.put.extend(put_session);
         let old = self.browser.proven_session(facts, cx)?;
         decision.batch.delete.extend(old.map(|old| cx.namespace().session(old)));
@@ -199,7 +196,7 @@ impl Login {
         if self.browser.host_login.is_some() {
             return (None, None, None);
         }
-        let id = SessionId(Id::minted(cx.now, cx.random.other_id));
+        let id = SessionId(cx.other_id());
         let handle = Handle { id: id.0, secret: cx.random.other_secret };
         let valid_until = cx.now.plus(cx.settings.lifetimes.session);
         let session = Session {
@@ -222,8 +219,8 @@ impl Login {
 impl Decide for Approve {
     type Plan = Step;
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        hints(self.answer.id, &self.browser, cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        read_ahead(self.answer.id, &self.browser, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -236,7 +233,6 @@ impl Decide for Approve {
         let mut decision = decide::grant(request, open.client, &login, &self.scope, facts, cx)?;
         open.close(&mut decision, cx);
         remember(&mut decision, request, &login.subject, &self.scope, facts, cx)?;
-        decide::guard(&mut decision.batch, request, &login, facts, cx);
         let event = Event::new(EventKind::ConsentGiven).client(&request.client).subject(Some(&login.subject));
         Ok(decision.event(event))
     }
@@ -245,8 +241,8 @@ impl Decide for Approve {
 impl Decide for Deny {
     type Plan = Step;
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        hints(self.answer.id, &self.browser, cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        read_ahead(self.answer.id, &self.browser, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -265,8 +261,8 @@ impl Decide for Deny {
 impl Decide for ForgetLogin {
     type Plan = Step;
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        hints(self.answer.id, &self.browser, cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        read_ahead(self.answer.id, &self.browser, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -321,8 +317,8 @@ impl<'f> Open<'f> {
 
     /// What the forms of this interaction carry: known only to who can read pages of this browser.
     fn csrf(&self, browser: &Browser, cx: &Context<'_>) -> Secret {
-        let binding = browser.binding.as_ref().map_or("", Secret::expose);
-        let mac = cx.settings.sealer.mac(Purpose::Csrf, &[&self.id.0.0, binding.as_bytes()]);
+        let binding = browser.binding.as_ref().map_or(&[][..], |binding| &binding.secret);
+        let mac = cx.settings.sealer.mac(Purpose::Csrf, &[&self.id.0.0, binding]);
         Secret::new(crate::protocol::Digest(mac).to_base64url())
     }
 
@@ -344,7 +340,6 @@ impl<'f> Open<'f> {
             Next::Grant(scope) => {
                 let mut decision = decide::grant(request, self.client, &login, &scope, facts, cx)?;
                 self.close(&mut decision, cx);
-                decide::guard(&mut decision.batch, request, &login, facts, cx);
                 Ok(decision)
             }
             Next::Login | Next::Consent => Ok(self.wait(Some(login), InteractReason::Consent, cx)),
@@ -360,16 +355,13 @@ impl<'f> Open<'f> {
         let step =
             Step { action: Action::Interact(Interact { id: self.id, reason }), cookies: Cookies::default() };
         let mut decision = Decision::answer(cx, step);
-        decision.batch.expect(cx.namespace().interaction(self.id), Expectation::At(self.record.version));
         decision.batch.put.push(decide::put(self.id, interaction, cx));
         decision
     }
 
-    /// Ends the interaction, provided that nobody has answered it in the meantime.
+    /// Ends the interaction.
     fn close(&self, decision: &mut Decision<Step>, cx: &Context<'_>) {
-        let key = cx.namespace().interaction(self.id);
-        decision.batch.expect(key, Expectation::At(self.record.version));
-        decision.batch.delete.push(key);
+        decision.batch.delete.push(cx.namespace().interaction(self.id));
     }
 }
 
@@ -387,7 +379,6 @@ fn remember(
 ) -> Result<(), Halt> {
     let key = cx.namespace().consent(&request.client, subject);
     let before = facts.consent(key)?;
-    let expectation = Expectation::of(before.as_ref());
     let mut consent = before.map_or_else(Consent::default, |consent| consent.record.clone());
     consent.entries.retain(|entry| !entry.valid_until.is_past(cx.now));
     let here = |entry: &ConsentEntry| {
@@ -407,7 +398,6 @@ fn remember(
         given_at: cx.now,
         valid_until,
     });
-    decision.batch.expect(key, expectation);
     decision.batch.put.push(Put {
         key,
         record: Arc::new(Record::Consent(consent)),

@@ -7,15 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::secret::DUMMY_ARGON2;
 use crate::protocol::id::is_vschar;
-use crate::protocol::{ClientAuthMethod, ClientId, Digest, OAuthError, Params, Reason, Secret, params};
+use crate::protocol::{ClientAuthMethod, Digest, OAuthError, Params, Reason, Secret, params};
 use crate::record::facts::{Allowance, Counter};
-use crate::record::{Client, Context, Facts, Halt, Key, Need};
+use crate::record::{Client, Context, Facts, Halt, Key};
 
 /// What a client presented to say who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// Who it says it is.
-    pub client_id: ClientId,
+    /// Who it says it is: not a name of anyone until it is found registered.
+    pub client_id: String,
     /// How it proves that.
     pub proof: ClientProof,
 }
@@ -69,20 +69,23 @@ impl Credentials {
             if body_id.is_some_and(|id| id != client_id) {
                 return Err(Reason::ClientIdMismatch.into());
             }
-            return Ok(Self { client_id: client_id.as_str().into(), proof: ClientProof::Basic(secret) });
+            return Ok(Self { client_id, proof: ClientProof::Basic(secret) });
         }
-        let client_id = body_id.filter(|id| is_vschar(id)).ok_or(Reason::ClientIdMissing)?.into();
+        let client_id = body_id.filter(|id| is_vschar(id)).ok_or(Reason::ClientIdMissing)?.to_owned();
         let proof = body_secret.map_or(ClientProof::None, |secret| ClientProof::Post(Secret::new(secret)));
         Ok(Self { client_id, proof })
     }
 
-    /// What a request with these credentials surely needs: the client, its standing, and the record behind what the
-    /// request presents.
-    #[must_use]
-    pub fn hints(&self, presented: Option<Key>, cx: &Context<'_>) -> Vec<Need> {
-        let mut keys = vec![cx.namespace().client_state(&self.client_id)];
-        keys.extend(presented);
-        vec![Need::Client(self.client_id.clone()), Need::Records(keys)]
+    /// Reads ahead what a request with these credentials surely needs: the client, its standing, and the record behind
+    /// what the request presents.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while any is unknown.
+    pub fn read_ahead(&self, presented: Option<Key>, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        match facts.client(&self.client_id)? {
+            Some(client) => facts.read(&[Some(cx.namespace().client_state(&client.id)), presented]),
+            None => Ok(()),
+        }
     }
 
     /// The client, once it has proved itself.
@@ -94,13 +97,14 @@ impl Credentials {
     /// # Errors
     /// [`Halt::Need`] while a fact is missing; `invalid_client` or `slow_down` when it did not prove itself.
     pub fn authenticate<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<&'f Arc<Client>, Halt> {
-        let client = facts.client(self.client_id.as_str())?;
+        let client = facts.client(&self.client_id)?;
         let compared_slowly = client.is_some_and(|client| {
             self.proof.method() == client.auth_method && client.secrets.iter().any(|secret| secret.is_slow())
         });
-        let tries = Counter::SlowComparisons(self.client_id.clone(), cx.address);
+        let count_try =
+            || within_limit(&Counter::SlowComparisons(self.client_id.as_str().into(), cx.address), facts);
         if compared_slowly {
-            within_limit(&tries, facts)?;
+            count_try()?;
         }
         let failure = match client {
             None => self.unknown(),
@@ -110,10 +114,10 @@ impl Credentials {
             },
         };
         if cx.settings.slow_secrets && !compared_slowly {
-            within_limit(&tries, facts)?;
+            count_try()?;
             facts.slow_hash(&self.presented(), DUMMY_ARGON2)?;
         }
-        within_limit(&Counter::ClientFailures(self.client_id.clone(), cx.address), facts)?;
+        within_limit(&Counter::ClientFailures(self.client_id.as_str().into(), cx.address), facts)?;
         Err(failure.into())
     }
 
@@ -175,12 +179,12 @@ fn read_basic(header: &[u8]) -> Result<(String, Secret), OAuthError> {
         zeroize::Zeroizing::new(STANDARD.decode(encoded.trim_start_matches(' ')).map_err(|_| malformed())?);
     let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
     let (id, secret) = decoded.split_at_checked(colon).ok_or_else(malformed)?;
-    let id = params::decode(id).map_err(|_| malformed())?.into_owned();
+    let id = params::decode(id).map_err(|_| malformed())?;
     let secret = params::decode(secret.get(1..).unwrap_or_default()).map_err(|_| malformed())?;
     if !is_vschar(&id) {
         return Err(malformed());
     }
-    Ok((id, Secret::new(secret)))
+    Ok((id.into_owned(), Secret::new(secret)))
 }
 
 #[cfg(test)]

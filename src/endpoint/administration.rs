@@ -1,13 +1,13 @@
 //! What operators and users may end: a grant, everything of a subject or a client, a session.
 
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
 use crate::grant::life;
 use crate::protocol::{ClientId, SubjectId, Timestamp};
 use crate::record::grant::{EndReason, GrantStatus};
 use crate::record::{
-    Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Key, Put, Record,
-    SessionId, Standing,
+    Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Key, Put, Record, SessionId, Standing,
 };
 
 /// Ends one grant and with it every token it issued.
@@ -28,8 +28,8 @@ impl Decide for RevokeGrant {
             .subject(grant.record.subject.as_ref().map(|subject| &subject.id))
             .grant(id);
         let mut batch = cx.batch();
-        life::write(&mut batch, id, &grant, life::ended(grant.record, EndReason::Revoked), facts, cx);
-        Ok(Decision { batch, outcome: Ok(()), events: vec![event] })
+        batch.put.push(life::put(id, life::ended(grant.record, EndReason::Revoked), cx));
+        Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
     }
 }
 
@@ -80,7 +80,6 @@ impl Decide for ChangeStanding {
             Party::Subject(_) => facts.subject(key)?,
             Party::Client(_) => facts.client_state(key)?,
         };
-        let expectation = Expectation::of(before.as_ref());
         let standing = life::standing(before);
         let after = match self.change {
             StandingChange::Disable => standing.disable(),
@@ -96,14 +95,13 @@ impl Decide for ChangeStanding {
             }
         };
         let mut batch = cx.batch();
-        batch.expect(key, expectation);
         batch.put.push(Put {
             key,
             record: Arc::new(record),
             terms: Vec::new(),
             retain_until: Timestamp(u64::MAX),
         });
-        Ok(Decision { batch, outcome: Ok(after), events: vec![event] })
+        Ok(Decision { batch, outcome: Ok(after), events: smallvec![event] })
     }
 }
 
@@ -122,7 +120,7 @@ impl Decide for ForgetConsent {
     fn decide(&self, _: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
         let mut batch = cx.batch();
         batch.delete.push(cx.namespace().consent(&self.client, &self.subject));
-        Ok(Decision { batch, outcome: Ok(()), events: Vec::new() })
+        Ok(Decision { batch, outcome: Ok(()), events: SmallVec::new() })
     }
 }
 
@@ -139,6 +137,6 @@ impl Decide for EndSession {
         let event = Event::new(EventKind::SignedOut).subject(Some(&session.record.subject));
         let mut batch = cx.batch();
         batch.delete.push(key);
-        Ok(Decision { batch, outcome: Ok(()), events: vec![event] })
+        Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
     }
 }

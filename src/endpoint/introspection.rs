@@ -9,11 +9,11 @@ use super::token::{refuse_faults, required};
 use crate::client::Credentials;
 use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken, Recognised};
-use crate::protocol::{ClientId, Issuer, OAuthError, Params, Reason, Scope, Secret};
+use crate::protocol::{ClientId, Issuer, OAuthError, Params, Reason, Scope};
 use crate::record::grant::Grant;
-use crate::record::{Client, Context, Decide, Decision, Facts, Halt, Need};
-use crate::token::RefreshHandle;
+use crate::record::{Client, Context, Decide, Decision, Facts, Halt};
 use crate::token::claims::Audience;
+use crate::token::{PresentedToken, RefreshHandle};
 
 /// A request to the introspection endpoint. `token_type_hint` is not needed: a token tells what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct IntrospectionRequest {
     /// Who asks.
     pub credentials: Credentials,
     /// `token`.
-    pub token: Secret,
+    pub token: PresentedToken,
 }
 
 impl IntrospectionRequest {
@@ -32,7 +32,7 @@ impl IntrospectionRequest {
     pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
         refuse_faults(params)?;
         let credentials = Credentials::read(authorization, params)?;
-        Ok(Self { credentials, token: Secret::new(required(params, "token")?) })
+        Ok(Self { credentials, token: PresentedToken::read(required(params, "token")?) })
     }
 }
 
@@ -65,15 +65,13 @@ impl Decide for IntrospectionRequest {
     const READ_ONLY: bool = true;
 
     fn client_id(&self) -> Option<ClientId> {
-        Some(self.credentials.client_id.clone())
+        Some(self.credentials.client_id.as_str().into())
     }
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        self.credentials.hints(resolve::hint(self.token.expose(), cx), cx)
-    }
-
-    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
-        life::hints(facts, cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let grant = self.token.grant().map(|id| cx.namespace().grant(id));
+        self.credentials.read_ahead(grant, facts, cx)?;
+        life::read_ahead(grant, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Introspection>, Halt> {
@@ -81,7 +79,7 @@ impl Decide for IntrospectionRequest {
         if caller.is_public() {
             return Err(Reason::IntrospectionForbidden.into());
         }
-        let answer = match resolve::recognise(self.token.expose(), facts, cx)? {
+        let answer = match resolve::recognise(&self.token, facts, cx)? {
             None => Introspection::Inactive,
             Some(Recognised::Refresh(_, grant, handle)) => refresh(grant.record, &handle, caller, facts, cx)?,
             Some(access) => match resolve::live(&access, facts, cx)? {

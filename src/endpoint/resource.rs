@@ -2,14 +2,15 @@
 
 use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken};
-use crate::protocol::{Reason, Resource, Scope, Secret};
-use crate::record::{Context, Decide, Decision, Facts, Halt, Need};
+use crate::protocol::{Reason, Resource, Scope};
+use crate::record::{Context, Decide, Decision, Facts, Halt};
+use crate::token::PresentedToken;
 
 /// A bearer token that was presented to an API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceCheck {
     /// The token.
-    pub token: Secret,
+    pub token: PresentedToken,
     /// The API; `None` is the issuer itself. A token for another audience is refused (RFC 9068 §4).
     pub resource: Option<Resource>,
     /// What the token must allow.
@@ -21,17 +22,12 @@ impl Decide for ResourceCheck {
 
     const READ_ONLY: bool = true;
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        resolve::hint(self.token.expose(), cx).map(|key| Need::Records(vec![key])).into_iter().collect()
-    }
-
-    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
-        life::hints(facts, cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        life::read_ahead(self.token.grant().map(|id| cx.namespace().grant(id)), facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LiveToken>, Halt> {
-        let token =
-            resolve::live_access_token(self.token.expose(), facts, cx)?.ok_or(Reason::BearerInvalid)?;
+        let token = resolve::live_access_token(&self.token, facts, cx)?.ok_or(Reason::BearerInvalid)?;
         let for_us = match &self.resource {
             Some(resource) => token.audience.contains(resource),
             None => token.audience.is_empty(),

@@ -4,12 +4,12 @@ use super::token::{refuse_faults, required};
 use crate::client::Credentials;
 use crate::grant::life;
 use crate::grant::resolve::{self, JwtAccessToken, Recognised};
-use crate::protocol::{ClientId, OAuthError, Params, Reason, Secret};
+use crate::protocol::{ClientId, OAuthError, Params, Reason};
 use crate::record::grant::{EndReason, Grant, GrantStatus, JwtLedger};
-use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Need, Put, Record, Versioned,
-};
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Put, Record};
+use crate::token::PresentedToken;
 use crate::token::claims::TokenId;
+use smallvec::smallvec;
 
 /// A request to the revocation endpoint. `token_type_hint` is not needed: a token tells what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct RevocationRequest {
     /// Who asks.
     pub credentials: Credentials,
     /// `token`.
-    pub token: Secret,
+    pub token: PresentedToken,
 }
 
 impl RevocationRequest {
@@ -28,7 +28,7 @@ impl RevocationRequest {
     pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
         refuse_faults(params)?;
         let credentials = Credentials::read(authorization, params)?;
-        Ok(Self { credentials, token: Secret::new(required(params, "token")?) })
+        Ok(Self { credentials, token: PresentedToken::read(required(params, "token")?) })
     }
 }
 
@@ -36,16 +36,17 @@ impl Decide for RevocationRequest {
     type Plan = ();
 
     fn client_id(&self) -> Option<ClientId> {
-        Some(self.credentials.client_id.clone())
+        Some(self.credentials.client_id.as_str().into())
     }
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        self.credentials.hints(resolve::hint(self.token.expose(), cx), cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let grant = self.token.grant().map(|id| cx.namespace().grant(id));
+        self.credentials.read_ahead(grant, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
         let client = life::acting_client(&self.credentials, facts, cx)?;
-        match resolve::recognise(self.token.expose(), facts, cx)? {
+        match resolve::recognise(&self.token, facts, cx)? {
             None => Ok(Decision::answer(cx, ())),
             Some(Recognised::Opaque(_, grant, _) | Recognised::Refresh(_, grant, _))
                 if grant.record.status != GrantStatus::Active =>
@@ -57,12 +58,12 @@ impl Decide for RevocationRequest {
                 own(&grant.record.client, client)?;
                 let mut after = grant.record.clone();
                 after.access.remove(at);
-                Ok(revoked(id, &grant, after, facts, cx))
+                Ok(revoked(id, grant.record, after, cx))
             }
             Some(Recognised::Refresh(id, grant, _)) => {
                 own(&grant.record.client, client)?;
                 let after = life::ended(grant.record, EndReason::Revoked);
-                Ok(revoked(id, &grant, after, facts, cx))
+                Ok(revoked(id, grant.record, after, cx))
             }
             Some(Recognised::Jwt(jwt)) => {
                 own(&jwt.client, client)?;
@@ -85,7 +86,7 @@ fn revoke_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<D
             };
             let mut after = grant.record.clone();
             after.jwts.get_or_insert_default().revoke(sequence);
-            Ok(revoked(id, &grant, after, facts, cx))
+            Ok(revoked(id, grant.record, after, cx))
         }
         TokenId::Recordless { id, .. } => {
             let mut batch = cx.batch();
@@ -96,20 +97,14 @@ fn revoke_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<D
                 retain_until: jwt.valid_until.plus(life::RETENTION_MARGIN),
             });
             let event = Event::new(EventKind::TokenRevoked).client(&jwt.client);
-            Ok(Decision { batch, outcome: Ok(()), events: vec![event] })
+            Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
         }
     }
 }
 
 /// Writes what is left of a grant after a revocation; a grant that has nothing left has ended.
-fn revoked(
-    id: GrantId,
-    before: &Versioned<&Grant>,
-    mut after: Grant,
-    facts: &Facts,
-    cx: &Context<'_>,
-) -> Decision<()> {
-    if before.record.status != GrantStatus::Active {
+fn revoked(id: GrantId, before: &Grant, mut after: Grant, cx: &Context<'_>) -> Decision<()> {
+    if before.status != GrantStatus::Active {
         return Decision::answer(cx, ());
     }
     if is_spent(&after, cx) {
@@ -124,8 +119,8 @@ fn revoked(
         .subject(after.subject.as_ref().map(|subject| &subject.id))
         .grant(id);
     let mut batch = cx.batch();
-    life::write(&mut batch, id, before, after, facts, cx);
-    Decision { batch, outcome: Ok(()), events: vec![event] }
+    batch.put.push(life::put(id, after, cx));
+    Decision { batch, outcome: Ok(()), events: smallvec![event] }
 }
 
 /// Whether a grant can never again be used for anything.

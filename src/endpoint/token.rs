@@ -7,7 +7,8 @@ use crate::grant::issue::TokenPlan;
 use crate::grant::refresh_token::RefreshTokenRequest;
 use crate::grant::target;
 use crate::protocol::{ClientId, GrantType, OAuthError, ParamFault, Params, Reason, Scope, Secret};
-use crate::record::{Context, Decide, Decision, Facts, Halt, Need};
+use crate::record::{Context, Decide, Decision, Facts, Halt};
+use crate::token::{Handle, HandleKind, RefreshHandle};
 
 /// A request to the token endpoint, by grant type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +37,14 @@ impl TokenRequest {
         Ok(match grant_type {
             GrantType::AuthorizationCode => Self::AuthorizationCode(AuthorizationCodeRequest {
                 credentials,
-                code: Secret::new(required(params, "code")?),
+                code: Handle::decode(HandleKind::Code, required(params, "code")?),
                 redirect_uri: params.get("redirect_uri").map(str::to_owned),
                 code_verifier: params.get("code_verifier").map(Secret::new),
                 resources,
             }),
             GrantType::RefreshToken => Self::RefreshToken(RefreshTokenRequest {
                 credentials,
-                refresh_token: Secret::new(required(params, "refresh_token")?),
+                refresh_token: RefreshHandle::decode(required(params, "refresh_token")?),
                 scope: scope(params)?,
                 resources,
             }),
@@ -67,7 +68,7 @@ impl TokenRequest {
 
     /// The client that asks, unproven.
     #[must_use]
-    pub const fn client_id(&self) -> &ClientId {
+    pub fn client_id(&self) -> &str {
         match self {
             Self::AuthorizationCode(request) => &request.credentials.client_id,
             Self::RefreshToken(request) => &request.credentials.client_id,
@@ -80,22 +81,14 @@ impl Decide for TokenRequest {
     type Plan = TokenPlan;
 
     fn client_id(&self) -> Option<ClientId> {
-        Some(Self::client_id(self).clone())
+        Some(Self::client_id(self).into())
     }
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         match self {
-            Self::AuthorizationCode(request) => request.hints(cx),
-            Self::RefreshToken(request) => request.hints(cx),
-            Self::ClientCredentials(request) => request.hints(cx),
-        }
-    }
-
-    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
-        match self {
-            Self::AuthorizationCode(request) => request.further_hints(facts, cx),
-            Self::RefreshToken(request) => request.further_hints(facts, cx),
-            Self::ClientCredentials(request) => request.further_hints(facts, cx),
+            Self::AuthorizationCode(request) => request.read_ahead(facts, cx),
+            Self::RefreshToken(request) => request.read_ahead(facts, cx),
+            Self::ClientCredentials(request) => request.read_ahead(facts, cx),
         }
     }
 
@@ -133,13 +126,13 @@ impl TokenResponse {
     /// controls (RFC 6749 appendix A.4).
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = String::with_capacity(512);
+        let mut json = String::with_capacity(256);
         json.push_str("{\"access_token\":\"");
         json.push_str(self.access_token.expose());
         json.push_str("\",\"token_type\":\"");
         json.push_str(self.token_type);
         json.push_str("\",\"expires_in\":");
-        json.push_str(&self.expires_in.to_string());
+        json.push_str(itoa::Buffer::new().format(self.expires_in));
         for (name, value) in [
             ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
             ("scope", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),

@@ -3,16 +3,15 @@
 //! Everything is checked before anything is spent: a request that fails a check leaves the code as it was. A
 //! second request that passes every check ends the grant and with it all its tokens (OAuth 2.1 §7.5.3).
 
+use smallvec::smallvec;
+
 use super::issue::{self, TokenPlan};
 use super::{life, target};
 use crate::client::Credentials;
 use crate::proof::pkce;
 use crate::protocol::{GrantType, OAuthError, Reason, Resource};
 use crate::record::grant::{EndReason, Grant, Redeemable};
-use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Need, Versioned,
-};
-use crate::token::handle::peek;
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
 use crate::token::{Handle, HandleKind};
 
 /// A token request with `grant_type=authorization_code`.
@@ -20,8 +19,8 @@ use crate::token::{Handle, HandleKind};
 pub struct AuthorizationCodeRequest {
     /// Who asks.
     pub credentials: Credentials,
-    /// `code`.
-    pub code: crate::protocol::Secret,
+    /// `code`; `None` when its text cannot be one of ours.
+    pub code: Option<Handle>,
     /// `redirect_uri`.
     pub redirect_uri: Option<String>,
     /// `code_verifier`.
@@ -33,13 +32,10 @@ pub struct AuthorizationCodeRequest {
 impl Decide for AuthorizationCodeRequest {
     type Plan = TokenPlan;
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let grant = peek(HandleKind::Code, self.code.expose()).map(|id| cx.namespace().grant(GrantId(id)));
-        self.credentials.hints(grant, cx)
-    }
-
-    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
-        life::hints(facts, cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let grant = self.code.as_ref().map(|code| cx.namespace().grant(GrantId(code.id)));
+        self.credentials.read_ahead(grant, facts, cx)?;
+        life::read_ahead(grant, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
@@ -47,15 +43,15 @@ impl Decide for AuthorizationCodeRequest {
         if !client.may_use(GrantType::AuthorizationCode) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
-        let handle = self.handle().ok_or(Reason::CodeMalformed)?;
+        let handle = self.code.as_ref().ok_or(Reason::CodeMalformed)?;
         let id = GrantId(handle.id);
         let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::CodeUnknown)?;
-        let code = self.presented_code(&handle, grant.record, client)?;
+        let code = presented_code(handle, grant.record, client)?;
         self.check_redirect_uri(code, client)?;
         self.check_verifier(code)?;
         let resources = target::within_grant(&self.resources, &grant.record.resources)?;
         if code.spent {
-            return Ok(replayed(id, &grant, facts, cx));
+            return Ok(replayed(id, grant.record, cx));
         }
         if code.valid_until.is_past(cx.now) {
             return Err(Reason::CodeExpired.into());
@@ -64,31 +60,11 @@ impl Decide for AuthorizationCodeRequest {
             return Err(reason.into());
         }
         let target = target::resolve(&resources, client, facts, cx)?;
-        Ok(redeem(id, &grant, client, &target, facts, cx))
+        Ok(redeem(id, grant.record, client, &target, cx))
     }
 }
 
 impl AuthorizationCodeRequest {
-    fn handle(&self) -> Option<Handle> {
-        Handle::decode(HandleKind::Code, self.code.expose())
-    }
-
-    fn presented_code<'g>(
-        &self,
-        handle: &Handle,
-        grant: &'g Grant,
-        client: &Client,
-    ) -> Result<&'g Redeemable, OAuthError> {
-        let code = grant.redeemable.as_deref().ok_or(Reason::CodeUnknown)?;
-        if code.digest != handle.digest(HandleKind::Code) {
-            return Err(Reason::CodeUnknown.into());
-        }
-        if grant.client != client.id {
-            return Err(Reason::CodeOtherClient.into());
-        }
-        Ok(code)
-    }
-
     fn check_redirect_uri(&self, code: &Redeemable, client: &Client) -> Result<(), OAuthError> {
         match &self.redirect_uri {
             None if code.redirect_uri_named => {
@@ -115,15 +91,29 @@ impl AuthorizationCodeRequest {
     }
 }
 
+fn presented_code<'g>(
+    handle: &Handle,
+    grant: &'g Grant,
+    client: &Client,
+) -> Result<&'g Redeemable, OAuthError> {
+    let code = grant.redeemable.as_deref().ok_or(Reason::CodeUnknown)?;
+    if code.digest != handle.digest(HandleKind::Code) {
+        return Err(Reason::CodeUnknown.into());
+    }
+    if grant.client != client.id {
+        return Err(Reason::CodeOtherClient.into());
+    }
+    Ok(code)
+}
+
 fn redeem(
     id: GrantId,
-    before: &Versioned<&Grant>,
+    before: &Grant,
     client: &Client,
     target: &target::Target,
-    facts: &Facts,
     cx: &Context<'_>,
 ) -> Decision<TokenPlan> {
-    let mut grant = before.record.clone();
+    let mut grant = before.clone();
     if let Some(code) = grant.redeemable.as_deref_mut() {
         code.spent = true;
     }
@@ -137,15 +127,15 @@ fn redeem(
         .subject(grant.subject.as_ref().map(|subject| &subject.id))
         .grant(id);
     let mut batch = cx.batch();
-    life::write(&mut batch, id, before, grant, facts, cx);
+    batch.put.push(life::put(id, grant, cx));
     Decision {
         batch,
         outcome: Ok(TokenPlan { access_token, expires_in, scope, refresh_token }),
-        events: vec![event],
+        events: smallvec![event],
     }
 }
 
 /// An otherwise valid second redemption: the grant dies, unless it is already dead.
-fn replayed(id: GrantId, before: &Versioned<&Grant>, facts: &Facts, cx: &Context<'_>) -> Decision<TokenPlan> {
-    life::end(id, before, EndReason::Replayed, Reason::CodeReplayed, facts, cx)
+fn replayed(id: GrantId, before: &Grant, cx: &Context<'_>) -> Decision<TokenPlan> {
+    life::end(id, before, EndReason::Replayed, Reason::CodeReplayed, cx)
 }

@@ -7,10 +7,10 @@ use crate::client::Credentials;
 use crate::protocol::{GrantType, Reason, Resource, Scope};
 use crate::record::grant::{Grant, GrantStatus};
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Id, Need,
-    TokenFormat,
+    Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, TokenFormat,
 };
 use crate::token::claims::TokenId;
+use smallvec::{SmallVec, smallvec};
 
 /// A token request with `grant_type=client_credentials`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +25,6 @@ pub struct ClientCredentialsRequest {
 
 impl Decide for ClientCredentialsRequest {
     type Plan = TokenPlan;
-
-    fn hints(&self, _: &Context<'_>) -> Vec<Need> {
-        vec![Need::Client(self.credentials.client_id.clone())]
-    }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = self.credentials.authenticate(facts, cx)?;
@@ -66,22 +62,20 @@ fn opaque(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Decision<TokenPlan>, Halt> {
-    let state = cx.namespace().client_state(&client.id);
-    let (epoch, expectation) = if cx.attempt == 0 {
-        (0, Expectation::Absent)
+    let mut batch = cx.batch();
+    let epoch = if cx.attempt == 0 {
+        batch.expect(cx.namespace().client_state(&client.id), Expectation::Absent);
+        0
     } else {
-        let epoch = life::client_enabled(client, facts, cx)?.epoch;
-        (epoch, Expectation::of(facts.client_state(state)?.as_ref()))
+        life::client_enabled(client, facts, cx)?.epoch
     };
-    let id = GrantId(Id::minted(cx.now, cx.random.id));
+    let id = GrantId(cx.id());
     let mut grant = new_grant(client, scope, target, epoch, cx);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, scope, target, cx);
-    let mut batch = cx.batch();
-    batch.expect(state, expectation);
-    batch.put.push(life::put(cx.namespace().grant(id), grant, cx));
+    batch.put.push(life::put(id, grant, cx));
     let plan = TokenPlan { access_token, expires_in, scope: scope.clone(), refresh_token: None };
     let event = Event::new(EventKind::TokensIssued).client(&client.id).grant(id);
-    Ok(Decision { batch, outcome: Ok(plan), events: vec![event] })
+    Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }
 
 /// A JWT that no record remembers: nothing is written.
@@ -96,7 +90,7 @@ fn recordless(
     let epoch = life::client_enabled(client, facts, cx)?.epoch;
     let grant = new_grant(client, scope, target, epoch, cx);
     let client_epoch = u32::try_from(epoch).map_err(|_| Reason::Bug)?;
-    let token_id = TokenId::Recordless { id: Id::minted(cx.now, cx.random.id), client_epoch };
+    let token_id = TokenId::Recordless { id: cx.id(), client_epoch };
     let claims = issue::claims(&grant, scope, target, token_id, cx);
     let plan = TokenPlan {
         access_token: AccessTokenPlan::Jwt(Box::new(claims), algorithm),
@@ -120,7 +114,7 @@ fn new_grant(client: &Client, scope: &Scope, target: &Target, client_epoch: u64,
         resources: target.resources.clone(),
         redeemable: None,
         refresh: None,
-        access: Vec::new(),
+        access: SmallVec::new(),
         jwts: None,
     }
 }

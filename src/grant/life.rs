@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::client::Credentials;
 use crate::protocol::{Reason, Timestamp};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
 use crate::record::{
-    Batch, Client, Context, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Index, Key, Need,
-    Put, Record, SessionId, Standing, Versioned,
+    Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt, Index, Key, Put, Record, SessionId,
+    Standing, Versioned,
 };
 
 /// How long a record is kept beyond the last moment at which it could matter, for clocks that differ.
@@ -26,7 +28,7 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
         return Ok(Some(Reason::GrantEnded));
     }
     let guards = Guards::of(grant, cx);
-    facts.read(guards.keys())?;
+    facts.read(&guards.keys())?;
     let client = standing(facts.client_state(guards.client)?);
     if client.disabled || client.epoch != grant.client_epoch {
         return Ok(Some(Reason::ClientEpochMoved));
@@ -45,16 +47,18 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
     }
 }
 
-/// What [`obstacle`] will ask about the grant that was read, if one was.
-#[must_use]
-pub fn hints(facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
-    let Some(Ok(Some(grant))) = facts.grant_read().map(|key| facts.grant(key)) else { return Vec::new() };
-    let mut needs = Vec::with_capacity(2);
-    if let Err(Halt::Need(need)) = facts.read(Guards::of(grant.record, cx).keys()) {
-        needs.push(need);
+/// Reads ahead what [`obstacle`] will ask about the grant under `key`, if there is one.
+///
+/// # Errors
+/// [`Halt::Need`] while any of it is unknown.
+pub fn read_ahead(key: Option<Key>, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+    let Some(key) = key else { return Ok(()) };
+    let Some(grant) = facts.grant(key)? else { return Ok(()) };
+    facts.read(&Guards::of(grant.record, cx).keys())?;
+    match &grant.record.subject {
+        Some(subject) => facts.account(&subject.id).map(|_| ()),
+        None => Ok(()),
     }
-    needs.extend(grant.record.subject.as_ref().map(|subject| Need::Account(subject.id.clone())));
-    needs
 }
 
 fn subject_obstacle(subject: &GrantSubject, key: Key, facts: &Facts) -> Result<Option<Reason>, Halt> {
@@ -86,8 +90,8 @@ impl Guards {
         }
     }
 
-    fn keys(&self) -> impl Iterator<Item = Key> + use<> {
-        [Some(self.client), self.subject, self.session].into_iter().flatten()
+    const fn keys(&self) -> [Option<Key>; 3] {
+        [Some(self.client), self.subject, self.session]
     }
 }
 
@@ -115,29 +119,9 @@ pub fn client_enabled(client: &Client, facts: &Facts, cx: &Context<'_>) -> Resul
     if standing.disabled { Err(Reason::ClientDisabled.into()) } else { Ok(standing) }
 }
 
-/// Writes the next state of a grant that was read, provided that nothing which decided about it has changed:
-/// neither the grant nor any of the records that [`obstacle`] read.
-pub fn write(
-    batch: &mut Batch,
-    id: GrantId,
-    before: &Versioned<&Grant>,
-    after: Grant,
-    facts: &Facts,
-    cx: &Context<'_>,
-) {
-    let key = cx.namespace().grant(id);
-    batch.expect(key, Expectation::At(before.version));
-    for guard in Guards::of(&after, cx).keys() {
-        if let Some((_, seen)) = facts.records().iter().find(|(key, _)| *key == guard) {
-            batch.expect(guard, Expectation::of(seen.as_ref()));
-        }
-    }
-    batch.put.push(put(key, after, cx));
-}
-
 /// A grant as it is written: listed under its client, its subject and its session, kept while it could matter.
 #[must_use]
-pub fn put(key: Key, grant: Grant, cx: &Context<'_>) -> Put {
+pub fn put(id: GrantId, grant: Grant, cx: &Context<'_>) -> Put {
     let mut terms = Vec::with_capacity(2);
     terms.push(Index::client(cx.namespace(), &grant.client));
     if let Some(subject) = &grant.subject {
@@ -147,7 +131,7 @@ pub fn put(key: Key, grant: Grant, cx: &Context<'_>) -> Put {
         terms.push(Index::session(cx.namespace(), session));
     }
     let retain_until = retain_until(&grant);
-    Put { key, record: Arc::new(Record::Grant(grant)), terms, retain_until }
+    Put { key: cx.namespace().grant(id), record: Arc::new(Record::Grant(grant)), terms, retain_until }
 }
 
 /// The grant, ended.
@@ -168,22 +152,15 @@ fn retain_until(grant: &Grant) -> Timestamp {
 
 /// Ends a grant because of what was presented, and refuses the request once that is written. A grant that has
 /// already ended stays as it ended.
-pub fn end<P>(
-    id: GrantId,
-    before: &Versioned<&Grant>,
-    end: EndReason,
-    reason: Reason,
-    facts: &Facts,
-    cx: &Context<'_>,
-) -> Decision<P> {
+pub fn end<P>(id: GrantId, before: &Grant, end: EndReason, reason: Reason, cx: &Context<'_>) -> Decision<P> {
     let mut batch = cx.batch();
-    let mut events = Vec::new();
-    if let GrantStatus::Pending | GrantStatus::Active = before.record.status {
-        write(&mut batch, id, before, ended(before.record, end), facts, cx);
+    let mut events = SmallVec::new();
+    if let GrantStatus::Pending | GrantStatus::Active = before.status {
+        batch.put.push(put(id, ended(before, end), cx));
         events.push(
             Event::new(EventKind::ReplayDetected)
-                .client(&before.record.client)
-                .subject(before.record.subject.as_ref().map(|subject| &subject.id))
+                .client(&before.client)
+                .subject(before.subject.as_ref().map(|subject| &subject.id))
                 .grant(id)
                 .reason(reason),
         );

@@ -18,17 +18,17 @@ use crate::client::Credentials;
 use crate::jose::Purpose;
 use crate::protocol::{GrantType, Reason, Resource, Scope, Secret};
 use crate::record::grant::{EndReason, Grant, GrantStatus, Nonce, RefreshState, Retry};
-use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Id, Need};
-use crate::token::handle::peek;
-use crate::token::{HandleKind, RefreshHandle};
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Id};
+use crate::token::RefreshHandle;
+use smallvec::smallvec;
 
 /// A token request with `grant_type=refresh_token`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefreshTokenRequest {
     /// Who asks.
     pub credentials: Credentials,
-    /// `refresh_token`.
-    pub refresh_token: Secret,
+    /// `refresh_token`; `None` when its text cannot be one of ours.
+    pub refresh_token: Option<RefreshHandle>,
     /// `scope`; absent means what was granted.
     pub scope: Option<Scope>,
     /// `resource`, sorted; none means those granted.
@@ -38,13 +38,10 @@ pub struct RefreshTokenRequest {
 impl Decide for RefreshTokenRequest {
     type Plan = TokenPlan;
 
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let id = peek(HandleKind::RefreshToken, self.refresh_token.expose());
-        self.credentials.hints(id.map(|id| cx.namespace().grant(GrantId(id))), cx)
-    }
-
-    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
-        life::hints(facts, cx)
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let grant = self.refresh_token.as_ref().map(|token| cx.namespace().grant(GrantId(token.id)));
+        self.credentials.read_ahead(grant, facts, cx)?;
+        life::read_ahead(grant, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
@@ -52,8 +49,7 @@ impl Decide for RefreshTokenRequest {
         if !client.may_use(GrantType::RefreshToken) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
-        let presented =
-            RefreshHandle::decode(self.refresh_token.expose()).ok_or(Reason::RefreshTokenMalformed)?;
+        let presented = self.refresh_token.as_ref().ok_or(Reason::RefreshTokenMalformed)?;
         let id = GrantId(presented.id);
         let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::RefreshTokenUnknown)?;
         let family = grant.record.refresh.as_deref().ok_or(Reason::RefreshTokenUnknown)?;
@@ -66,16 +62,15 @@ impl Decide for RefreshTokenRequest {
         if grant.record.status != GrantStatus::Active {
             return Err(Reason::GrantEnded.into());
         }
-        let (refresh, refresh_token) = match recognise(&presented, family, cx) {
-            Presented::Live => self.rotate(&presented, family, client, cx)?,
+        let (refresh, refresh_token) = match recognise(presented, family, cx) {
+            Presented::Live => rotate(presented, family, client, cx)?,
             Presented::Retry(successor) => again(family, &successor),
             Presented::Retired => {
                 return Ok(life::end(
                     id,
-                    &grant,
+                    grant.record,
                     EndReason::Replayed,
                     Reason::RefreshTokenReplayed,
-                    facts,
                     cx,
                 ));
             }
@@ -101,9 +96,9 @@ impl Decide for RefreshTokenRequest {
             .subject(after.subject.as_ref().map(|subject| &subject.id))
             .grant(id);
         let mut batch = cx.batch();
-        life::write(&mut batch, id, &grant, after, facts, cx);
+        batch.put.push(life::put(id, after, cx));
         let plan = TokenPlan { access_token, expires_in, scope, refresh_token: Some(refresh_token) };
-        Ok(Decision { batch, outcome: Ok(plan), events: vec![event] })
+        Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
     }
 }
 
@@ -167,36 +162,35 @@ fn again(family: &RefreshState, successor: &RefreshHandle) -> (RefreshState, Sec
     (family, successor.encode())
 }
 
-impl RefreshTokenRequest {
-    /// Replaces the live token where this client's rotate, and keeps it where they do not.
-    fn rotate(
-        &self,
-        live: &RefreshHandle,
-        family: &RefreshState,
-        client: &Client,
-        cx: &Context<'_>,
-    ) -> Result<(RefreshState, Secret), Reason> {
-        let idle_until = issue::idle_until(family.valid_until, client, cx);
-        if !issue::rotates(client, cx) {
-            let kept = RefreshState { idle_until, retry: None, ..family.clone() };
-            return Ok((kept, self.refresh_token.clone()));
-        }
-        if family.generation == u32::MAX {
-            return Err(Reason::RefreshTokenExpired);
-        }
-        let nonce = Nonce(Id(cx.random.nonce));
-        let successor = successor(live, nonce, family, cx);
-        let rotated = RefreshState {
-            generation: successor.generation,
-            digest: successor.digest(),
-            tag_key: family.tag_key,
-            idle_until,
-            valid_until: family.valid_until,
-            retry: Some(Retry { nonce, rotated_at: cx.now, uses: 0 }),
-        };
-        Ok((rotated, successor.encode()))
+/// Replaces the live token where this client's rotate, and keeps it where they do not.
+fn rotate(
+    live: &RefreshHandle,
+    family: &RefreshState,
+    client: &Client,
+    cx: &Context<'_>,
+) -> Result<(RefreshState, Secret), Reason> {
+    let idle_until = issue::idle_until(family.valid_until, client, cx);
+    if !issue::rotates(client, cx) {
+        let kept = RefreshState { idle_until, retry: None, ..family.clone() };
+        return Ok((kept, live.encode()));
     }
+    if family.generation == u32::MAX {
+        return Err(Reason::RefreshTokenExpired);
+    }
+    let nonce = Nonce(Id(cx.random.nonce));
+    let successor = successor(live, nonce, family, cx);
+    let rotated = RefreshState {
+        generation: successor.generation,
+        digest: successor.digest(),
+        tag_key: family.tag_key,
+        idle_until,
+        valid_until: family.valid_until,
+        retry: Some(Retry { nonce, rotated_at: cx.now, uses: 0 }),
+    };
+    Ok((rotated, successor.encode()))
+}
 
+impl RefreshTokenRequest {
     /// What was asked, out of what was granted and is still allowed to the client.
     fn scope(&self, grant: &Grant, client: &Client, cx: &Context<'_>) -> Result<Scope, Halt> {
         let allowed = grant.scope.intersection(&client.scope).intersection(&cx.settings.scope);

@@ -5,8 +5,7 @@ use crate::protocol::{ClientId, Reason, Resource, Scope, SubjectId, Timestamp};
 use crate::record::grant::{Authentication, Grant};
 use crate::record::{Context, Facts, GrantId, Halt, Versioned};
 use crate::token::claims::TokenId;
-use crate::token::handle::peek;
-use crate::token::{Handle, HandleKind, RefreshHandle};
+use crate::token::{HandleKind, PresentedToken, RefreshHandle};
 
 /// A token of ours, as far as its text and a signature tell; whether it lives is another question.
 #[derive(Clone, Debug)]
@@ -66,42 +65,42 @@ pub struct LiveToken {
 /// # Errors
 /// [`Halt::Need`] while a fact is missing.
 pub fn recognise<'f>(
-    token: &str,
+    token: &PresentedToken,
     facts: &'f Facts,
     cx: &Context<'_>,
 ) -> Result<Option<Recognised<'f>>, Halt> {
-    if let Some(handle) = Handle::decode(HandleKind::AccessToken, token) {
-        let id = GrantId(handle.id);
-        let digest = handle.digest(HandleKind::AccessToken);
-        let Some(grant) = facts.grant(cx.namespace().grant(id))? else { return Ok(None) };
-        let at = grant.record.access.iter().position(|token| token.digest == digest);
-        return Ok(at.map(|at| Recognised::Opaque(id, grant, at)));
+    let grant = |id| facts.grant(cx.namespace().grant(id));
+    match token {
+        PresentedToken::Access(handle) => {
+            let id = GrantId(handle.id);
+            let digest = handle.digest(HandleKind::AccessToken);
+            let Some(grant) = grant(id)? else { return Ok(None) };
+            let at = grant.record.access.iter().position(|token| token.digest == digest);
+            Ok(at.map(|at| Recognised::Opaque(id, grant, at)))
+        }
+        PresentedToken::Refresh(handle) => {
+            let id = GrantId(handle.id);
+            let Some(grant) = grant(id)? else { return Ok(None) };
+            let issued =
+                grant.record.refresh.as_ref().is_some_and(|family| handle.was_issued_under(&family.tag_key));
+            Ok(issued.then(|| Recognised::Refresh(id, grant, handle.clone())))
+        }
+        PresentedToken::Jwt(token) => {
+            Ok(read_jwt(token.expose(), facts, cx)?.map(|jwt| Recognised::Jwt(Box::new(jwt))))
+        }
+        PresentedToken::Unknown => Ok(None),
     }
-    if let Some(handle) = RefreshHandle::decode(token) {
-        let id = GrantId(handle.id);
-        let Some(grant) = facts.grant(cx.namespace().grant(id))? else { return Ok(None) };
-        let issued =
-            grant.record.refresh.as_ref().is_some_and(|family| handle.was_issued_under(&family.tag_key));
-        return Ok(issued.then_some(Recognised::Refresh(id, grant, handle)));
-    }
-    if token.bytes().filter(|byte| *byte == b'.').count() == 2 {
-        return Ok(read_jwt(token, facts, cx)?.map(|jwt| Recognised::Jwt(Box::new(jwt))));
-    }
-    Ok(None)
-}
-
-/// The record to load for a token, as far as its text tells.
-#[must_use]
-pub fn hint(token: &str, cx: &Context<'_>) -> Option<crate::record::Key> {
-    let id = peek(HandleKind::AccessToken, token).or_else(|| peek(HandleKind::RefreshToken, token))?;
-    Some(cx.namespace().grant(GrantId(id)))
 }
 
 /// A live access token, or `None` for anything else.
 ///
 /// # Errors
 /// [`Halt::Need`] while a fact is missing.
-pub fn live_access_token(token: &str, facts: &Facts, cx: &Context<'_>) -> Result<Option<LiveToken>, Halt> {
+pub fn live_access_token(
+    token: &PresentedToken,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Option<LiveToken>, Halt> {
     match recognise(token, facts, cx)? {
         Some(recognised) => live(&recognised, facts, cx),
         None => Ok(None),
@@ -178,7 +177,7 @@ fn live_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Opt
         TokenId::Recordless { id, client_epoch } => {
             let tombstone = cx.namespace().revoked_token(id);
             let state = cx.namespace().client_state(&jwt.client);
-            facts.read([tombstone, state])?;
+            facts.read(&[Some(tombstone), Some(state)])?;
             let standing = life::standing(facts.client_state(state)?);
             let revoked = facts.record(tombstone)?.is_some();
             if revoked || standing.disabled || standing.epoch != u64::from(client_epoch) {

@@ -6,7 +6,8 @@ use crate::protocol::SubjectId;
 use crate::record::facts::Account;
 use crate::store::StoreError;
 
-/// The host's users, asked at every redemption, refresh and check.
+/// The host's users, asked at every redemption, refresh and check. Without this, whoever has signed in stays active
+/// until [`disable_subject`](crate::server::AuthorizationServer::disable_subject).
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// Whether `subject` may be acted for.
@@ -14,16 +15,4 @@ pub trait Accounts: Send + Sync {
     /// # Errors
     /// [`StoreError`] when that cannot be found out; the request then fails with 503.
     async fn account(&self, subject: &SubjectId) -> Result<Account, StoreError>;
-}
-
-/// Whoever has signed in stays active until
-/// [`disable_subject`](crate::server::AuthorizationServer::disable_subject).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct EveryoneActive;
-
-#[async_trait]
-impl Accounts for EveryoneActive {
-    async fn account(&self, _: &SubjectId) -> Result<Account, StoreError> {
-        Ok(Account::Active)
-    }
 }

@@ -1,9 +1,9 @@
 //! Clients: where registrations are looked up.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hashbrown::HashMap;
 
 use super::slow_hash::hash_secret;
 use crate::client::secret::is_generated;
@@ -20,7 +20,7 @@ pub trait Clients: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`] when that cannot be found out; it is never "not found".
-    async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError>;
+    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError>;
 
     /// Whether any secret is kept as a slow hash. If so, every failed authentication costs one, so that clients
     /// that exist cannot be told from those that do not.
@@ -79,7 +79,7 @@ pub fn keep_secret(secret: &str) -> Result<ClientSecret, MetadataError> {
 
 #[async_trait]
 impl Clients for StaticClients {
-    async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
         Ok(self.clients.get(id).cloned())
     }
 

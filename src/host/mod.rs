@@ -13,7 +13,7 @@ mod resources;
 mod signer;
 mod slow_hash;
 
-pub use accounts::{Accounts, EveryoneActive};
+pub use accounts::Accounts;
 pub use audit::{Audit, NoAudit};
 pub use clients::{Clients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 
 /// A SHA-256 digest. Equality takes the same time whatever the bytes.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -49,7 +49,11 @@ impl Digest {
 
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        let words = self.0.as_chunks::<8>().0.iter().zip(other.0.as_chunks::<8>().0);
+        let same = words.fold(Choice::from(1), |same, (one, other)| {
+            same & u64::from_ne_bytes(*one).ct_eq(&u64::from_ne_bytes(*other))
+        });
+        same.into()
     }
 }
 

@@ -67,10 +67,11 @@ impl<'a> Params<'a> {
     /// # Errors
     /// [`ParamsError`] when the bytes cannot be decoded without loss or hold too many parameters.
     pub fn parse(input: &'a [u8]) -> Result<Self, ParamsError> {
+        let input = std::str::from_utf8(input).map_err(|_| ParamsError::Utf8)?;
         let mut pairs = Vec::with_capacity(8);
         let mut rest = Some(input);
         while let Some(text) = rest {
-            let (part, after) = split(text, b'&');
+            let (part, after) = split(text, memchr::memchr(b'&', text.as_bytes()));
             rest = after;
             if part.is_empty() {
                 continue;
@@ -78,8 +79,12 @@ impl<'a> Params<'a> {
             if pairs.len() == MAX_PARAMS {
                 return Err(ParamsError::TooMany);
             }
-            let (name, value) = split(part, b'=');
-            pairs.push((decode(name)?, decode(value.unwrap_or_default())?));
+            let (name, value) = split(part, part.bytes().position(|byte| byte == b'='));
+            let value = value.unwrap_or_default();
+            pairs.push(match is_escaped(part) {
+                false => (name.into(), value.into()),
+                true => (unescape(name)?, unescape(value)?),
+            });
         }
         Ok(Self { pairs })
     }
@@ -137,10 +142,9 @@ fn limit(name: &str) -> usize {
     LIMITS.iter().find(|(own, _)| *own == name).map_or(MAX_VALUE_BYTES, |(_, limit)| *limit)
 }
 
-/// What stands before the first `separator`, and what after it, if there is one.
-fn split(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
-    memchr::memchr(separator, text)
-        .and_then(|at| text.split_at_checked(at))
+/// What stands before the character at `at`, and what after it, if there is one.
+fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
+    at.and_then(|at| text.split_at_checked(at))
         .map_or((text, None), |(before, after)| (before, after.get(1..)))
 }
 
@@ -149,23 +153,32 @@ fn split(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
 /// # Errors
 /// [`ParamsError`] when an escape is malformed or the result is not UTF-8.
 pub fn decode(input: &[u8]) -> Result<Cow<'_, str>, ParamsError> {
-    if memchr::memchr2(b'+', b'%', input).is_none() {
-        return std::str::from_utf8(input).map(Cow::Borrowed).map_err(|_| ParamsError::Utf8);
+    unescape(std::str::from_utf8(input).map_err(|_| ParamsError::Utf8)?)
+}
+
+fn unescape(text: &str) -> Result<Cow<'_, str>, ParamsError> {
+    if !is_escaped(text) {
+        return Ok(text.into());
     }
-    let mut bytes = Vec::with_capacity(input.len());
-    let mut done = 0;
-    for at in memchr::memchr2_iter(b'+', b'%', input) {
-        bytes.extend_from_slice(input.get(done..at).ok_or(ParamsError::Escape)?);
-        let (byte, end) = match input.get(at..) {
-            Some([b'%', high, low, ..]) => (hex(*high)? << 4 | hex(*low)?, at + 3),
-            Some([b'+', ..]) => (b' ', at + 1),
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
+        let (plain, escaped) = rest.split_at(at);
+        bytes.extend_from_slice(plain);
+        let (byte, after) = match escaped {
+            [b'%', high, low, after @ ..] => (hex(*high)? << 4 | hex(*low)?, after),
+            [b'+', after @ ..] => (b' ', after),
             _ => return Err(ParamsError::Escape),
         };
         bytes.push(byte);
-        done = end;
+        rest = after;
     }
-    bytes.extend_from_slice(input.get(done..).unwrap_or_default());
+    bytes.extend_from_slice(rest);
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| ParamsError::Utf8)
+}
+
+fn is_escaped(text: &str) -> bool {
+    memchr::memchr2(b'+', b'%', text.as_bytes()).is_some()
 }
 
 fn hex(digit: u8) -> Result<u8, ParamsError> {

@@ -116,6 +116,15 @@ impl Batch {
         self.put.is_empty() && self.delete.is_empty()
     }
 
+    /// Makes the change depend on these records still being as they were read.
+    pub fn rely_on(&mut self, read: &[(Key, Option<Versioned>)]) {
+        for (key, record) in read {
+            if !self.expect.iter().any(|(own, _)| own == key) {
+                self.expect(*key, Expectation::of(record.as_ref()));
+            }
+        }
+    }
+
     /// Adds a precondition.
     pub fn expect(&mut self, key: Key, expectation: Expectation) {
         self.expect.push((key, expectation));

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::batch::{Batch, BatchId};
 use super::event::Event;
-use super::facts::{Facts, Halt, Need};
+use super::facts::{Facts, Halt};
 use super::key::{Id, Namespace};
 use crate::protocol::{ClientId, OAuthError, Timestamp};
 use crate::record::settings::Settings;
@@ -22,16 +24,14 @@ pub trait Decide {
         None
     }
 
-    /// Facts it will surely need, so that they can be fetched in one go. Missing ones only cost time.
-    fn hints(&self, cx: &Context<'_>) -> Vec<Need> {
-        let _ = cx;
-        Vec::new()
-    }
-
-    /// Facts it will surely need besides, as far as those it hinted at tell.
-    fn further_hints(&self, facts: &Facts, cx: &Context<'_>) -> Vec<Need> {
+    /// Reads the facts it will surely need, so that records are fetched together and nothing is computed twice. It
+    /// judges nothing: without it the same decision takes longer.
+    ///
+    /// # Errors
+    /// As [`decide`](Self::decide).
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let _ = (facts, cx);
-        Vec::new()
+        Ok(())
     }
 
     /// Decides, or says which fact is missing.
@@ -56,6 +56,8 @@ pub struct Context<'a> {
     pub address: Option<IpAddr>,
     /// How often this request has lost a race: zero at first.
     pub attempt: u32,
+    /// Counts the requests of this process, to keep the ids of one second in order.
+    pub sequence: u32,
 }
 
 impl Context<'_> {
@@ -63,6 +65,18 @@ impl Context<'_> {
     #[must_use]
     pub fn namespace(&self) -> Namespace {
         self.settings.namespace
+    }
+
+    /// A new id.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id::minted(self.now, self.sequence, self.random.id)
+    }
+
+    /// A second new id.
+    #[must_use]
+    pub fn other_id(&self) -> Id {
+        Id::minted(self.now, self.sequence, self.random.other_id)
     }
 
     /// An empty batch with this request's id.
@@ -143,18 +157,19 @@ impl std::fmt::Debug for Random {
 #[derive(Clone, Debug)]
 #[must_use = "a decision does nothing until it is settled"]
 pub struct Decision<P> {
-    /// What is written. A refusal may write too.
+    /// What is written, a refusal may write too. Whoever commits it first adds that nothing which was read has changed
+    /// ([`Batch::rely_on`]), so that no decision has to name what it relies on.
     pub batch: Batch,
     /// What is answered after the commit.
     pub outcome: Result<P, OAuthError>,
     /// What the audit trail is told after the commit.
-    pub events: Vec<Event>,
+    pub events: SmallVec<[Event; 1]>,
 }
 
 impl<P> Decision<P> {
     /// An answer that writes nothing.
     pub fn answer(cx: &Context<'_>, plan: P) -> Self {
-        Self { batch: cx.batch(), outcome: Ok(plan), events: Vec::new() }
+        Self { batch: cx.batch(), outcome: Ok(plan), events: SmallVec::new() }
     }
 
     /// Adds an event.

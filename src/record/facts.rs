@@ -8,7 +8,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::key::{Key, Kind};
+use smallvec::SmallVec;
+
+use super::key::Key;
 use super::key_ring::PublishedKeys;
 use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId};
@@ -39,7 +41,7 @@ impl From<Reason> for Halt {
 #[non_exhaustive]
 pub enum Need {
     /// The registration of a client.
-    Client(ClientId),
+    Client(String),
     /// The records under these keys, read together.
     Records(Vec<Key>),
     /// Whether the host still knows the subject.
@@ -98,7 +100,7 @@ pub enum Account {
 #[non_exhaustive]
 pub enum Fact {
     /// Answers [`Need::Client`].
-    Client(ClientId, Option<Arc<Client>>),
+    Client(String, Option<Arc<Client>>),
     /// Answers [`Need::Records`], key by key.
     Records(Vec<(Key, Option<Versioned>)>),
     /// Answers [`Need::Account`].
@@ -116,24 +118,28 @@ pub enum Fact {
 /// Everything a decision has learned.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    records: Vec<(Key, Option<Versioned>)>,
-    others: Vec<Fact>,
+    records: SmallVec<[(Key, Option<Versioned>); 4]>,
+    others: SmallVec<[Fact; 2]>,
 }
 
 impl Facts {
     /// Nothing yet.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { records: Vec::new(), others: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Adds what was fetched.
     pub fn learn(&mut self, fact: Fact) {
         match fact {
-            Fact::Records(records) if self.records.is_empty() => self.records = records,
             Fact::Records(records) => self.records.extend(records),
             other => self.others.push(other),
         }
+    }
+
+    /// Adds the records that were read under these keys, in the same order.
+    pub fn learn_records(&mut self, keys: Vec<Key>, records: Vec<Option<Versioned>>) {
+        self.records.extend(keys.into_iter().zip(records));
     }
 
     /// Forgets the records, after a lost race; answers of people, hosts and counters stay.
@@ -151,19 +157,20 @@ impl Facts {
     ///
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
-    pub fn read(&self, keys: impl IntoIterator<Item = Key>) -> Result<(), Halt> {
-        let unknown: Vec<Key> = keys.into_iter().filter(|key| self.known(key).is_none()).collect();
-        if unknown.is_empty() { Ok(()) } else { Err(Halt::Need(Need::Records(unknown))) }
+    pub fn read(&self, keys: &[Option<Key>]) -> Result<(), Halt> {
+        let unknown = || keys.iter().flatten().filter(|key| self.known(key).is_none());
+        match unknown().count() {
+            0 => Ok(()),
+            count => {
+                let mut all = Vec::with_capacity(count);
+                all.extend(unknown());
+                Err(Halt::Need(Need::Records(all)))
+            }
+        }
     }
 
     fn known(&self, key: &Key) -> Option<&Option<Versioned>> {
         self.records.iter().find(|(own, _)| own == key).map(|(_, record)| record)
-    }
-
-    /// The key of the grant that was read, if one was.
-    #[must_use]
-    pub fn grant_read(&self) -> Option<Key> {
-        self.records.iter().map(|(key, _)| *key).find(|key| key.kind == Kind::Grant)
     }
 
     /// The record under `key`.
@@ -184,7 +191,7 @@ impl Facts {
     pub fn client(&self, id: &str) -> Result<Option<&Arc<Client>>, Halt> {
         self.answer(
             |fact| match fact {
-                Fact::Client(own, client) if own.as_str() == id => Some(client.as_ref()),
+                Fact::Client(own, client) if own == id => Some(client.as_ref()),
                 _ => None,
             },
             || Need::Client(id.into()),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::key::SessionId;
 use crate::protocol::{ClientId, Digest, GrantType, Resource, Scope, SubjectId, Timestamp};
@@ -40,8 +41,8 @@ pub struct Grant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh: Option<Box<RefreshState>>,
     /// The live opaque access tokens, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub access: Vec<AccessToken>,
+    #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
+    pub access: SmallVec<[AccessToken; 1]>,
     /// The account of access tokens that live outside the record, as JWTs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwts: Option<Box<JwtLedger>>,

@@ -1,5 +1,6 @@
 //! Keys: what kind of record, of which issuer, and which one.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use base64::Engine as _;
@@ -8,17 +9,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{ClientId, Digest, SubjectId, Timestamp};
 
-/// Sixteen bytes that name a record within its kind: minted ones start with eight bytes of time, so that inserts
-/// stay clustered; the others are digests of a natural key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Sixteen bytes that name a record within its kind: minted ones ascend with time, so that inserts stay clustered; the
+/// others are digests of a natural key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Id(pub [u8; 16]);
 
+/// In the order of the bytes, compared as one number.
+impl Ord for Id {
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for Id {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Id {
-    /// An id minted at `now`.
+    /// A new id: 5 bytes of time, 3 bytes of `sequence`, which orders the ids of one second, and 8 random bytes.
     #[must_use]
-    pub fn minted(now: Timestamp, random: [u8; 8]) -> Self {
-        Self((u128::from(now.0) << 64 | u128::from(u64::from_be_bytes(random))).to_be_bytes())
+    pub fn minted(now: Timestamp, sequence: u32, random: [u8; 8]) -> Self {
+        let time = u128::from(now.0.min((1 << 40) - 1)) << 88;
+        let sequence = u128::from(sequence % (1 << 24)) << 64;
+        Self((time | sequence | u128::from(u64::from_be_bytes(random))).to_be_bytes())
     }
 }
 

@@ -1,12 +1,12 @@
 //! Configuration: what is required is asked for by name, the rest has safe defaults, and `build` refuses mistakes.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use super::{AuthorizationServer, Parts};
 use crate::host::{
-    Accounts, AddNoClaims, Audit, ClaimsHook, Clients, Clock, Entropy, EveryoneActive, Limiter,
-    MemoryLimiter, NoAudit, NoSigner, OsEntropy, ResourceCatalog, Signer, SlowHashPool, StaticResources,
-    SystemClock,
+    Accounts, AddNoClaims, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, MemoryLimiter, NoAudit,
+    NoSigner, OsEntropy, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::Sealer;
 use crate::profile::Profile;
@@ -25,7 +25,7 @@ macro_rules! injected {
         $(
             $(#[$doc])*
             pub fn $name(mut self, $name: Arc<dyn $trait>) -> Self {
-                self.parts.$name = $name;
+                self.parts.$name = $name.into();
                 self
             }
         )*
@@ -46,13 +46,14 @@ impl Builder {
                 clients,
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(OsEntropy),
-                accounts: Arc::new(EveryoneActive),
+                accounts: None,
                 resources: Arc::new(StaticResources::default()),
                 limiter: Arc::new(MemoryLimiter::default()),
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 claims_hook: Arc::new(AddNoClaims),
                 slow_hashes: SlowHashPool::default(),
+                sequence: AtomicU32::new(0),
             },
         }
     }

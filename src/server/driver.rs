@@ -3,9 +3,11 @@
 //! Dropping the returned future at any point is the same as a crash at that point: no lock is held across an await,
 //! and the only write is the commit.
 
+use std::sync::atomic::Ordering;
+
 use crate::host::SignerError;
 use crate::protocol::{OAuthError, Reason};
-use crate::record::facts::Fact;
+use crate::record::facts::{Account, Fact};
 use crate::record::{
     Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Need, Random, Versioned,
 };
@@ -83,18 +85,12 @@ impl AuthorizationServer {
         Q: Decide + Sync,
         Q::Plan: Mint,
     {
-        for need in request.hints(cx) {
-            facts.learn(self.fetch(need, cx).await?);
-        }
-        for need in request.further_hints(facts, cx) {
-            facts.learn(self.fetch(need, cx).await?);
-        }
         let mut needs = 0;
         loop {
-            match request.decide(facts, cx) {
+            match request.read_ahead(facts, cx).and_then(|()| request.decide(facts, cx)) {
                 Err(Halt::Need(need)) if needs < MAX_NEEDS => {
                     needs += 1;
-                    facts.learn(self.fetch(need, cx).await?);
+                    self.fetch(need, facts, cx).await?;
                 }
                 Err(Halt::Need(need)) => {
                     return Err(
@@ -105,7 +101,7 @@ impl AuthorizationServer {
                 Ok(decision) if Q::READ_ONLY && !decision.batch.is_empty() => {
                     return Err(OAuthError::new(Reason::Bug).detail("a request that only reads wrote"));
                 }
-                Ok(decision) => match self.settle(decision).await? {
+                Ok(decision) => match self.settle(decision, facts).await? {
                     Settled::Answered(answer) => return answer,
                     Settled::Conflict if cx.attempt >= MAX_ATTEMPTS => {
                         return Err(Reason::ContentionExhausted.into());
@@ -134,6 +130,7 @@ impl AuthorizationServer {
             random,
             address: origin.address,
             attempt: 0,
+            sequence: self.parts.sequence.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -146,13 +143,13 @@ impl AuthorizationServer {
     }
 
     pub(super) fn draw(&self) -> Result<Random, OAuthError> {
-        let mut block = zeroize::Zeroizing::new([0; 128]);
-        self.parts.entropy.fill(block.as_mut_slice()).map_err(|_| Reason::EntropyUnavailable)?;
+        let mut block = [0; 128];
+        self.parts.entropy.fill(&mut block).map_err(|_| Reason::EntropyUnavailable)?;
         Ok(Random::from_block(&block))
     }
 
-    async fn fetch(&self, need: Need, cx: &Context<'_>) -> Result<Fact, OAuthError> {
-        Ok(match need {
+    async fn fetch(&self, need: Need, facts: &mut Facts, cx: &Context<'_>) -> Result<(), OAuthError> {
+        facts.learn(match need {
             Need::Client(id) => {
                 let client = self.parts.clients.client(&id).await.map_err(unavailable)?;
                 Fact::Client(id, client)
@@ -164,10 +161,14 @@ impl AuthorizationServer {
                         OAuthError::new(Reason::StoreUnavailable).detail("the store left out a record")
                     );
                 }
-                Fact::Records(keys.into_iter().zip(records).collect())
+                facts.learn_records(keys, records);
+                return Ok(());
             }
             Need::Account(subject) => {
-                let account = self.parts.accounts.account(&subject).await.map_err(unavailable)?;
+                let account = match &self.parts.accounts {
+                    Some(accounts) => accounts.account(&subject).await.map_err(unavailable)?,
+                    None => Account::Active,
+                };
                 Fact::Account(subject, account)
             }
             Need::Resource(resource) => {
@@ -183,18 +184,27 @@ impl AuthorizationServer {
                 let allowance = self.parts.limiter.count(&counter, cx.now).await.map_err(unavailable)?;
                 Fact::Allowance(counter, allowance)
             }
-        })
+        });
+        Ok(())
     }
 
-    /// Mints, then commits, then answers: if minting fails, nothing is committed.
-    async fn settle<P: Mint>(&self, decision: Decision<P>) -> Result<Settled<P::Response>, OAuthError> {
-        let Decision { batch, outcome, events } = decision;
+    /// Mints, then commits, then answers: if minting fails, nothing is committed. The commit fails if anything that was
+    /// read has changed.
+    async fn settle<P: Mint>(
+        &self,
+        decision: Decision<P>,
+        facts: &Facts,
+    ) -> Result<Settled<P::Response>, OAuthError> {
+        let Decision { mut batch, outcome, events } = decision;
         let answer = match outcome {
             Ok(plan) => Ok(plan.mint(self).await?),
             Err(error) => Err(error),
         };
-        if !batch.is_empty() && !self.commit(&batch).await? {
-            return Ok(Settled::Conflict);
+        if !batch.is_empty() {
+            batch.rely_on(facts.records());
+            if !self.commit(&batch).await? {
+                return Ok(Settled::Conflict);
+            }
         }
         for event in events {
             self.tell(event);

@@ -6,6 +6,7 @@ mod mint;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 pub use builder::Builder;
 pub use driver::Trace;
@@ -44,13 +45,14 @@ pub(crate) struct Parts {
     pub(crate) clients: Arc<dyn Clients>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) accounts: Option<Arc<dyn Accounts>>,
     pub(crate) resources: Arc<dyn ResourceCatalog>,
     pub(crate) limiter: Arc<dyn Limiter>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,
     pub(crate) slow_hashes: SlowHashPool,
+    pub(crate) sequence: AtomicU32,
 }
 
 /// Where a request came from, as far as that can be trusted.

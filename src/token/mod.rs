@@ -2,6 +2,8 @@
 
 pub mod claims;
 pub mod handle;
+mod presented;
 
 pub use claims::AccessTokenClaims;
 pub use handle::{Handle, HandleKind, RefreshHandle};
+pub use presented::PresentedToken;

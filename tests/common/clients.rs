@@ -61,7 +61,7 @@ impl Registry {
 
 #[async_trait]
 impl Clients for Registry {
-    async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
         Ok(self.clients.lock().unwrap().get(id).cloned())
     }
 

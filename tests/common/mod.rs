@@ -141,7 +141,7 @@ impl Fixture {
     /// Whether an access token lives, as the API in this process sees it.
     pub(crate) async fn is_live(&self, token: &str) -> bool {
         let check = grantor::endpoint::resource::ResourceCheck {
-            token: grantor::protocol::Secret::new(token),
+            token: grantor::token::PresentedToken::read(token),
             resource: None,
             scope: Scope::empty(),
         };

@@ -62,7 +62,7 @@ pub(super) struct Ids(AtomicU64);
 impl Ids {
     pub(super) fn fresh(&self) -> BatchId {
         let n = self.0.fetch_add(1, Ordering::Relaxed);
-        BatchId(Id::minted(Timestamp(1_700_000_000), n.to_be_bytes()))
+        BatchId(Id::minted(Timestamp(1_700_000_000), 0, n.to_be_bytes()))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+use smallvec::SmallVec;
+
 /// How many shards there are, so that a set of them is one `u64`.
 pub(super) const SHARDS: usize = 64;
 
@@ -19,7 +21,7 @@ struct Padded<T>(Mutex<T>);
 pub(super) struct Guards<'a, T> {
     mask: u64,
     first: Option<MutexGuard<'a, T>>,
-    rest: Vec<MutexGuard<'a, T>>,
+    rest: SmallVec<[MutexGuard<'a, T>; 3]>,
 }
 
 impl<T: Default> Shards<T> {
@@ -36,7 +38,7 @@ impl<T> Shards<T> {
 
     /// Locks every shard whose bit is set.
     pub(super) fn lock(&self, mask: u64) -> Result<Guards<'_, T>, Poisoned> {
-        let mut guards = Guards { mask, first: None, rest: Vec::new() };
+        let mut guards = Guards { mask, first: None, rest: SmallVec::new() };
         let mut left = mask;
         while left != 0 {
             let Some(Padded(lock)) = self.0.get(left.trailing_zeros() as usize) else { break };
@@ -44,9 +46,6 @@ impl<T> Shards<T> {
             if guards.first.is_none() {
                 guards.first = Some(guard);
             } else {
-                if guards.rest.is_empty() {
-                    guards.rest.reserve_exact(left.count_ones() as usize);
-                }
                 guards.rest.push(guard);
             }
             left &= left - 1;

@@ -4,8 +4,6 @@ use crate::record::Key;
 
 /// The most keys in one run.
 const RUN: usize = 256;
-/// How many keys at the end are tried one by one.
-const NEAR: usize = 8;
 
 /// Keys, ascending, each once. No run is empty.
 pub(super) struct SortedKeys {
@@ -25,19 +23,15 @@ impl SortedKeys {
 
     /// Adds a key unless it is there.
     pub(super) fn insert(&mut self, key: Key) {
-        let Some(last) = self.runs.last_mut() else { return self.runs.push(vec![key]) };
-        // Keys minted in the same second are in no order, but they are all near the end.
-        if let Some(back) = last.iter().rev().take(NEAR).position(|own| *own < key) {
-            let place = last.len() - back;
-            if last.get(place) == Some(&key) {
-                return;
-            }
-            if last.len() < RUN {
-                return last.insert(place, key);
-            }
-            if back == 0 {
+        match self.runs.last_mut() {
+            None => return self.runs.push(vec![key]),
+            Some(last) if last.last().is_some_and(|greatest| *greatest < key) => {
+                if last.len() < RUN {
+                    return last.push(key);
+                }
                 return self.runs.push(vec![key]);
             }
+            Some(_) => {}
         }
         let at = self.run_of(&key);
         let Some(run) = self.runs.get_mut(at) else { return };
