@@ -81,7 +81,8 @@ impl Decide for Authorize {
         let Some(subject) = self.browser.claimed_subject(facts, cx)? else { return Ok(()) };
         let asks = client.consent != ConsentPolicy::FirstParty;
         let consent = asks.then(|| cx.namespace().consent(&client.id, &subject));
-        facts.read(&[Some(cx.namespace().subject(&subject)), consent])
+        facts.read(&[Some(cx.namespace().subject(&subject)), consent])?;
+        facts.account(&subject).map(|_| ())
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::grant::target;
 use crate::proof::pkce;
 use crate::protocol::{
-    ClientId, Digest, GrantType, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Resource,
-    ResponseMode, ResponseType, Scope, id,
+    Digest, GrantType, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Resource, ResponseMode,
+    ResponseType, Scope, id,
 };
 use crate::record::interaction::PendingRequest;
 use crate::record::{Client, Context, Facts, Halt};
@@ -137,7 +137,7 @@ impl AuthorizationRequest {
         let scope = self.grantable_scope(client, cx)?;
         target::resolve(&self.resources, client, facts, cx)?;
         Ok(PendingRequest {
-            client: ClientId::new(self.client_id.as_str()),
+            client: client.id.clone(),
             redirect_uri: redirect_uri.as_str().into(),
             redirect_uri_named: self.redirect_uri.is_some(),
             response_mode,

@@ -83,7 +83,7 @@ impl<'a> Params<'a> {
             let value = value.unwrap_or_default();
             pairs.push(match is_escaped(part) {
                 false => (name.into(), value.into()),
-                true => (unescape(name)?, unescape(value)?),
+                true => (unescape(name)?.into(), unescape(value)?.into()),
             });
         }
         Ok(Self { pairs })
@@ -153,13 +153,11 @@ fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
 /// # Errors
 /// [`ParamsError`] when an escape is malformed or the result is not UTF-8.
 pub fn decode(input: &[u8]) -> Result<Cow<'_, str>, ParamsError> {
-    unescape(std::str::from_utf8(input).map_err(|_| ParamsError::Utf8)?)
+    let text = std::str::from_utf8(input).map_err(|_| ParamsError::Utf8)?;
+    if is_escaped(text) { unescape(text).map(Cow::Owned) } else { Ok(text.into()) }
 }
 
-fn unescape(text: &str) -> Result<Cow<'_, str>, ParamsError> {
-    if !is_escaped(text) {
-        return Ok(text.into());
-    }
+fn unescape(text: &str) -> Result<String, ParamsError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
@@ -174,7 +172,7 @@ fn unescape(text: &str) -> Result<Cow<'_, str>, ParamsError> {
         rest = after;
     }
     bytes.extend_from_slice(rest);
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| ParamsError::Utf8)
+    String::from_utf8(bytes).map_err(|_| ParamsError::Utf8)
 }
 
 fn is_escaped(text: &str) -> bool {

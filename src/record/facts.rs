@@ -138,8 +138,10 @@ impl Facts {
     }
 
     /// Adds the records that were read under these keys, in the same order.
-    pub fn learn_records(&mut self, keys: Vec<Key>, records: Vec<Option<Versioned>>) {
-        self.records.extend(keys.into_iter().zip(records));
+    pub fn learn_records(&mut self, keys: &[Key], records: Vec<Option<Versioned>>) {
+        for (key, record) in keys.iter().zip(records) {
+            self.records.push((*key, record));
+        }
     }
 
     /// Forgets the records, after a lost race; answers of people, hosts and counters stay.

@@ -161,7 +161,7 @@ impl AuthorizationServer {
                         OAuthError::new(Reason::StoreUnavailable).detail("the store left out a record")
                     );
                 }
-                facts.learn_records(keys, records);
+                facts.learn_records(&keys, records);
                 return Ok(());
             }
             Need::Account(subject) => {
