@@ -4,22 +4,21 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SMALL_ORDER: [[u8; 32]; 3] = [[0; 32], one(), order_8()];
+/// Points of X25519 on which every agreement is on nothing.
+const SMALL_ORDER: [&str; 3] = [
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "4Ot6fDtBuK4WVuP68Z_EatoJjeucMrH9hmIFFl9JuAA",
+];
 
-const fn one() -> [u8; 32] {
-    let mut point = [0; 32];
-    point[0] = 1;
-    point
-}
-
-/// RFC 7748 names no point of small order; this one has order 8.
-const fn order_8() -> [u8; 32] {
-    [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
-        0x6a, //
-        0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
-    ]
-}
+/// A token of every pair.
+static TOKENS: LazyLock<Vec<(DecryptingKey, String)>> = LazyLock::new(|| {
+    let token = |(key, enc)| {
+        let token = encrypted(&key, enc, b"text");
+        (key, token)
+    };
+    pairs().map(token).collect()
+});
 
 #[test]
 fn every_pair_of_algorithms_on_every_curve_opens_what_it_encrypted() {
@@ -121,18 +120,13 @@ fn whatever_fails_under_a_key_fails_with_one_error() {
 
 #[test]
 fn a_content_key_of_another_length_fails_like_any_other() {
-    for alg in [KeyManagement::A256Kw, KeyManagement::RsaOaep, KeyManagement::EcdhEsA128Kw] {
+    for alg in [KeyManagement::A256Kw, KeyManagement::RsaOaep] {
         for enc in ContentEncryption::ALL {
             let key = &private(alg, enc)[0];
             let token = encrypted(key, enc, b"text");
             for other in ContentEncryption::ALL.into_iter().filter(|other| other.key_len() != enc.key_len()) {
-                let recipient = recipient(key, enc);
-                let header = recipient.header(other);
-                let foreign = encrypt_compact(&recipient, &header, b"text", seed()).unwrap();
-                if !alg.is_agreement() {
-                    let mixed = with_part(&token, 1, &part(&foreign, 1));
-                    assert_eq!(open(&mixed, key).unwrap_err(), JoseError::Decryption);
-                }
+                let foreign = part(&encrypted(key, other, b"text"), 1);
+                assert_eq!(open(&with_part(&token, 1, &foreign), key).unwrap_err(), JoseError::Decryption);
             }
         }
     }
@@ -191,7 +185,7 @@ fn an_agreement_on_a_point_of_small_order_is_refused() {
     for point in SMALL_ORDER {
         let header = serde_json::json!({
             "alg": "ECDH-ES", "enc": "A128GCM",
-            "epk": {"kty": "OKP", "crv": "X25519", "x": base64url::encode(&point)},
+            "epk": {"kty": "OKP", "crv": "X25519", "x": point},
         });
         let header = base64url::encode(header.to_string().as_bytes());
         let iv = [0; 12];
@@ -200,7 +194,7 @@ fn an_agreement_on_a_point_of_small_order_is_refused() {
         let [iv, text, tag] = [&iv[..], &text, &tag].map(base64url::encode);
         let token = format!("{header}..{iv}.{text}.{tag}");
         assert_eq!(open(&token, key).unwrap_err(), JoseError::Decryption);
-        let jwk = serde_json::json!({"kty": "OKP", "crv": "X25519", "x": base64url::encode(&point)});
+        let jwk = serde_json::json!({"kty": "OKP", "crv": "X25519", "x": point});
         let recipient = EncryptingKey::new(&Jwk::from_value(&jwk).unwrap(), KeyManagement::EcdhEs).unwrap();
         let header = recipient.header(ContentEncryption::A128Gcm);
         assert_eq!(encrypt_compact(&recipient, &header, b"text", seed()), Err(JoseError::Encryption));
@@ -233,7 +227,6 @@ fn equal_seeds_make_equal_tokens_except_where_the_library_pads_at_random() {
             encrypt_compact(&recipient, &recipient.header(enc), b"text", seed).unwrap()
         };
         assert_eq!(make(7) == make(7), !key.alg().is_rsa(), "{}", key.alg());
-        assert_eq!(with_part(&make(7), 1, &[]), with_part(&make(7), 1, &[]), "all but the key");
         for at in [2, 3, 4] {
             assert_ne!(part(&make(7), at), part(&make(8), at), "{} {at}", key.alg());
         }
@@ -339,9 +332,6 @@ proptest! {
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
-        static TOKENS: LazyLock<Vec<(DecryptingKey, String)>> = LazyLock::new(|| {
-            pairs().map(|(key, enc)| { let token = encrypted(&key, enc, b"text"); (key, token) }).collect()
-        });
         let (key, token) = which.get(&TOKENS);
         let mut bytes = token.clone().into_bytes();
         let at = at.index(bytes.len());
@@ -357,9 +347,6 @@ proptest! {
         which in any::<prop::sample::Index>(),
         parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 4),
     ) {
-        static TOKENS: LazyLock<Vec<(DecryptingKey, String)>> = LazyLock::new(|| {
-            pairs().map(|(key, enc)| { let token = encrypted(&key, enc, b"text"); (key, token) }).collect()
-        });
         let (key, token) = which.get(&TOKENS);
         let header = token.split('.').next().unwrap();
         let parts: Vec<_> = parts.iter().map(|part| base64url::encode(part)).collect();
