@@ -3,12 +3,7 @@
 //! Decides which names exist, and which type of key each needs. `none` and the HMAC family are not algorithms
 //! here: they cannot be named, so no key can be confused into using them.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::{JoseError, KeyType};
+use super::KeyType;
 
 /// A digital signature algorithm, spelled on the wire exactly as [`as_str`](Self::as_str) says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +36,9 @@ pub enum Algorithm {
 pub(super) enum Curve {
     P256,
     P384,
+    P521,
     Ed25519,
+    X25519,
 }
 
 impl Algorithm {
@@ -108,49 +105,63 @@ impl Curve {
         match self {
             Self::P256 => "P-256",
             Self::P384 => "P-384",
+            Self::P521 => "P-521",
             Self::Ed25519 => "Ed25519",
+            Self::X25519 => "X25519",
         }
     }
 
     pub(super) const fn coordinate_len(self) -> usize {
         match self {
-            Self::P256 | Self::Ed25519 => 32,
+            Self::P256 | Self::Ed25519 | Self::X25519 => 32,
             Self::P384 => 48,
+            Self::P521 => 66,
         }
     }
 }
 
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+/// Reads and writes types of registered names by their `ALL` and `as_str`: exactly these spellings, and case matters
+/// (RFC 7515 §4.1.1).
+macro_rules! registered_names {
+    ($($names:ty),+) => {$(
+        impl std::fmt::Display for $names {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $names {
+            type Err = $crate::jose::JoseError;
+
+            /// The one of exactly that name, or `UnsupportedAlgorithm`.
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
+                Self::ALL.into_iter().find(|own| own.as_str() == name).ok_or(Self::Err::UnsupportedAlgorithm)
+            }
+        }
+
+        impl serde::Serialize for $names {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $names {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                name.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )+};
 }
 
-impl FromStr for Algorithm {
-    type Err = JoseError;
+pub(super) use registered_names;
 
-    /// The algorithm of that exact name; case matters (RFC 7515 §4.1.1).
-    fn from_str(name: &str) -> Result<Self, JoseError> {
-        Self::ALL.into_iter().find(|alg| alg.as_str() == name).ok_or(JoseError::UnsupportedAlgorithm)
-    }
-}
-
-impl Serialize for Algorithm {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Algorithm {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        name.parse().map_err(serde::de::Error::custom)
-    }
-}
+registered_names!(Algorithm);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jose::JoseError;
 
     #[test]
     fn every_algorithm_is_read_back_by_its_name() {

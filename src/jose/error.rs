@@ -17,13 +17,13 @@ pub enum JoseError {
     /// The token is longer than the reader allows.
     #[error("the token is too long")]
     TokenTooLong,
-    /// Not three parts separated by two dots (RFC 7515 §7.1).
-    #[error("not a JWS in compact form")]
+    /// Not the three parts of a signed token (RFC 7515 §7.1), or the five of an encrypted one (RFC 7516 §7.1).
+    #[error("not a token of this kind in compact form")]
     NotCompact,
     /// The decoded header is longer than [`MAX_HEADER_BYTES`](super::MAX_HEADER_BYTES).
     #[error("the header is too long")]
     HeaderTooLong,
-    /// The header holds a parameter that is never accepted (RFC 7515 §4.1, RFC 7797).
+    /// The header holds a parameter that is never accepted (RFC 7515 §4.1, RFC 7797, RFC 7516 §4.1).
     #[error("the header parameter `{0}` is refused")]
     HeaderRefused(&'static str),
     /// A header parameter is missing or of the wrong type.
@@ -32,10 +32,10 @@ pub enum JoseError {
     /// The JSON is not an object where one is required.
     #[error("not a JSON object")]
     NotAnObject,
-    /// The algorithm is not one this module knows, `none` and HMAC included.
+    /// The algorithm is not one this module knows; `none`, HMAC, `RSA1_5` and PBES2 are not.
     #[error("unsupported algorithm")]
     UnsupportedAlgorithm,
-    /// The verifier does not accept this algorithm (RFC 8725 §3.1).
+    /// The reader of the token does not accept this algorithm (RFC 8725 §3.1).
     #[error("the algorithm is not accepted here")]
     AlgorithmNotAccepted,
     /// The header's algorithm is not the key's (RFC 8725 §3.1).
@@ -86,6 +86,12 @@ pub enum JoseError {
     /// The crypto library could not sign.
     #[error("signing failed")]
     Signing,
+    /// The crypto library could not encrypt, or the key does not have the length that the content encryption needs.
+    #[error("encryption failed")]
+    Encryption,
+    /// The token was not encrypted to this key or has been changed; never says which (RFC 7516 §11.5).
+    #[error("the token does not decrypt: another key, or it was changed")]
+    Decryption,
     /// The crypto library could not seal.
     #[error("sealing failed")]
     Sealing,

@@ -10,13 +10,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Curve;
-use super::{Algorithm, JoseError, base64url, json};
+use super::jwe::KeyManagement;
+use super::{Algorithm, JoseError, base64url, json, rsa};
 
 /// The members that hold secrets, whatever the key type (RFC 7518 §6.2.2, §6.3.2, §6.4; `priv` of type AKP).
-const PRIVATE_MEMBERS: [&str; 10] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv", "seed"];
-
-/// RSA moduli are 2048 to 8192 bits (RFC 7518 §3.3; the upper bound keeps verification cheap).
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+pub(super) const PRIVATE_MEMBERS: [&str; 10] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv", "seed"];
 
 /// The values of y, little-endian, of the Edwards points of small order: for these keys a signature made for one
 /// message can verify for others.
@@ -44,9 +42,9 @@ const SMALL_ORDER_Y: [[u8; 32]; 5] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyType {
-    /// An elliptic curve key, `EC`: P-256 or P-384.
+    /// An elliptic curve key, `EC`: P-256 or P-384, and P-521 for encryption alone.
     Ec,
-    /// An octet key pair, `OKP`: Ed25519.
+    /// An octet key pair, `OKP`: Ed25519 for signatures, X25519 for encryption.
     Okp,
     /// An RSA key, `RSA`: 2048 to 8192 bits.
     Rsa,
@@ -55,7 +53,7 @@ pub enum KeyType {
 /// What a key is meant for, `use` (RFC 7517 §4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyUse {
-    /// `sig`: signatures.
+    /// `sig`: signatures; nothing is ever encrypted to such a key.
     Signature,
     /// `enc`: encryption; such a key never verifies.
     Encryption,
@@ -66,16 +64,26 @@ pub enum KeyUse {
 pub struct Jwk {
     material: Material,
     kid: Option<String>,
-    alg: Option<Algorithm>,
+    alg: Option<KeyAlgorithm>,
     key_use: Option<KeyUse>,
     key_ops: Option<Vec<String>>,
 }
+
+/// What the `alg` of a key names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyAlgorithm {
+    Signature(Algorithm),
+    Encryption(KeyManagement),
+}
+
+/// The operations of a public key to which content may be encrypted (RFC 7517 §4.3).
+const ENCRYPTING: [&str; 4] = ["encrypt", "wrapKey", "deriveKey", "deriveBits"];
 
 /// The key proper; integers are big-endian, coordinates and points of their curve's length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Material {
     Ec { curve: Curve, x: Vec<u8>, y: Vec<u8> },
-    Ed25519 { x: Vec<u8> },
+    Okp { curve: Curve, x: Vec<u8> },
     Rsa { n: Vec<u8>, e: Vec<u8> },
 }
 
@@ -97,8 +105,7 @@ impl Jwk {
     /// The public key in a JSON object that came from [`json::parse`].
     ///
     /// # Errors
-    /// `NotAnObject`, `PrivateMember`, `UnsupportedKey`, `UnsupportedAlgorithm` (an `alg` that is no signature
-    /// algorithm), `AlgorithmMismatch` (an `alg` for another type or curve), `KeyInvalid`, `KeyStrength`, `NotOnCurve`.
+    /// `NotAnObject`, `PrivateMember`, `UnsupportedKey`, `UnsupportedAlgorithm`, `AlgorithmMismatch` (an `alg` for another type or curve), `KeyInvalid`, `KeyStrength`, `NotOnCurve`.
     pub fn from_value(value: &Value) -> Result<Self, JoseError> {
         let object = value.as_object().ok_or(JoseError::NotAnObject)?;
         if has_private_member(object) {
@@ -107,7 +114,7 @@ impl Jwk {
         let jwk = Self {
             material: Material::read(object)?,
             kid: string(object, "kid")?.map(str::to_owned),
-            alg: string(object, "alg")?.map(str::parse).transpose()?,
+            alg: string(object, "alg")?.map(KeyAlgorithm::read).transpose()?,
             key_use: read_use(object)?,
             key_ops: read_key_ops(object)?,
         };
@@ -119,11 +126,26 @@ impl Jwk {
 
     #[cfg(feature = "aws-lc-rs")]
     pub(super) fn for_signatures(material: Material, alg: Algorithm) -> Result<Self, JoseError> {
+        Self::own(material, KeyAlgorithm::Signature(alg), KeyUse::Signature)
+    }
+
+    #[cfg(feature = "aws-lc-rs")]
+    pub(super) fn for_encryption(material: Material, alg: KeyManagement) -> Result<Self, JoseError> {
+        Self::own(material, KeyAlgorithm::Encryption(alg), KeyUse::Encryption)
+    }
+
+    #[cfg(feature = "aws-lc-rs")]
+    fn own(material: Material, alg: KeyAlgorithm, key_use: KeyUse) -> Result<Self, JoseError> {
         material.check()?;
-        let mut jwk =
-            Self { material, kid: None, alg: Some(alg), key_use: Some(KeyUse::Signature), key_ops: None };
+        let mut jwk = Self { material, kid: None, alg: Some(alg), key_use: Some(key_use), key_ops: None };
         jwk.kid = Some(jwk.thumbprint());
         Ok(jwk)
+    }
+
+    /// The key alone, named by nothing but its thumbprint: what an `epk` carries.
+    #[cfg(feature = "aws-lc-rs")]
+    pub(super) const fn bare(material: Material) -> Self {
+        Self { material, kid: None, alg: None, key_use: None, key_ops: None }
     }
 
     /// The same key under another `kid`.
@@ -138,7 +160,7 @@ impl Jwk {
     pub const fn key_type(&self) -> KeyType {
         match self.material {
             Material::Ec { .. } => KeyType::Ec,
-            Material::Ed25519 { .. } => KeyType::Okp,
+            Material::Okp { .. } => KeyType::Okp,
             Material::Rsa { .. } => KeyType::Rsa,
         }
     }
@@ -149,10 +171,22 @@ impl Jwk {
         self.kid.as_deref()
     }
 
-    /// The one algorithm the key is for, if it says so (RFC 7517 §4.4).
+    /// The one signature algorithm the key is for, if it says so (RFC 7517 §4.4).
     #[must_use]
     pub const fn alg(&self) -> Option<Algorithm> {
-        self.alg
+        match self.alg {
+            Some(KeyAlgorithm::Signature(alg)) => Some(alg),
+            _ => None,
+        }
+    }
+
+    /// The one key management algorithm the key is for, if it says so (RFC 7517 §4.4).
+    #[must_use]
+    pub const fn key_management(&self) -> Option<KeyManagement> {
+        match self.alg {
+            Some(KeyAlgorithm::Encryption(alg)) => Some(alg),
+            _ => None,
+        }
     }
 
     /// What the key is for, `use` (RFC 7517 §4.2).
@@ -170,13 +204,32 @@ impl Jwk {
     /// Whether the key may verify signatures of `alg`: its type, curve, `alg`, `use` and `key_ops` all allow it.
     #[must_use]
     pub fn can_verify(&self, alg: Algorithm) -> bool {
-        self.material.fits(alg)
-            && self.alg.is_none_or(|own| own.is_same_as(alg))
+        self.material.verifies(alg)
+            && self.alg.is_none_or(|_| self.alg().is_some_and(|own| own.is_same_as(alg)))
             && self.key_use != Some(KeyUse::Encryption)
-            && self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"))
+            && self.allows(&["verify"])
     }
 
-    /// The SHA-256 thumbprint, 43 characters of base64url (RFC 7638; RFC 8037 §2 for Ed25519).
+    /// Whether content may be encrypted to the key with `alg`: its type, curve, `alg`, `use` and `key_ops` all allow
+    /// it.
+    #[must_use]
+    pub fn can_encrypt(&self, alg: KeyManagement) -> bool {
+        self.material.encrypts(alg)
+            && self.alg.is_none_or(|own| own == KeyAlgorithm::Encryption(alg))
+            && self.key_use != Some(KeyUse::Signature)
+            && self.allows(&ENCRYPTING)
+    }
+
+    /// Whether the key says that it is for encryption.
+    pub(super) fn is_for_encryption(&self) -> bool {
+        self.key_use == Some(KeyUse::Encryption) || self.key_management().is_some()
+    }
+
+    fn allows(&self, operations: &[&str]) -> bool {
+        self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| operations.contains(&op.as_str())))
+    }
+
+    /// The SHA-256 thumbprint, 43 characters of base64url (RFC 7638; RFC 8037 §2 for octet key pairs).
     #[must_use]
     pub fn thumbprint(&self) -> String {
         // Base64url and curve names need no escaping, and RFC 7638 §3.3 fixes the order and the absence of spaces.
@@ -187,8 +240,8 @@ impl Jwk {
                 base64url::encode(x),
                 base64url::encode(y)
             ),
-            Material::Ed25519 { x } => {
-                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url::encode(x))
+            Material::Okp { curve, x } => {
+                format!(r#"{{"crv":"{}","kty":"OKP","x":"{}"}}"#, curve.as_str(), base64url::encode(x))
             }
             Material::Rsa { n, e } => {
                 format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, base64url::encode(e), base64url::encode(n))
@@ -210,10 +263,14 @@ impl Material {
             None => Err(JoseError::KeyInvalid(name)),
         };
         let kty = string(object, "kty")?.ok_or(JoseError::KeyInvalid("kty"))?;
+        let ec = |curve| Ok::<_, JoseError>(Self::Ec { curve, x: bytes("x")?, y: bytes("y")? });
+        let okp = |curve| Ok::<_, JoseError>(Self::Okp { curve, x: bytes("x")? });
         let material = match (kty, string(object, "crv")?) {
-            ("EC", Some("P-256")) => Self::Ec { curve: Curve::P256, x: bytes("x")?, y: bytes("y")? },
-            ("EC", Some("P-384")) => Self::Ec { curve: Curve::P384, x: bytes("x")?, y: bytes("y")? },
-            ("OKP", Some("Ed25519")) => Self::Ed25519 { x: bytes("x")? },
+            ("EC", Some("P-256")) => ec(Curve::P256)?,
+            ("EC", Some("P-384")) => ec(Curve::P384)?,
+            ("EC", Some("P-521")) => ec(Curve::P521)?,
+            ("OKP", Some("Ed25519")) => okp(Curve::Ed25519)?,
+            ("OKP", Some("X25519")) => okp(Curve::X25519)?,
             ("RSA", _) => Self::Rsa { n: bytes("n")?, e: bytes("e")? },
             ("EC" | "OKP", None) => return Err(JoseError::KeyInvalid("crv")),
             _ => return Err(JoseError::UnsupportedKey),
@@ -225,16 +282,54 @@ impl Material {
     fn check(&self) -> Result<(), JoseError> {
         match self {
             Self::Ec { curve, x, y } => check_point(*curve, x, y),
-            Self::Ed25519 { x } => check_edwards(x),
-            Self::Rsa { n, e } => check_rsa(n, e),
+            Self::Okp { curve: Curve::Ed25519, x } => check_edwards(x),
+            Self::Okp { curve, x } if x.len() == curve.coordinate_len() => Ok(()),
+            Self::Okp { .. } => Err(JoseError::KeyInvalid("x")),
+            Self::Rsa { n, e } => rsa::check(n, e),
         }
     }
 
-    pub(super) fn fits(&self, alg: Algorithm) -> bool {
+    /// The curve of the key, if it is not an RSA key.
+    #[cfg(feature = "aws-lc-rs")]
+    pub(super) const fn curve(&self) -> Option<Curve> {
         match self {
-            Self::Ec { curve, .. } => alg.curve() == Some(*curve),
-            Self::Ed25519 { .. } => alg.curve() == Some(Curve::Ed25519),
+            Self::Ec { curve, .. } | Self::Okp { curve, .. } => Some(*curve),
+            Self::Rsa { .. } => None,
+        }
+    }
+
+    fn fits(&self, alg: KeyAlgorithm) -> bool {
+        match alg {
+            KeyAlgorithm::Signature(alg) => self.verifies(alg),
+            KeyAlgorithm::Encryption(alg) => self.encrypts(alg),
+        }
+    }
+
+    fn verifies(&self, alg: Algorithm) -> bool {
+        match self {
+            Self::Ec { curve, .. } | Self::Okp { curve, .. } => alg.curve() == Some(*curve),
             Self::Rsa { .. } => alg.key_type() == KeyType::Rsa,
+        }
+    }
+
+    fn encrypts(&self, alg: KeyManagement) -> bool {
+        match self {
+            Self::Ec { .. } | Self::Okp { curve: Curve::X25519, .. } => alg.is_agreement(),
+            Self::Okp { .. } => false,
+            Self::Rsa { .. } => alg.is_rsa(),
+        }
+    }
+}
+
+impl KeyAlgorithm {
+    fn read(name: &str) -> Result<Self, JoseError> {
+        name.parse().map(Self::Signature).or_else(|_| name.parse().map(Self::Encryption))
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature(alg) => alg.as_str(),
+            Self::Encryption(alg) => alg.as_str(),
         }
     }
 }
@@ -271,33 +366,14 @@ fn check_edwards(x: &[u8]) -> Result<(), JoseError> {
     if SMALL_ORDER_Y.contains(&y) { Err(JoseError::KeyStrength) } else { Ok(()) }
 }
 
-/// RFC 7518 §6.3.1: no leading zero. The modulus is odd, the exponent odd and from 65537 to 2^32.
-fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), JoseError> {
-    let (Some(top), Some(bottom)) = (n.first(), n.last()) else {
-        return Err(JoseError::KeyInvalid("n"));
-    };
-    if *top == 0 || bottom & 1 == 0 {
-        return Err(JoseError::KeyInvalid("n"));
-    }
-    let bits = n.len().saturating_mul(8).saturating_sub(top.leading_zeros() as usize);
-    if !RSA_BITS.contains(&bits) {
-        return Err(JoseError::KeyStrength);
-    }
-    if e.first().is_none_or(|top| *top == 0) {
-        return Err(JoseError::KeyInvalid("e"));
-    }
-    if e.len() > 4 {
-        return Err(JoseError::KeyStrength);
-    }
-    let exponent = e.iter().fold(0u32, |value, byte| (value << 8) | u32::from(*byte));
-    if exponent < 65_537 || exponent & 1 == 0 { Err(JoseError::KeyStrength) } else { Ok(()) }
-}
-
 pub(super) fn has_private_member(object: &Map<String, Value>) -> bool {
     PRIVATE_MEMBERS.iter().any(|name| object.contains_key(*name))
 }
 
-fn string<'v>(object: &'v Map<String, Value>, name: &'static str) -> Result<Option<&'v str>, JoseError> {
+pub(super) fn string<'v>(
+    object: &'v Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<&'v str>, JoseError> {
     match object.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -305,7 +381,7 @@ fn string<'v>(object: &'v Map<String, Value>, name: &'static str) -> Result<Opti
     }
 }
 
-fn read_use(object: &Map<String, Value>) -> Result<Option<KeyUse>, JoseError> {
+pub(super) fn read_use(object: &Map<String, Value>) -> Result<Option<KeyUse>, JoseError> {
     match string(object, "use")? {
         None => Ok(None),
         Some("sig") => Ok(Some(KeyUse::Signature)),
@@ -314,7 +390,7 @@ fn read_use(object: &Map<String, Value>) -> Result<Option<KeyUse>, JoseError> {
     }
 }
 
-fn read_key_ops(object: &Map<String, Value>) -> Result<Option<Vec<String>>, JoseError> {
+pub(super) fn read_key_ops(object: &Map<String, Value>) -> Result<Option<Vec<String>>, JoseError> {
     const INVALID: JoseError = JoseError::KeyInvalid("key_ops");
     let Some(value) = object.get("key_ops") else {
         return Ok(None);
@@ -340,9 +416,9 @@ impl Serialize for Jwk {
                 map.serialize_entry("x", &base64url::encode(x))?;
                 map.serialize_entry("y", &base64url::encode(y))?;
             }
-            Material::Ed25519 { x } => {
+            Material::Okp { curve, x } => {
                 map.serialize_entry("kty", "OKP")?;
-                map.serialize_entry("crv", "Ed25519")?;
+                map.serialize_entry("crv", curve.as_str())?;
                 map.serialize_entry("x", &base64url::encode(x))?;
             }
             Material::Rsa { n, e } => {
@@ -355,7 +431,7 @@ impl Serialize for Jwk {
             map.serialize_entry("kid", kid)?;
         }
         if let Some(alg) = &self.alg {
-            map.serialize_entry("alg", alg)?;
+            map.serialize_entry("alg", alg.as_str())?;
         }
         if let Some(key_use) = self.key_use {
             map.serialize_entry(

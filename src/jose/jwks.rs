@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Algorithm, JoseError, Jwk, json, jwk};
 
-/// Public keys, at most [`MAX_KEYS`](Self::MAX_KEYS), no two of a type with the same `kid`.
+/// Public keys, at most [`MAX_KEYS`](Self::MAX_KEYS), no two of a type and use with the same `kid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
@@ -28,8 +28,10 @@ impl JwkSet {
         if keys.len() > Self::MAX_KEYS {
             return Err(JoseError::TooManyKeys);
         }
-        let mut names: Vec<_> =
-            keys.iter().filter_map(|key| Some((key.kid()?, key.key_type() as u8))).collect();
+        let mut names: Vec<_> = keys
+            .iter()
+            .filter_map(|key| Some((key.kid()?, key.key_type() as u8, key.is_for_encryption())))
+            .collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair.first() == pair.last()) {
             return Err(JoseError::DuplicateKid);

@@ -210,15 +210,21 @@ fn open(token: &str, max_bytes: usize) -> Result<(Parts<'_>, Map<String, Value>)
         return Err(JoseError::TokenTooLong);
     }
     let parts = split(token).ok_or(JoseError::NotCompact)?;
-    if parts.header.len() > MAX_HEADER_BYTES.div_ceil(3) * 4 {
+    let header = open_header(parts.header)?;
+    Ok((parts, header))
+}
+
+/// The strict JSON object in an encoded header of at most [`MAX_HEADER_BYTES`].
+pub(super) fn open_header(encoded: &str) -> Result<Map<String, Value>, JoseError> {
+    if encoded.len() > MAX_HEADER_BYTES.div_ceil(3) * 4 {
         return Err(JoseError::HeaderTooLong);
     }
-    let header = base64url::decode(parts.header)?;
+    let header = base64url::decode(encoded)?;
     if header.len() > MAX_HEADER_BYTES {
         return Err(JoseError::HeaderTooLong);
     }
     match json::parse(&header)? {
-        Value::Object(object) => Ok((parts, object)),
+        Value::Object(object) => Ok(object),
         _ => Err(JoseError::NotAnObject),
     }
 }

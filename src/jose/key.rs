@@ -161,19 +161,27 @@ impl Private {
         match self {
             Self::Ec(key) => {
                 let curve = alg.curve()?;
-                let (_, point) = key.public_key().as_ref().split_first()?;
-                let (x, y) = point.split_at_checked(curve.coordinate_len())?;
-                Some(Material::Ec { curve, x: x.to_vec(), y: y.to_vec() })
+                ec_public(curve, key.public_key().as_ref())
             }
-            Self::Ed25519(key) => Some(Material::Ed25519 { x: key.public_key().as_ref().to_vec() }),
-            Self::Rsa(key) => {
-                let public = key.public_key();
-                Some(Material::Rsa {
-                    n: public.modulus().big_endian_without_leading_zero().to_vec(),
-                    e: public.exponent().big_endian_without_leading_zero().to_vec(),
-                })
+            Self::Ed25519(key) => {
+                Some(Material::Okp { curve: Curve::Ed25519, x: key.public_key().as_ref().to_vec() })
             }
+            Self::Rsa(key) => Some(rsa_public(key)),
         }
+    }
+}
+
+/// The key in the uncompressed point that the crypto library gives out (SEC 1 §2.3.3).
+pub(super) fn ec_public(curve: Curve, point: &[u8]) -> Option<Material> {
+    let (x, y) = point.strip_prefix(&[4])?.split_at_checked(curve.coordinate_len())?;
+    Some(Material::Ec { curve, x: x.to_vec(), y: y.to_vec() })
+}
+
+pub(super) fn rsa_public(key: &RsaKeyPair) -> Material {
+    let public = key.public_key();
+    Material::Rsa {
+        n: public.modulus().big_endian_without_leading_zero().to_vec(),
+        e: public.exponent().big_endian_without_leading_zero().to_vec(),
     }
 }
 
@@ -268,7 +276,8 @@ pub(super) fn check_on_curve(curve: Curve, x: &[u8], y: &[u8]) -> Result<(), Jos
     let scheme = match curve {
         Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED,
         Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED,
-        Curve::Ed25519 => return Err(JoseError::UnsupportedKey),
+        Curve::P521 => &signature::ECDSA_P521_SHA512_FIXED,
+        Curve::Ed25519 | Curve::X25519 => return Err(JoseError::UnsupportedKey),
     };
     ParsedPublicKey::new(scheme, uncompressed(x, y)).map(drop).map_err(|_| JoseError::NotOnCurve)
 }
@@ -281,7 +290,7 @@ fn parse_public(material: &Material, alg: Algorithm) -> Result<ParsedPublicKey, 
         (Material::Ec { x, y, .. }, Algorithm::Es384) => {
             ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, uncompressed(x, y))
         }
-        (Material::Ed25519 { x }, Algorithm::Ed25519 | Algorithm::EdDsa) => {
+        (Material::Okp { x, .. }, Algorithm::Ed25519 | Algorithm::EdDsa) => {
             ParsedPublicKey::new(&signature::ED25519, x)
         }
         (Material::Rsa { n, e }, _) => {
@@ -294,7 +303,7 @@ fn parse_public(material: &Material, alg: Algorithm) -> Result<ParsedPublicKey, 
 }
 
 /// SEC 1 §2.3.3: the octet string of a point, not compressed.
-fn uncompressed(x: &[u8], y: &[u8]) -> Vec<u8> {
+pub(super) fn uncompressed(x: &[u8], y: &[u8]) -> Vec<u8> {
     [&[4], x, y].concat()
 }
 

@@ -1,8 +1,8 @@
-//! Keys, signatures and key sets: a thin face over the crypto library.
+//! Keys, key sets, signatures and encryption: a thin face over the crypto library.
 //!
-//! Decides whether a JSON text, a key, a signed token or a claim is exactly what its specification says, and
-//! signs. Never fetches anything, never reads a clock, holds no global state, and draws randomness only to
-//! generate a key. It knows nothing of the rest of the crate.
+//! Decides whether a JSON text, a key, a signed or encrypted token or a claim is exactly what its specification
+//! says, and signs and encrypts. Never fetches anything, never reads a clock, holds no global state, and draws
+//! randomness only where the crypto library does, and to generate a key. It knows nothing of the rest of the crate.
 //!
 //! ```text
 //! bytes ─► Unverified::parse ─► Unverified (alg, kid, typ)
@@ -31,15 +31,16 @@
 //! |---|---|
 //! | [`json`] | what JSON is accepted (no duplicate keys, bounded depth) |
 //! | `algorithm` | which signature algorithms exist; `none` and HMAC cannot be named |
-//! | `jwk`, `jwks` | which public keys are accepted, and which key a token's header selects |
+//! | `jwk`, `rsa`, `jwks` | which public keys are accepted, and which key a token's header selects |
 //! | `key` | private and public keys, parsed once (feature `aws-lc-rs`) |
 //! | `jws` | the compact form: how a token is written and taken apart |
 //! | `verify` | when the claims of a token may be read (feature `aws-lc-rs`) |
 //! | `sealer` | keyed digests under the server's own secret, and what it seals |
 //! | `claims` | the types of claims: a wrong type is an error, never an absence |
+//! | [`jwe`] | encrypted tokens, with their own algorithms and keys |
 //!
-//! Encryption (JWE, RFC 7516) is a sibling of `jws`: it brings its own algorithms and its own keys, and a token
-//! of five parts never passes for one of three.
+//! Signing and encrypting never stand for one another: a token of five parts never passes for one of three, no
+//! algorithm is of both kinds, and a key of which `use`, `key_ops` or `alg` names one kind is not for the other.
 //!
 //! Without the feature `aws-lc-rs` everything that needs no cryptography remains: JSON, key metadata and
 //! thumbprints, headers, signing inputs. Points are then not checked to be on their curve.
@@ -53,15 +54,20 @@ mod jwks;
 mod jws;
 #[cfg(feature = "aws-lc-rs")]
 mod key;
+mod rsa;
 #[cfg(feature = "aws-lc-rs")]
 mod verify;
 
 pub mod json;
+pub mod jwe;
 pub mod sealer;
 
 pub use algorithm::Algorithm;
 pub use claims::{Audience, Claims, Leeway, NumericDate, Times};
 pub use error::JoseError;
+pub use jwe::{ContentEncryption, Encrypted, EncryptionHeader, KeyManagement, MAX_ENCRYPTED_BYTES};
+#[cfg(feature = "aws-lc-rs")]
+pub use jwe::{Decrypted, DecryptingKey, EncryptingKey, EncryptionSeed, encrypt_compact};
 pub use jwk::{Jwk, KeyType, KeyUse};
 pub use jwks::JwkSet;
 pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, signing_input};

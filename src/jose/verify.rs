@@ -54,7 +54,7 @@ impl<'a> Verification<'a> {
 
 /// Media types are compared without regard to case, and `application/` is understood where there is no slash
 /// (RFC 7515 §4.1.9).
-fn same_type(a: &str, b: &str) -> bool {
+pub(super) fn same_type(a: &str, b: &str) -> bool {
     let (a_top, a_sub) = a.split_once('/').unwrap_or(("application", a));
     let (b_top, b_sub) = b.split_once('/').unwrap_or(("application", b));
     a_top.eq_ignore_ascii_case(b_top) && a_sub.eq_ignore_ascii_case(b_sub)

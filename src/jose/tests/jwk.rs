@@ -53,11 +53,10 @@ fn a_private_member_refuses_the_key_whatever_its_value() {
 fn key_types_and_curves_we_do_not_know_are_unsupported() {
     let x = encode(&[7; 32]);
     for jwk in [
-        json!({"kty":"EC","crv":"P-521","x":x,"y":x}),
         json!({"kty":"EC","crv":"secp256k1","x":x,"y":x}),
         json!({"kty":"EC","crv":"Ed25519","x":x,"y":x}),
         json!({"kty":"EC","crv":"p-256","x":x,"y":x}),
-        json!({"kty":"OKP","crv":"X25519","x":x}),
+        json!({"kty":"OKP","crv":"X448","x":x}),
         json!({"kty":"OKP","crv":"P-256","x":x}),
         json!({"kty":"AKP","alg":"ML-DSA-44","pub":x}),
         json!({"kty":"rsa","n":x,"e":"AQAB"}),
@@ -69,8 +68,14 @@ fn key_types_and_curves_we_do_not_know_are_unsupported() {
 
 #[test]
 fn a_point_must_have_full_coordinates_and_lie_on_its_curve() {
-    for alg in [Algorithm::Es256, Algorithm::Es384] {
-        let jwk = public(alg);
+    let p521 = json!({
+        "kty": "EC",
+        "crv": "P-521",
+        "x": "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt",
+        "y": "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1"
+    });
+    for jwk in [public(Algorithm::Es256), public(Algorithm::Es384), p521] {
+        assert_eq!(refusal(&jwk), None);
         let [x, y] = ["x", "y"].map(|name| decode(jwk[name].as_str().unwrap()).unwrap());
         let mut off = y.clone();
         off[7] ^= 1;
@@ -112,6 +117,14 @@ fn an_ed25519_key_is_canonical_and_not_of_small_order() {
         assert_eq!(refusal(&with(&jwk, &json!({"x": encode(&bad)}))), Some(refused), "{bad:?}");
     }
     assert_eq!(refusal(&with(&jwk, &json!({"x": encode(&prime(0xed, 0x7e))}))), None);
+}
+
+#[test]
+fn an_x25519_key_has_32_bytes() {
+    for (len, refused) in [(32, None), (31, Some("x")), (33, Some("x")), (0, Some("x"))] {
+        let jwk = json!({"kty": "OKP", "crv": "X25519", "x": encode(&vec![9; len])});
+        assert_eq!(refusal(&jwk), refused.map(JoseError::KeyInvalid));
+    }
 }
 
 #[test]
@@ -197,9 +210,18 @@ fn a_key_whose_alg_is_for_another_type_is_refused() {
             let outcome = refusal(&with(&public(alg), &json!({"alg": other.as_str()})));
             assert_eq!(outcome, (!same_family).then_some(JoseError::AlgorithmMismatch));
         }
-        for name in ["none", "HS256", "RSA-OAEP-256", ""] {
+        for name in ["none", "HS256", "RSA1_5", "A128GCM", ""] {
             let outcome = refusal(&with(&public(alg), &json!({"alg": name})));
             assert_eq!(outcome, Some(JoseError::UnsupportedAlgorithm));
+        }
+        for other in KeyManagement::ALL {
+            let same_family = match alg.key_type() {
+                KeyType::Ec => other.is_agreement(),
+                KeyType::Okp => false,
+                KeyType::Rsa => other.is_rsa(),
+            };
+            let outcome = refusal(&with(&public(alg), &json!({"alg": other.as_str()})));
+            assert_eq!(outcome, (!same_family).then_some(JoseError::AlgorithmMismatch), "{alg} {other}");
         }
     }
 }
@@ -219,6 +241,7 @@ fn use_and_key_ops_keep_a_key_from_verifying() {
     ] {
         let jwk = Jwk::from_value(&with(&jwk, &changes)).unwrap();
         assert_eq!(jwk.can_verify(Algorithm::Es256), verifies, "{changes}");
+        assert!(!jwk.can_encrypt(KeyManagement::EcdhEs), "its alg is ES256");
         assert_eq!(VerifyingKey::new(&jwk).is_ok(), verifies);
     }
     assert_eq!(refusal(&with(&jwk, &json!({"use": "tls"}))), Some(JoseError::KeyInvalid("use")));
@@ -263,6 +286,21 @@ fn a_kid_is_shared_only_by_keys_of_different_types() {
     assert_eq!(set.find(Some("same"), Algorithm::EdDsa), Ok(&ed));
     assert_eq!(set.find(Some("same"), Algorithm::Ps256), Ok(&rsa));
     assert_eq!(set.find(Some("same"), Algorithm::Rs256), Err(JoseError::AlgorithmMismatch));
+}
+
+#[test]
+fn a_kid_may_be_shared_by_a_key_for_signatures_and_one_for_encryption() {
+    let signing = key(Algorithm::Es256).public().with_kid("same");
+    let encrypting = |changes| {
+        let other = SigningKey::generate(Algorithm::Es256).unwrap().public().with_kid("same");
+        Jwk::from_value(&with(&serde_json::to_value(other).unwrap(), &changes)).unwrap()
+    };
+    for changes in [json!({"alg": "ECDH-ES", "use": null}), json!({"alg": null, "use": "enc"})] {
+        let set = JwkSet::new(vec![encrypting(changes), signing.clone()]).unwrap();
+        assert_eq!(set.find(Some("same"), Algorithm::Es256), Ok(&signing));
+    }
+    let ambiguous = JwkSet::new(vec![encrypting(json!({"alg": null, "use": null})), signing]);
+    assert_eq!(ambiguous, Err(JoseError::DuplicateKid));
 }
 
 #[test]
