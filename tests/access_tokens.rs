@@ -22,7 +22,7 @@ use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::protocol::{
     ClientAuthMethod, ErrorCode, GrantType, Issuer, OAuthError, Params, Reason, Resource, Scope, Timestamp,
 };
-use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy};
+use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
 use grantor::record::key_ring::PublishedKeys;
 use grantor::record::{Client, Namespace, ResourceServer, TokenFormat};
 use grantor::server::{AuthorizationServer, Origin};
@@ -90,6 +90,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         self_registered: false,
         resource_server_of: answers_for,
         lifetimes: ClientLifetimes::default(),
+        openid: OpenIdRegistration::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! applies whole or not at all, and it learns about the world only through [`Facts`].
 
 pub mod batch;
+pub mod claims_request;
 pub mod client;
 pub mod codec;
 pub mod consent;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, BatchId, Expectation, Index, IndexKind, Put};
+pub use claims_request::ClaimsRequest;
 pub use client::Client;
 pub use consent::Consent;
 pub use decision::{Context, Decide, Decision, Random};

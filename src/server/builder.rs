@@ -8,7 +8,7 @@ use crate::host::{
     Accounts, AddNoClaims, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, MemoryLimiter, NoAudit,
     NoSigner, OsEntropy, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
-use crate::jose::Sealer;
+use crate::jose::{Algorithm, Sealer};
 use crate::profile::Profile;
 use crate::protocol::{GrantType, Issuer, Scope};
 use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
@@ -126,6 +126,9 @@ impl Builder {
     /// [`ConfigError`], naming the setting and the rule it breaks.
     pub fn build(mut self) -> Result<AuthorizationServer, ConfigError> {
         self.parts.settings.slow_secrets = self.parts.clients.has_slow_secrets();
+        let mut algorithms = self.parts.signer.algorithms();
+        algorithms.sort_by_key(|algorithm| *algorithm != Algorithm::Rs256);
+        self.parts.settings.signing_algorithms = algorithms;
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

@@ -25,7 +25,7 @@ use grantor::jose::Algorithm;
 use grantor::protocol::{
     ApplicationType, ClientAuthMethod, ClientId, GrantType, RedirectUri, Resource, ResponseType,
 };
-use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy};
+use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
 use grantor::record::{Client, ResourceServer, TokenFormat};
 use grantor::store::StoreError;
 
@@ -89,6 +89,7 @@ pub(crate) fn client(id: &str, auth_method: ClientAuthMethod, redirect_uris: &[&
         self_registered: false,
         resource_server_of: vec![],
         lifetimes: ClientLifetimes::default(),
+        openid: OpenIdRegistration::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use grantor::endpoint::token::TokenRequest;
 use grantor::host::{KeyRingOptions, KeyRingSigner, StaticClients, StaticResources};
 use grantor::jose::{Algorithm, Sealer};
 use grantor::protocol::{ClientAuthMethod, GrantType, Issuer, Params, Resource, Scope, Secret};
-use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy};
+use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
 use grantor::record::{Client, Namespace, ResourceServer, TokenFormat};
 use grantor::resource_server::{Guard, IntrospectionVerifier, JwksCache, JwtVerifier};
 use grantor::server::{AuthorizationServer, Origin};
@@ -35,6 +35,7 @@ fn client(id: &str) -> Client {
         self_registered: false,
         resource_server_of: vec![resource(OPAQUE)],
         lifetimes: ClientLifetimes::default(),
+        openid: OpenIdRegistration::default(),
     }
 }
 
