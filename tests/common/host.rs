@@ -11,6 +11,7 @@ use grantor::protocol::{Digest, SubjectId, Timestamp};
 use grantor::record::facts::Account;
 use grantor::record::key_ring::PublishedKeys;
 use grantor::store::StoreError;
+use serde_json::{Map, Value, json};
 
 /// A clock that stands still until it is set.
 pub(crate) struct TestClock(AtomicU64);
@@ -94,6 +95,18 @@ impl Accounts for TestAccounts {
     async fn account(&self, subject: &SubjectId) -> Result<Account, StoreError> {
         let locked = self.locked.lock().unwrap().contains(subject.as_str());
         Ok(if locked { Account::Inactive } else { Account::Active })
+    }
+
+    async fn claims(&self, subject: &SubjectId) -> Result<Map<String, Value>, StoreError> {
+        let claims = json!({
+            "sub": "somebody else",
+            "name": format!("The user {subject}"),
+            "name#de": format!("Benutzer {subject}"),
+            "email": format!("{subject}@example.com"),
+            "email_verified": true,
+            "employee_id": 7,
+        });
+        Ok(claims.as_object().cloned().unwrap_or_default())
     }
 }
 
