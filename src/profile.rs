@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::ClientAuthMethod;
+use crate::protocol::{ClientAuthMethod, ResponseType};
 
 /// A named set of dials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub enum Profile {
 pub struct Dials {
     /// Who must send a code challenge.
     pub pkce: PkcePolicy,
+    /// The response types that are switched on unless the host says otherwise.
+    pub response_types: &'static [ResponseType],
     /// The client authentication methods in use.
     pub client_auth_methods: &'static [ClientAuthMethod],
     /// Which clients get a new refresh token at each use.
@@ -92,6 +94,16 @@ impl Profile {
             silent_consent: match self {
                 Self::Strict => SilentConsent::UnlessImpersonable,
                 Self::OidcCompat => SilentConsent::Everywhere,
+            },
+            response_types: match self {
+                Self::OidcCompat if cfg!(feature = "legacy-implicit") => ResponseType::ALL,
+                Self::OidcCompat => &[
+                    ResponseType::Code,
+                    ResponseType::None,
+                    ResponseType::IdToken,
+                    ResponseType::CodeIdToken,
+                ],
+                Self::Strict => &[ResponseType::Code, ResponseType::None],
             },
             client_auth_methods: ClientAuthMethod::ALL,
             refresh_rotation: RefreshRotation::Public,

@@ -1,23 +1,22 @@
 //! What happens next to an authorization request: an answer, a login, or a question to the user.
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::browser::{self, Browser, Cookie, Cookies};
+use super::grant;
 use super::request::{Asked, AuthorizationRequest};
-use super::response::{AuthorizationResponse, still_registered};
+use super::response::AuthorizationResponse;
 use crate::grant::life;
 use crate::profile::SilentConsent;
-use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
-use crate::protocol::{ClientId, GrantType, MatchedRedirectUri, OAuthError, Reason, Scope};
+use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope};
 use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter};
-use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
 use crate::record::interaction::{InteractReason, Interaction, Login, PendingRequest};
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, InteractionId, Put, Record,
+    Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Put, Record,
 };
-use crate::token::{Handle, HandleKind};
+use crate::token::HandleKind;
 
 /// An authorization request in a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +91,7 @@ impl Decide for Authorize {
         };
         let reason = match (asked.needs_user(login.as_ref(), cx), &login) {
             (None, Some(login)) => match next(&asked.pending, client, login, facts, cx)? {
-                Next::Grant(scope) => return grant(&asked.pending, client, login, &scope, facts, cx),
+                Next::Grant(scope) => return grant::grant(&asked.pending, client, login, &scope, facts, cx),
                 Next::Consent => InteractReason::Consent,
             },
             (reason, _) => reason.unwrap_or_default(),
@@ -270,59 +269,4 @@ fn may_reuse_consent(request: &PendingRequest, client: &Client, cx: &Context<'_>
         .any(|uri| uri.is_loopback() || uri.is_private_scheme());
     let unvouched = client.self_registered && client.is_public();
     !(impersonable || unvouched)
-}
-
-/// Begins a grant and answers with its code.
-pub(super) fn grant(
-    request: &PendingRequest,
-    client: &Client,
-    login: &Login,
-    scope: &Scope,
-    facts: &Facts,
-    cx: &Context<'_>,
-) -> Result<Decision<Step>, Halt> {
-    let uri = still_registered(request, client).ok_or(Reason::RedirectUriUnregistered)?;
-    let client_epoch = life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).epoch;
-    let id = GrantId(cx.id());
-    let code = Handle { id: id.0, secret: cx.random.secret };
-    let grant = Grant {
-        status: GrantStatus::Active,
-        grant_type: GrantType::AuthorizationCode,
-        created_at: cx.now,
-        client: client.id.clone(),
-        client_epoch,
-        subject: Some(GrantSubject {
-            id: login.subject.clone(),
-            epoch: login.subject_epoch,
-            authentication: login.authentication.clone(),
-        }),
-        session: login.session.filter(|_| scope.contains(OPENID)),
-        offline: scope.contains(OFFLINE_ACCESS),
-        scope: scope.clone(),
-        resources: request.resources.clone(),
-        redeemable: Some(Box::new(Redeemable {
-            digest: code.digest(HandleKind::Code),
-            valid_until: cx.now.plus(cx.settings.lifetimes.code),
-            spent: false,
-            redirect_uri: request.redirect_uri.clone(),
-            redirect_uri_named: request.redirect_uri_named,
-            code_challenge: request.code_challenge,
-            nonce: request.nonce.clone(),
-        })),
-        refresh: None,
-        access: SmallVec::new(),
-        claims: request.claims.clone(),
-        jwts: None,
-    };
-    let response = AuthorizationResponse::code(
-        uri,
-        request.response_mode,
-        code.encode(HandleKind::Code),
-        request.state.as_deref(),
-        cx,
-    );
-    let event = Event::new(EventKind::CodeIssued).client(&client.id).subject(Some(&login.subject)).grant(id);
-    let mut batch = cx.batch();
-    batch.put.push(life::put(id, grant, cx));
-    Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: smallvec![event] })
 }

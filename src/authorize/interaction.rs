@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::browser::{Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
+use super::grant;
 use super::response::{AuthorizationResponse, still_registered};
 use crate::grant::life;
 use crate::jose::Purpose;
@@ -269,7 +270,7 @@ impl Decide for Approve {
         if !self.scope.is_subset(&request.scope) || (self.scope.is_empty() && !request.scope.is_empty()) {
             return Err(OAuthError::new(Reason::ScopeNothingLeft).into());
         }
-        let mut decision = decide::grant(request, open.client, &login, &self.scope, facts, cx)?;
+        let mut decision = grant::grant(request, open.client, &login, &self.scope, facts, cx)?;
         open.close(&mut decision, cx);
         remember(&mut decision, request, &login.subject, &self.scope, facts, cx)?;
         let event = Event::new(EventKind::ConsentGiven).client(&request.client).subject(Some(&login.subject));
@@ -385,7 +386,7 @@ impl<'f> Open<'f> {
         }
         match decide::next(request, self.client, &login, facts, cx)? {
             Next::Grant(scope) => {
-                let mut decision = decide::grant(request, self.client, &login, &scope, facts, cx)?;
+                let mut decision = grant::grant(request, self.client, &login, &scope, facts, cx)?;
                 self.close(&mut decision, cx);
                 Ok(decision)
             }

@@ -15,6 +15,7 @@
 
 pub mod browser;
 pub mod decide;
+mod grant;
 pub mod interaction;
 pub mod request;
 pub mod response;

@@ -128,13 +128,22 @@ impl AuthorizationRequest {
     /// How the answer travels: as asked where that is possible, else as the response type has it by default.
     #[must_use]
     pub fn mode(&self, cx: &Context<'_>) -> ResponseMode {
-        self.asked_mode(cx).unwrap_or(ResponseMode::Query)
+        self.asked_mode(cx).unwrap_or(self.default_mode())
     }
 
+    fn default_mode(&self) -> ResponseMode {
+        let response_type = self.response_type.as_deref().and_then(ResponseType::from_values);
+        response_type.unwrap_or(ResponseType::Code).default_mode()
+    }
+
+    /// A response type whose default is the fragment is never answered in the query, where tokens end up in logs
+    /// (OAuth 2.0 Multiple Response Types §5).
     fn asked_mode(&self, cx: &Context<'_>) -> Result<ResponseMode, Reason> {
-        let Some(name) = &self.response_mode else { return Ok(ResponseMode::Query) };
+        let default = self.default_mode();
+        let Some(name) = &self.response_mode else { return Ok(default) };
         ResponseMode::from_name(name)
             .filter(|mode| cx.settings.response_modes.contains(mode))
+            .filter(|mode| *mode != ResponseMode::Query || default == ResponseMode::Query)
             .ok_or(Reason::ResponseModeUnsupported)
     }
 
@@ -152,13 +161,19 @@ impl AuthorizationRequest {
         if let Some(fault) = self.fault {
             return Err(fault.into());
         }
-        self.check_response_type(client, cx)?;
+        let response_type = self.response_type(client, cx)?;
         let response_mode = self.asked_mode(cx)?;
-        let code_challenge = self.code_challenge(client, cx)?;
+        let code_challenge = self.code_challenge(response_type, client, cx)?;
         let prompts = self.prompts()?;
         let scope = self.grantable_scope(client, prompts, cx)?;
         target::resolve(&self.resources, client, facts, cx)?;
         let openid = scope.contains(OPENID);
+        if response_type.has_id_token() && !openid {
+            return Err(Reason::OpenIdScopeMissing.into());
+        }
+        if response_type.has_id_token() && self.nonce.is_none() {
+            return Err(Reason::NonceMissing.into());
+        }
         let claims = if openid { self.claims()? } else { None };
         let subject = if openid { self.subject(claims.as_ref(), client, facts, cx)? } else { None };
         let max_age = if openid { self.max_age(client)? } else { None };
@@ -166,6 +181,7 @@ impl AuthorizationRequest {
             client: client.id.clone(),
             redirect_uri: redirect_uri.as_str().into(),
             redirect_uri_named: self.redirect_uri.is_some(),
+            response_type,
             response_mode,
             state: self.state.as_deref().map(Into::into),
             scope,
@@ -218,28 +234,35 @@ impl AuthorizationRequest {
         }
     }
 
-    fn check_response_type(&self, client: &Client, cx: &Context<'_>) -> Result<(), OAuthError> {
+    fn response_type(&self, client: &Client, cx: &Context<'_>) -> Result<ResponseType, OAuthError> {
         let missing = || OAuthError::new(Reason::ParameterMissing).parameter("response_type");
         let name = self.response_type.as_deref().ok_or_else(missing)?;
         let codes = cx.settings.grant_types.contains(&GrantType::AuthorizationCode);
         let known =
-            ResponseType::from_name(name).filter(|own| codes && cx.settings.response_types.contains(own));
+            ResponseType::from_values(name).filter(|own| codes && cx.settings.response_types.contains(own));
         let response_type = known.ok_or(Reason::ResponseTypeUnsupported)?;
         if client.response_types.contains(&response_type) {
-            Ok(())
+            Ok(response_type)
         } else {
             Err(Reason::ResponseTypeUnregistered.into())
         }
     }
 
     /// RFC 7636 §4.3 and §4.4.1: S256 or nothing, and nothing only where the client may do without.
-    fn code_challenge(&self, client: &Client, cx: &Context<'_>) -> Result<Option<Digest>, Reason> {
+    fn code_challenge(
+        &self,
+        response_type: ResponseType,
+        client: &Client,
+        cx: &Context<'_>,
+    ) -> Result<Option<Digest>, Reason> {
         match (&self.code_challenge, self.code_challenge_method.as_deref()) {
             (Some(challenge), Some("S256")) => {
                 pkce::challenge(challenge).map(Some).ok_or(Reason::CodeChallengeMalformed)
             }
             (_, Some(_)) | (Some(_), None) => Err(Reason::CodeChallengeMethod),
-            (None, None) if cx.settings.requires_pkce(client) => Err(Reason::CodeChallengeMissing),
+            (None, None) if response_type.has_code() && cx.settings.requires_pkce(client) => {
+                Err(Reason::CodeChallengeMissing)
+            }
             (None, None) => Ok(None),
         }
     }
@@ -258,6 +281,8 @@ impl AuthorizationRequest {
             return Err(Reason::ScopeNothingLeft);
         }
         let asked_for = prompts.consent || client.consent == ConsentPolicy::FirstParty;
+        let codes = self.response_type.as_deref().and_then(ResponseType::from_values);
+        let asked_for = asked_for && codes.is_some_and(ResponseType::has_code);
         if !known.contains(OPENID) || (asked_for && client.may_use(GrantType::RefreshToken)) {
             return Ok(known);
         }

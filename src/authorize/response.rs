@@ -1,6 +1,9 @@
 //! The authorization response: what is answered, and how it travels (RFC 6749 §4.1.2, RFC 9207).
 
-use crate::protocol::{MatchedRedirectUri, OAuthError, ResponseMode, Secret};
+use std::time::Duration;
+
+use crate::grant::issue::{AccessTokenPlan, IdTokenPlan};
+use crate::protocol::{MatchedRedirectUri, OAuthError, ResponseMode, Scope, Secret};
 use crate::record::interaction::PendingRequest;
 use crate::record::{Client, Context};
 
@@ -13,22 +16,37 @@ pub struct AuthorizationResponse {
     pub mode: ResponseMode,
     /// What it says, in this order.
     pub parameters: Vec<(&'static str, Secret)>,
+    /// Tokens that are signed, and added to what it says, before it is sent.
+    pub to_sign: Option<Box<FrontTokens>>,
     /// The error it carries, for the log.
     pub error: Option<OAuthError>,
 }
 
+/// The tokens of an authorization response (OpenID Connect Core §3.2.2.5, §3.3.2.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FrontTokens {
+    /// The access token, how long it is valid, and what it allows.
+    pub access_token: Option<(AccessTokenPlan, Duration, Scope)>,
+    /// The ID token.
+    pub id_token: Option<Box<IdTokenPlan>>,
+}
+
 impl AuthorizationResponse {
-    /// A code.
+    /// An answer that says nothing yet.
+    pub(super) const fn new(uri: MatchedRedirectUri, mode: ResponseMode) -> Self {
+        Self { redirect_uri: uri, mode, parameters: Vec::new(), to_sign: None, error: None }
+    }
+
+    /// Adds what every answer ends with: `state` and `iss` (RFC 9207 §2).
+    pub(super) fn close(&mut self, state: Option<&str>, cx: &Context<'_>) {
+        self.parameters.extend(state.map(|state| ("state", Secret::new(state))));
+        self.parameters.push(("iss", Secret::new(cx.settings.issuer.as_str())));
+    }
+
+    /// What it says under a name.
     #[must_use]
-    pub fn code(
-        uri: MatchedRedirectUri,
-        mode: ResponseMode,
-        code: Secret,
-        state: Option<&str>,
-        cx: &Context<'_>,
-    ) -> Self {
-        let parameters = with_state_and_issuer(vec![("code", code)], state, cx);
-        Self { redirect_uri: uri, mode, parameters, error: None }
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(own, _)| *own == name).map(|(_, value)| value.expose())
     }
 
     /// An error (RFC 6749 §4.1.2.1).
@@ -40,16 +58,14 @@ impl AuthorizationResponse {
         state: Option<&str>,
         cx: &Context<'_>,
     ) -> Self {
-        let parameters = vec![
+        let mut response = Self::new(uri, mode);
+        response.parameters = vec![
             ("error", Secret::new(error.code().as_str())),
             ("error_description", Secret::new(error.description())),
         ];
-        Self {
-            redirect_uri: uri,
-            mode,
-            parameters: with_state_and_issuer(parameters, state, cx),
-            error: Some(error),
-        }
+        response.close(state, cx);
+        response.error = Some(error);
+        response
     }
 
     /// An error for a request that was validated before.
@@ -82,14 +98,4 @@ impl AuthorizationResponse {
 #[must_use]
 pub fn still_registered(request: &PendingRequest, client: &Client) -> Option<MatchedRedirectUri> {
     client.redirect_uris.iter().find_map(|uri| uri.accept(&request.redirect_uri))
-}
-
-fn with_state_and_issuer(
-    mut parameters: Vec<(&'static str, Secret)>,
-    state: Option<&str>,
-    cx: &Context<'_>,
-) -> Vec<(&'static str, Secret)> {
-    parameters.extend(state.map(|state| ("state", Secret::new(state))));
-    parameters.push(("iss", Secret::new(cx.settings.issuer.as_str())));
-    parameters
 }

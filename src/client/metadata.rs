@@ -125,8 +125,14 @@ impl ClientMetadata {
         if public && uses(GrantType::ClientCredentials) {
             return contradiction("client_credentials needs a client that can authenticate (RFC 6749 §4.4)");
         }
-        if codes != response_types.contains(&ResponseType::Code) {
-            return contradiction("authorization_code and response type code go together (RFC 7591 §2.1)");
+        if codes != response_types.iter().any(|own| own.has_code()) {
+            return contradiction(
+                "authorization_code and response types with code go together (RFC 7591 §2.1)",
+            );
+        }
+        let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
+        if uses(GrantType::Implicit) != response_types.iter().any(in_front) {
+            return contradiction("implicit and response types with tokens go together (RFC 7591 §2.1)");
         }
         if codes && self.redirect_uris.is_empty() {
             return contradiction("authorization_code needs a redirect URI (RFC 7591 §2)");

@@ -131,6 +131,8 @@ impl Metadata {
     pub fn new(settings: &Settings, paths: &Paths, signs: bool) -> Self {
         let at = |path: &str| settings.issuer.endpoint(path);
         let codes = settings.grant_types.contains(&GrantType::AuthorizationCode);
+        let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
+        let implicit = settings.response_types.iter().any(in_front).then_some(GrantType::Implicit);
         let methods = settings.dials.client_auth_methods.to_vec();
         let authenticated =
             methods.iter().copied().filter(|method| *method != ClientAuthMethod::None).collect();
@@ -144,7 +146,7 @@ impl Metadata {
             scopes_supported: settings.scope.iter().map(str::to_owned).collect(),
             response_types_supported: if codes { settings.response_types.clone() } else { Vec::new() },
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },
-            grant_types_supported: settings.grant_types.clone(),
+            grant_types_supported: settings.grant_types.iter().copied().chain(implicit).collect(),
             token_endpoint_auth_methods_supported: methods.clone(),
             revocation_endpoint_auth_methods_supported: methods,
             introspection_endpoint_auth_methods_supported: authenticated,

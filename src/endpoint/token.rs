@@ -35,6 +35,7 @@ impl TokenRequest {
         let grant_type = GrantType::from_name(name).ok_or(Reason::GrantTypeUnsupported)?;
         let resources = target::read_resources(params)?;
         Ok(match grant_type {
+            GrantType::Implicit => return Err(Reason::GrantTypeUnsupported.into()),
             GrantType::AuthorizationCode => Self::AuthorizationCode(AuthorizationCodeRequest {
                 credentials,
                 code: Handle::decode(HandleKind::Code, required(params, "code")?),

@@ -124,7 +124,7 @@ fn redeem(
         client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);
     let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
     let nonce = grant.redeemable.as_ref().and_then(|code| code.nonce.as_deref());
-    let id_token = issue::id_token(&grant, client, &scope, nonce, facts, cx)?;
+    let id_token = issue::id_token(&grant, client, &scope, nonce, false, facts, cx)?;
     let event = Event::new(EventKind::TokensIssued)
         .client(&client.id)
         .subject(grant.subject.as_ref().map(|subject| &subject.id))

@@ -116,7 +116,8 @@ pub fn claims(
     }
 }
 
-/// The ID token of a grant, where `scope` asks for one (OpenID Connect Core §3.1.3.3, §12.2).
+/// The ID token of a grant, where `scope` asks for one (OpenID Connect Core §3.1.3.3, §12.2). Where it is the `only`
+/// token, what the scope asks for is told in it (§5.4).
 ///
 /// # Errors
 /// [`Halt::Need`] while the claims of the user are unknown and some were asked for.
@@ -125,6 +126,7 @@ pub fn id_token(
     client: &Client,
     scope: &Scope,
     nonce: Option<&str>,
+    only: bool,
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Option<Box<IdTokenPlan>>, Halt> {
@@ -132,10 +134,10 @@ pub fn id_token(
     let algorithms = &cx.settings.signing_algorithms;
     let chosen = client.openid.id_token_alg.filter(|chosen| algorithms.contains(chosen));
     let algorithm = chosen.or(algorithms.first().copied()).ok_or(Reason::SigningUnavailable)?;
-    let user = match grant.claims.as_deref().map(|claims| &claims.id_token).filter(|asked| !asked.is_empty())
-    {
-        Some(asked) => user_claims::select(facts.claims(&subject.id)?, None, asked),
-        None => Map::new(),
+    let wishes = grant.claims.as_deref().map(|claims| claims.id_token.clone()).unwrap_or_default();
+    let user = match only || !wishes.is_empty() {
+        true => user_claims::select(facts.claims(&subject.id)?, only.then_some(scope), &wishes),
+        false => Map::new(),
     };
     let claims = IdTokenClaims {
         issuer: cx.settings.issuer.as_str().to_owned(),

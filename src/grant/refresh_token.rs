@@ -97,7 +97,7 @@ impl Decide for RefreshTokenRequest {
             .grant(id);
         let mut batch = cx.batch();
         batch.put.push(life::put(id, after, cx));
-        let id_token = issue::id_token(grant.record, client, &scope, None, facts, cx)?;
+        let id_token = issue::id_token(grant.record, client, &scope, None, false, facts, cx)?;
         let plan =
             TokenPlan { access_token, expires_in, scope, refresh_token: Some(refresh_token), id_token };
         Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })

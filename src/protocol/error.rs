@@ -162,6 +162,8 @@ reasons! {
     RequestUriUnsupported: RequestUriNotSupported 400, "request_uri is not supported", "OpenID Connect Core §6.2";
     RegistrationUnsupported: RegistrationNotSupported 400, "the registration parameter is not supported", "OpenID Connect Core §7.2.1";
     PromptInvalid: InvalidRequest 400, "the prompt is not known, or none does not stand alone", "OpenID Connect Core §3.1.2.1";
+    NonceMissing: InvalidRequest 400, "a nonce is required", "OpenID Connect Core §3.2.2.1";
+    OpenIdScopeMissing: InvalidRequest 400, "the response type needs the scope openid", "OpenID Connect Core §3.2.2.1";
     MaxAgeInvalid: InvalidRequest 400, "max_age must be a number of seconds", "OpenID Connect Core §3.1.2.1";
     ClaimsInvalid: InvalidRequest 400, "the claims parameter is malformed", "OpenID Connect Core §5.5";
     IdTokenHintInvalid: InvalidRequest 400, "the ID token hint is not one of ours", "OpenID Connect Core §3.1.2.1";

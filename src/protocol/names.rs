@@ -49,14 +49,28 @@ registered_names! {
         RefreshToken = "refresh_token",
         /// RFC 6749 §4.4.
         ClientCredentials = "client_credentials",
+        /// RFC 6749 §4.2: only a registration names it, never a token request.
+        Implicit = "implicit",
     }
 }
 
 registered_names! {
-    /// `response_type` (RFC 6749 §3.1.1).
+    /// `response_type` (RFC 6749 §3.1.1, OAuth 2.0 Multiple Response Types §3 to §5).
     ResponseType {
-        /// RFC 6749 §4.1.
+        /// A code (RFC 6749 §4.1).
         Code = "code",
+        /// Nothing but the answer that it was allowed (OAuth 2.0 Multiple Response Types §4).
+        None = "none",
+        /// An ID token.
+        IdToken = "id_token",
+        /// A code and an ID token.
+        CodeIdToken = "code id_token",
+        /// An access token and an ID token.
+        IdTokenToken = "id_token token",
+        /// A code and an access token.
+        CodeToken = "code token",
+        /// A code, an access token and an ID token.
+        CodeIdTokenToken = "code id_token token",
     }
 }
 
@@ -81,5 +95,43 @@ registered_names! {
         ClientSecretBasic = "client_secret_basic",
         /// The secret in the form body (RFC 6749 §2.3.1).
         ClientSecretPost = "client_secret_post",
+    }
+}
+
+impl ResponseType {
+    /// The one with these values, in any order (OAuth 2.0 Multiple Response Types §2).
+    #[must_use]
+    pub fn from_values(text: &str) -> Option<Self> {
+        let sorted = |text: &'_ str| {
+            let mut values: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            values.sort_unstable();
+            values
+        };
+        Self::ALL.iter().copied().find(|own| sorted(own.as_str()) == sorted(text))
+    }
+
+    /// Whether a code is among what is answered.
+    #[must_use]
+    pub const fn has_code(self) -> bool {
+        matches!(self, Self::Code | Self::CodeIdToken | Self::CodeToken | Self::CodeIdTokenToken)
+    }
+
+    /// Whether an ID token is.
+    #[must_use]
+    pub const fn has_id_token(self) -> bool {
+        matches!(self, Self::IdToken | Self::CodeIdToken | Self::IdTokenToken | Self::CodeIdTokenToken)
+    }
+
+    /// Whether an access token is: it travels through the browser, which the feature `legacy-implicit` allows.
+    #[must_use]
+    pub const fn has_token(self) -> bool {
+        matches!(self, Self::IdTokenToken | Self::CodeToken | Self::CodeIdTokenToken)
+    }
+
+    /// How it is answered unless the request says otherwise: in the fragment where a token is, which never reaches a
+    /// server (OAuth 2.0 Multiple Response Types §3, §5).
+    #[must_use]
+    pub const fn default_mode(self) -> ResponseMode {
+        if self.has_token() || self.has_id_token() { ResponseMode::Fragment } else { ResponseMode::Query }
     }
 }

@@ -95,10 +95,12 @@ pub struct Random {
     pub id: [u8; 8],
     /// The random half of a second minted id.
     pub other_id: [u8; 8],
-    /// The secret of a code, an access token or a cookie.
+    /// The secret of an access token or a cookie.
     pub secret: [u8; 32],
     /// The secret of a second one.
     pub other_secret: [u8; 32],
+    /// The secret of a code.
+    pub code_secret: [u8; 32],
     /// A nonce.
     pub nonce: [u8; 16],
     /// A key kept in a record.
@@ -106,6 +108,9 @@ pub struct Random {
 }
 
 impl Random {
+    /// How many random bytes one request takes.
+    pub const LEN: usize = 160;
+
     /// No randomness, for a request that needs none.
     #[must_use]
     pub const fn none() -> Self {
@@ -115,6 +120,7 @@ impl Random {
             other_id: [0; 8],
             secret: [0; 32],
             other_secret: [0; 32],
+            code_secret: [0; 32],
             nonce: [0; 16],
             key: [0; 16],
         }
@@ -122,7 +128,7 @@ impl Random {
 
     /// Cuts the fields out of a block of random bytes.
     #[must_use]
-    pub fn from_block(block: &[u8; 128]) -> Self {
+    pub fn from_block(block: &[u8; Self::LEN]) -> Self {
         let mut rest = block.as_slice();
         Self {
             batch_id: cut(&mut rest),
@@ -130,6 +136,7 @@ impl Random {
             other_id: cut(&mut rest),
             secret: cut(&mut rest),
             other_secret: cut(&mut rest),
+            code_secret: cut(&mut rest),
             nonce: cut(&mut rest),
             key: cut(&mut rest),
         }
@@ -190,7 +197,7 @@ mod tests {
 
     #[test]
     fn every_field_of_the_block_is_filled_and_none_overlaps() {
-        let block: [u8; 128] = std::array::from_fn(|at| u8::try_from(at).unwrap() + 1);
+        let block: [u8; Random::LEN] = std::array::from_fn(|at| u8::try_from(at).unwrap() + 1);
         let random = Random::from_block(&block);
         let mut fields = Vec::new();
         fields.extend(random.batch_id);
@@ -198,6 +205,7 @@ mod tests {
         fields.extend(random.other_id);
         fields.extend(random.secret);
         fields.extend(random.other_secret);
+        fields.extend(random.code_secret);
         fields.extend(random.nonce);
         fields.extend(random.key);
         assert_eq!(fields, block);

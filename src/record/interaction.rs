@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::claims_request::ClaimsRequest;
 use super::grant::Authentication;
 use super::key::SessionId;
-use crate::protocol::{ClientId, Digest, Resource, ResponseMode, Scope, SubjectId, Timestamp};
+use crate::protocol::{ClientId, Digest, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp};
 
 /// The request as it was validated, and how far the user has come. Nothing the browser sends later changes the
 /// request. The interaction ends by being deleted.
@@ -56,6 +56,15 @@ pub enum InteractReason {
     Consent,
 }
 
+const fn code() -> ResponseType {
+    ResponseType::Code
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_code(response_type: &ResponseType) -> bool {
+    *response_type == ResponseType::Code
+}
+
 impl InteractReason {
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
     fn is_login(&self) -> bool {
@@ -90,6 +99,9 @@ pub struct PendingRequest {
     pub redirect_uri: Arc<str>,
     /// Whether the request named it; if not, it is the only one registered.
     pub redirect_uri_named: bool,
+    /// What is answered.
+    #[serde(default = "code", skip_serializing_if = "is_code")]
+    pub response_type: ResponseType,
     /// How the answer travels.
     pub response_mode: ResponseMode,
     /// `state`, echoed as received.

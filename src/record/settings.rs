@@ -86,8 +86,12 @@ impl Settings {
             issuer,
             profile,
             scope: Scope::empty(),
-            grant_types: GrantType::ALL.to_vec(),
-            response_types: ResponseType::ALL.to_vec(),
+            grant_types: vec![
+                GrantType::AuthorizationCode,
+                GrantType::RefreshToken,
+                GrantType::ClientCredentials,
+            ],
+            response_types: dials.response_types.to_vec(),
             response_modes: ResponseMode::ALL.to_vec(),
             signing_algorithms: Vec::new(),
             lifetimes: Lifetimes {
@@ -166,6 +170,16 @@ impl Settings {
             self.refresh.retry_window <= minutes(5),
             "refresh.retry_window",
             "at most five minutes: it is a window for replays",
+        )?;
+        rule(
+            cfg!(feature = "legacy-implicit") || !self.response_types.iter().any(|own| own.has_token()),
+            "response_types",
+            "an access token in the authorization response needs the feature legacy-implicit (RFC 9700 §2.1.2)",
+        )?;
+        rule(
+            !self.grant_types.contains(&GrantType::Implicit),
+            "grant_types",
+            "implicit follows from the response types",
         )?;
         rule(!lifetimes.id_token.is_zero(), "lifetimes.id_token", "must be above zero")?;
         rule(

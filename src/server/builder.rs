@@ -129,6 +129,9 @@ impl Builder {
         let mut algorithms = self.parts.signer.algorithms();
         algorithms.sort_by_key(|algorithm| *algorithm != Algorithm::Rs256);
         self.parts.settings.signing_algorithms = algorithms;
+        if !self.parts.settings.is_openid_provider() {
+            self.parts.settings.response_types.retain(|own| !own.has_id_token());
+        }
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

@@ -144,7 +144,7 @@ impl AuthorizationServer {
     }
 
     pub(super) fn draw(&self) -> Result<Random, OAuthError> {
-        let mut block = [0; 128];
+        let mut block = [0; Random::LEN];
         self.parts.entropy.fill(&mut block).map_err(|_| Reason::EntropyUnavailable)?;
         Ok(Random::from_block(&block))
     }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::AuthorizationServer;
-use crate::authorize::{InteractionView, Step};
+use crate::authorize::{Action, AuthorizationResponse, InteractionView, Step};
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
@@ -14,6 +14,7 @@ use crate::protocol::{OAuthError, Reason, Secret};
 use crate::record::Standing;
 use crate::record::interaction::Login;
 use crate::token::AccessTokenClaims;
+use crate::token::id_token::Beside;
 
 mod sealed {
     pub trait Sealed {}
@@ -47,7 +48,20 @@ macro_rules! already_made {
     };
 }
 
-already_made!((), Introspection, InteractionView, LiveToken, Option<Login>, Standing, Step);
+already_made!((), Introspection, InteractionView, LiveToken, Option<Login>, Standing);
+
+impl sealed::Sealed for Step {}
+
+impl Mint for Step {
+    type Response = Self;
+
+    async fn mint(mut self, server: &AuthorizationServer) -> Result<Self, OAuthError> {
+        if let Action::Respond(response) = &mut self.action {
+            server.sign_front_tokens(response).await?;
+        }
+        Ok(self)
+    }
+}
 
 impl sealed::Sealed for TokenPlan {}
 
@@ -55,12 +69,10 @@ impl Mint for TokenPlan {
     type Response = TokenResponse;
 
     async fn mint(self, server: &AuthorizationServer) -> Result<TokenResponse, OAuthError> {
-        let access_token = match self.access_token {
-            AccessTokenPlan::Opaque(token) => token,
-            AccessTokenPlan::Jwt(claims, algorithm) => server.sign_access_token(&claims, algorithm).await?,
-        };
+        let access_token = server.access_token(self.access_token).await?;
+        let beside = Beside { access_token: Some(access_token.expose()), ..Beside::default() };
         let id_token = match &self.id_token {
-            Some(plan) => Some(server.sign_id_token(plan, &access_token).await?),
+            Some(plan) => Some(server.sign_id_token(plan, beside).await?),
             None => None,
         };
         Ok(TokenResponse {
@@ -94,6 +106,36 @@ fn unavailable(cause: String) -> OAuthError {
 }
 
 impl AuthorizationServer {
+    /// Adds the tokens of an authorization response to what it says (OpenID Connect Core §3.3.2.5).
+    async fn sign_front_tokens(&self, response: &mut AuthorizationResponse) -> Result<(), OAuthError> {
+        let Some(front) = response.to_sign.take() else { return Ok(()) };
+        if let Some((plan, expires_in, scope)) = front.access_token {
+            response.parameters.extend([
+                ("access_token", self.access_token(plan).await?),
+                ("token_type", Secret::new("Bearer")),
+                ("expires_in", Secret::new(expires_in.as_secs().to_string())),
+                ("scope", Secret::new(scope.as_str())),
+            ]);
+        }
+        if let Some(plan) = front.id_token {
+            let beside = Beside {
+                access_token: response.parameter("access_token"),
+                code: response.parameter("code"),
+                state: response.parameter("state"),
+            };
+            let id_token = self.sign_id_token(&plan, beside).await?;
+            response.parameters.push(("id_token", id_token));
+        }
+        Ok(())
+    }
+
+    async fn access_token(&self, plan: AccessTokenPlan) -> Result<Secret, OAuthError> {
+        match plan {
+            AccessTokenPlan::Opaque(token) => Ok(token),
+            AccessTokenPlan::Jwt(claims, algorithm) => self.sign_access_token(&claims, algorithm).await,
+        }
+    }
+
     /// Signs an access token as a JWT (RFC 9068 §2).
     async fn sign_access_token(
         &self,
@@ -105,9 +147,9 @@ impl AuthorizationServer {
         Ok(Secret::new(self.sign(algorithm, "at+jwt", &payload).await?))
     }
 
-    /// Signs an ID token, which hashes the access token it is issued beside (OpenID Connect Core §3.1.3.6).
-    async fn sign_id_token(&self, plan: &IdTokenPlan, access_token: &Secret) -> Result<Secret, OAuthError> {
-        let payload = plan.claims.to_json(plan.algorithm, Some(access_token.expose()));
+    /// Signs an ID token (OpenID Connect Core §2).
+    async fn sign_id_token(&self, plan: &IdTokenPlan, beside: Beside<'_>) -> Result<Secret, OAuthError> {
+        let payload = plan.claims.to_json(plan.algorithm, beside);
         let payload = payload.map_err(|error| unavailable(error.to_string()))?;
         Ok(Secret::new(self.sign(plan.algorithm, "JWT", &payload).await?))
     }

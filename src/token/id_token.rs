@@ -33,6 +33,17 @@ pub struct IdTokenClaims {
     pub user: Map<String, Value>,
 }
 
+/// What an ID token is issued beside, and binds by a hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// `at_hash` (OpenID Connect Core §3.1.3.6).
+    pub access_token: Option<&'a str>,
+    /// `c_hash` (OpenID Connect Core §3.3.2.11).
+    pub code: Option<&'a str>,
+    /// `s_hash` (Financial-grade API Security Profile 1.0 Part 2 §5.1.1).
+    pub state: Option<&'a str>,
+}
+
 #[derive(Serialize)]
 struct Wire<'a> {
     iss: &'a str,
@@ -51,20 +62,21 @@ struct Wire<'a> {
     sid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    c_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s_hash: Option<String>,
     #[serde(flatten)]
     user: std::collections::BTreeMap<&'a str, &'a Value>,
 }
 
 impl IdTokenClaims {
-    /// The claims as a JWT payload that `algorithm` will sign, issued beside `access_token`.
+    /// The claims as a JWT payload that `algorithm` will sign, with the hashes of what is issued beside it.
     ///
     /// # Errors
     /// Only if a claim of the user cannot be written as JSON.
-    pub fn to_json(
-        &self,
-        algorithm: Algorithm,
-        access_token: Option<&str>,
-    ) -> Result<Vec<u8>, serde_json::Error> {
+    pub fn to_json(&self, algorithm: Algorithm, beside: Beside<'_>) -> Result<Vec<u8>, serde_json::Error> {
+        let hash = |text: Option<&str>| text.map(|text| half_hash(algorithm, text));
         let reserved = |name: &str| RESERVED.contains(&name);
         serde_json::to_vec(&Wire {
             iss: &self.issuer,
@@ -77,7 +89,9 @@ impl IdTokenClaims {
             amr: &self.authentication.amr,
             nonce: self.nonce.as_deref(),
             sid: self.session.map(|session| session.0.to_string()),
-            at_hash: access_token.map(|token| half_hash(algorithm, token)),
+            at_hash: hash(beside.access_token),
+            c_hash: hash(beside.code),
+            s_hash: hash(beside.state),
             user: self
                 .user
                 .iter()

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::jose::{Algorithm, Jwk};
-use crate::protocol::{ClientId, Digest, GrantType, Resource, ResponseMode, Scope, SubjectId, Timestamp};
+use crate::protocol::{
+    ClientId, Digest, GrantType, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp,
+};
 use crate::record::claims_request::ClaimWish;
 use crate::record::consent::ConsentEntry;
 use crate::record::grant::{
@@ -150,6 +152,7 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
             client: client(),
             redirect_uri: Arc::from("https://client.example/callback"),
             redirect_uri_named: true,
+            response_type: ResponseType::CodeIdToken,
             response_mode: ResponseMode::FormPost,
             state,
             scope: scope("openid"),

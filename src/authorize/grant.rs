@@ -1,0 +1,118 @@
+//! What a response type hands out once the user has allowed it (OAuth 2.0 Multiple Response Type Encoding Practices,
+//! OpenID Connect Core §3).
+//!
+//! ```text
+//! code                   code
+//! id_token               ID token
+//! code id_token          code, ID token with c_hash
+//! id_token token         access token, ID token with at_hash
+//! code token             code, access token
+//! code id_token token    code, access token, ID token with both
+//! none                   nothing: that the user allowed it is the answer
+//! ```
+
+use smallvec::{SmallVec, smallvec};
+
+use super::decide::Step;
+use super::response::{AuthorizationResponse, FrontTokens, still_registered};
+use crate::grant::{issue, life, target};
+use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
+use crate::protocol::{GrantType, Reason, Scope};
+use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
+use crate::record::interaction::{Login, PendingRequest};
+use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
+use crate::token::{Handle, HandleKind};
+
+/// Begins a grant and answers with what the response type asks for.
+///
+/// # Errors
+/// [`Halt::Need`] while a fact is missing; an error page when the redirect URI is no longer registered.
+pub(super) fn grant(
+    request: &PendingRequest,
+    client: &Client,
+    login: &Login,
+    scope: &Scope,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Decision<Step>, Halt> {
+    let uri = still_registered(request, client).ok_or(Reason::RedirectUriUnregistered)?;
+    let client_epoch = life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).epoch;
+    let response_type = request.response_type;
+    let id = GrantId(cx.id());
+    let mut grant = begun(request, client, client_epoch, login, scope, cx);
+    let mut response = AuthorizationResponse::new(uri, request.response_mode);
+    if response_type.has_code() {
+        let code = Handle { id: id.0, secret: cx.random.code_secret };
+        grant.redeemable = Some(Box::new(redeemable(request, &code, cx)));
+        response.parameters.push(("code", code.encode(HandleKind::Code)));
+    }
+    let mut front = FrontTokens::default();
+    if response_type.has_token() {
+        let target = target::resolve(&request.resources, client, facts, cx)?;
+        let scope = target.narrow(scope);
+        let (token, expires_in) = issue::access_token(&mut grant, id, &scope, &target, cx);
+        front.access_token = Some((token, expires_in, scope));
+    }
+    if response_type.has_id_token() {
+        let nonce = request.nonce.as_deref();
+        let only = !response_type.has_code() && !response_type.has_token();
+        front.id_token = issue::id_token(&grant, client, scope, nonce, only, facts, cx)?;
+    }
+    response.to_sign = Some(front).filter(|front| *front != FrontTokens::default()).map(Box::new);
+    response.close(request.state.as_deref(), cx);
+
+    let mut batch = cx.batch();
+    let kind = if response_type.has_code() { EventKind::CodeIssued } else { EventKind::TokensIssued };
+    let mut event = Event::new(kind).client(&client.id).subject(Some(&login.subject));
+    if response_type.has_code() || response_type.has_token() {
+        event = event.grant(id);
+        batch.put.push(life::put(id, grant, cx));
+    }
+    Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: smallvec![event] })
+}
+
+fn begun(
+    request: &PendingRequest,
+    client: &Client,
+    client_epoch: u64,
+    login: &Login,
+    scope: &Scope,
+    cx: &Context<'_>,
+) -> Grant {
+    Grant {
+        status: GrantStatus::Active,
+        grant_type: match request.response_type.has_code() {
+            true => GrantType::AuthorizationCode,
+            false => GrantType::Implicit,
+        },
+        created_at: cx.now,
+        client: client.id.clone(),
+        client_epoch,
+        subject: Some(GrantSubject {
+            id: login.subject.clone(),
+            epoch: login.subject_epoch,
+            authentication: login.authentication.clone(),
+        }),
+        session: login.session.filter(|_| scope.contains(OPENID)),
+        offline: scope.contains(OFFLINE_ACCESS),
+        scope: scope.clone(),
+        resources: request.resources.clone(),
+        redeemable: None,
+        refresh: None,
+        access: SmallVec::new(),
+        claims: request.claims.clone(),
+        jwts: None,
+    }
+}
+
+fn redeemable(request: &PendingRequest, code: &Handle, cx: &Context<'_>) -> Redeemable {
+    Redeemable {
+        digest: code.digest(HandleKind::Code),
+        valid_until: cx.now.plus(cx.settings.lifetimes.code),
+        spent: false,
+        redirect_uri: request.redirect_uri.clone(),
+        redirect_uri_named: request.redirect_uri_named,
+        code_challenge: request.code_challenge,
+        nonce: request.nonce.clone(),
+    }
+}
