@@ -9,7 +9,6 @@ use std::sync::Arc;
 use common::clients::{all, authenticated, client, secret};
 use common::{Agent, Fixture, ISSUER, authorization, form, machine, redemption, refreshing};
 use grantor::endpoint::metadata::Paths;
-use grantor::http::HttpServer;
 use grantor::profile::Profile;
 use grantor::protocol::{ClientAuthMethod, GrantType};
 use grantor::record::Client;
@@ -213,9 +212,8 @@ async fn the_issuer_is_the_same_octets_in_metadata_answers_and_tokens() {
 
 #[tokio::test]
 async fn endpoints_are_where_they_are_said_to_be() {
-    let fixture = Fixture::new();
     let paths = Paths { token: "/oauth2/v1/token".into(), jwks: "/keys.json".into(), ..Paths::default() };
-    let moved = Fixture { http: HttpServer::new(fixture.server.clone()).paths(paths), ..fixture };
+    let moved = Fixture::with(|builder| builder.paths(paths));
     let document = metadata(&moved).await;
     assert_eq!(document["token_endpoint"], "https://as.example/oauth2/v1/token");
     assert_eq!(document["jwks_uri"], "https://as.example/keys.json");

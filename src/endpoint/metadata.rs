@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::protocol::{ClientAuthMethod, GrantType, ResponseMode, ResponseType};
+use crate::protocol::{ClientAuthMethod, GrantType, Issuer, ResponseMode, ResponseType};
+use crate::record::assertion::AssertionAlgorithm;
 use crate::record::settings::Settings;
 
 /// Where the endpoints are, below the issuer.
@@ -18,6 +19,14 @@ pub struct Paths {
     pub introspect: String,
     /// The key set.
     pub jwks: String,
+}
+
+impl Paths {
+    /// The URLs of the endpoints at which clients authenticate.
+    #[must_use]
+    pub fn authenticated(&self, issuer: &Issuer) -> [String; 3] {
+        [&self.token, &self.revoke, &self.introspect].map(|path| issuer.endpoint(path))
+    }
 }
 
 impl Default for Paths {
@@ -61,10 +70,19 @@ pub struct Metadata {
     pub grant_types_supported: Vec<GrantType>,
     /// `token_endpoint_auth_methods_supported`.
     pub token_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `token_endpoint_auth_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<AssertionAlgorithm>,
     /// `revocation_endpoint_auth_methods_supported`.
     pub revocation_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `revocation_endpoint_auth_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revocation_endpoint_auth_signing_alg_values_supported: Vec<AssertionAlgorithm>,
     /// `introspection_endpoint_auth_methods_supported`: a client that cannot authenticate may not ask.
     pub introspection_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `introspection_endpoint_auth_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub introspection_endpoint_auth_signing_alg_values_supported: Vec<AssertionAlgorithm>,
     /// `code_challenge_methods_supported`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub code_challenge_methods_supported: &'static [&'static str],
@@ -79,6 +97,7 @@ impl Metadata {
         let at = |path: &str| settings.issuer.endpoint(path);
         let codes = settings.grant_types.contains(&GrantType::AuthorizationCode);
         let methods = settings.dials.client_auth_methods.to_vec();
+        let algorithms = settings.assertions.algorithms(&methods);
         let authenticated =
             methods.iter().copied().filter(|method| *method != ClientAuthMethod::None).collect();
         Self {
@@ -93,8 +112,11 @@ impl Metadata {
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },
             grant_types_supported: settings.grant_types.clone(),
             token_endpoint_auth_methods_supported: methods.clone(),
+            token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
             revocation_endpoint_auth_methods_supported: methods,
+            revocation_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
             introspection_endpoint_auth_methods_supported: authenticated,
+            introspection_endpoint_auth_signing_alg_values_supported: algorithms,
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
         }
