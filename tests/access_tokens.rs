@@ -22,7 +22,7 @@ use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::protocol::{
     ClientAuthMethod, ErrorCode, GrantType, Issuer, OAuthError, Params, Reason, Resource, Scope, Timestamp,
 };
-use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy};
+use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
 use grantor::record::key_ring::PublishedKeys;
 use grantor::record::{Client, Namespace, ResourceServer, TokenFormat};
 use grantor::server::{AuthorizationServer, Origin};
@@ -91,6 +91,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         resource_server_of: answers_for,
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
+        openid: OpenIdRegistration::default(),
     }
 }
 

@@ -4,15 +4,16 @@ use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
 use super::browser::{self, Browser, Cookie, Cookies};
-use super::request::AuthorizationRequest;
+use super::request::{Asked, AuthorizationRequest};
 use super::response::{AuthorizationResponse, still_registered};
 use crate::grant::life;
 use crate::profile::SilentConsent;
+use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{ClientId, GrantType, MatchedRedirectUri, OAuthError, Reason, Scope};
 use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
-use crate::record::interaction::{Interaction, Login, PendingRequest};
+use crate::record::interaction::{InteractReason, Interaction, Login, PendingRequest};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, InteractionId, Put, Record,
 };
@@ -57,16 +58,6 @@ pub struct Interact {
     pub reason: InteractReason,
 }
 
-/// What the user is needed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum InteractReason {
-    /// To sign in.
-    Login,
-    /// To allow what is asked.
-    Consent,
-}
-
 impl Decide for Authorize {
     type Plan = Step;
 
@@ -91,23 +82,59 @@ impl Decide for Authorize {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
         let login = self.browser.signed_in(facts, cx)?;
-        let pending = match self.request.validate(client, &redirect_uri, facts, cx) {
-            Ok(pending) => pending,
+        let asked = match self.request.validate(client, &redirect_uri, facts, cx) {
+            Ok(asked) => asked,
             Err(Halt::Need(need)) => return Err(Halt::Need(need)),
             // Nobody vouches for a client that registered itself: it gets no redirect before the user is known
             // (RFC 9700 §4.11.2).
             Err(Halt::Refuse(error)) if client.self_registered && login.is_none() => return Err(error.into()),
             Err(Halt::Refuse(error)) => return Ok(self.error(client, redirect_uri, error, cx)),
         };
-        let next = match &login {
-            None => Next::Login,
-            Some(login) => next(&pending, client, login, facts, cx)?,
+        let reason = match (asked.needs_user(login.as_ref(), cx), &login) {
+            (None, Some(login)) => match next(&asked.pending, client, login, facts, cx)? {
+                Next::Grant(scope) => return grant(&asked.pending, client, login, &scope, facts, cx),
+                Next::Consent => InteractReason::Consent,
+            },
+            (reason, _) => reason.unwrap_or_default(),
         };
-        match (next, login) {
-            (Next::Grant(scope), Some(login)) => grant(&pending, client, &login, &scope, facts, cx),
-            (_, login) => self.interact(pending, login, facts, cx),
+        if asked.prompts.none {
+            let refusal =
+                if reason == InteractReason::Consent { Reason::ConsentNeeded } else { Reason::LoginNeeded };
+            return Ok(self.error(client, redirect_uri, refusal.into(), cx));
+        }
+        let login = login.filter(|_| reason == InteractReason::Consent);
+        self.interact(asked.pending, reason, login, facts, cx)
+    }
+}
+
+impl Asked {
+    /// What the user is needed for before anything can be allowed, if anything (OpenID Connect Core §3.1.2.3).
+    fn needs_user(&self, login: Option<&Login>, cx: &Context<'_>) -> Option<InteractReason> {
+        if self.prompts.create {
+            return Some(InteractReason::Create);
+        }
+        let fresh = |login: &&Login| {
+            let auth_time = login.authentication.auth_time;
+            !self.max_age.is_some_and(|age| auth_time.plus(age).is_past(cx.now))
+        };
+        match login.filter(fresh) {
+            Some(login) if !self.prompts.login && mismatch(&self.pending, login).is_none() => {
+                self.prompts.select_account.then_some(InteractReason::SelectAccount)
+            }
+            _ => Some(InteractReason::Login),
         }
     }
+}
+
+/// Why this login cannot answer this request, if it cannot.
+pub(super) fn mismatch(request: &PendingRequest, login: &Login) -> Option<Reason> {
+    if request.subject.as_ref().is_some_and(|subject| *subject != login.subject) {
+        return Some(Reason::LoginOfAnother);
+    }
+    let mut required = request.claims.iter().flat_map(|claims| claims.essential_acr()).peekable();
+    let acr = login.authentication.acr.as_deref();
+    let unmet = required.peek().is_some() && !required.any(|required| Some(required) == acr);
+    unmet.then_some(Reason::AcrUnmet)
 }
 
 impl Authorize {
@@ -155,6 +182,7 @@ impl Authorize {
     fn interact(
         &self,
         request: PendingRequest,
+        reason: InteractReason,
         login: Option<Login>,
         facts: &Facts,
         cx: &Context<'_>,
@@ -174,10 +202,9 @@ impl Authorize {
             }
         };
         let id = InteractionId(cx.other_id());
-        let reason = if login.is_some() { InteractReason::Consent } else { InteractReason::Login };
         let valid_until = cx.now.plus(cx.settings.lifetimes.interaction);
         let mut batch = cx.batch();
-        batch.put.push(put(id, Interaction { browser, request, login, valid_until }, cx));
+        batch.put.push(put(id, Interaction { browser, request, reason, login, valid_until }, cx));
         let step = Step { action: Action::Interact(Interact { id, reason }), cookies };
         Ok(Decision { batch, outcome: Ok(step), events: SmallVec::new() })
     }
@@ -197,7 +224,6 @@ pub(super) fn put(id: InteractionId, interaction: Interaction, cx: &Context<'_>)
 
 /// What a signed-in user still has to do.
 pub(super) enum Next {
-    Login,
     Consent,
     Grant(Scope),
 }
@@ -210,6 +236,9 @@ pub(super) fn next(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Next, Halt> {
+    if request.ask {
+        return Ok(Next::Consent);
+    }
     if client.consent == ConsentPolicy::FirstParty {
         return Ok(Next::Grant(request.scope.clone()));
     }
@@ -267,7 +296,8 @@ pub(super) fn grant(
             epoch: login.subject_epoch,
             authentication: login.authentication.clone(),
         }),
-        session: None,
+        session: login.session.filter(|_| scope.contains(OPENID)),
+        offline: scope.contains(OFFLINE_ACCESS),
         scope: scope.clone(),
         resources: request.resources.clone(),
         redeemable: Some(Box::new(Redeemable {
@@ -277,9 +307,11 @@ pub(super) fn grant(
             redirect_uri: request.redirect_uri.clone(),
             redirect_uri_named: request.redirect_uri_named,
             code_challenge: request.code_challenge,
+            nonce: request.nonce.clone(),
         })),
         refresh: None,
         access: SmallVec::new(),
+        claims: request.claims.clone(),
         jwts: None,
     };
     let response = AuthorizationResponse::code(

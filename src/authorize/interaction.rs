@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::browser::{Browser, Cookie, Cookies, HostLogin};
-use super::decide::{self, Action, Interact, InteractReason, Next, Step};
+use super::decide::{self, Action, Interact, Next, Step};
 use super::response::{AuthorizationResponse, still_registered};
 use crate::grant::life;
 use crate::jose::Purpose;
@@ -18,7 +18,7 @@ use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
 use crate::record::facts::Account;
 use crate::record::grant::Authentication;
-use crate::record::interaction::{Interaction, Login as SignedIn, PendingRequest};
+use crate::record::interaction::{InteractReason, Interaction, Login as SignedIn, PageHints, PendingRequest};
 use crate::record::session::Session;
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Put, Record, SessionId,
@@ -44,8 +44,10 @@ pub struct InteractionView {
     pub client: Arc<Client>,
     /// What the user is needed for.
     pub reason: InteractReason,
-    /// Who is signed in for it.
+    /// Who is signed in for it, or who could go on without signing in again.
     pub subject: Option<SubjectId>,
+    /// What the client would like the page to know; nothing of it is verified.
+    pub hints: PageHints,
     /// What is asked.
     pub scope: Scope,
     /// For which resources.
@@ -97,6 +99,15 @@ pub struct Deny {
     pub browser: Browser,
 }
 
+/// The user goes on as who is signed in, where the client asked for a choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continue {
+    /// Which interaction.
+    pub answer: FormAnswer,
+    /// The browser.
+    pub browser: Browser,
+}
+
 /// The user wants to go on as someone else: the session ends, and the interaction waits for a new login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForgetLogin {
@@ -123,11 +134,21 @@ impl Decide for View {
         let open = Open::find(self.id, &self.browser, facts, cx)?;
         let request = &open.record.record.request;
         let signed_in = open.same_user(&self.browser, facts, cx)?;
+        let (reason, subject) = match (signed_in, open.record.record.reason) {
+            (Some(login), _) => (InteractReason::Consent, Some(login.subject)),
+            (None, InteractReason::SelectAccount) => match self.browser.signed_in(facts, cx)? {
+                Some(login) => (InteractReason::SelectAccount, Some(login.subject)),
+                None => (InteractReason::Login, None),
+            },
+            (None, InteractReason::Create) => (InteractReason::Create, None),
+            (None, _) => (InteractReason::Login, None),
+        };
         let view = InteractionView {
             id: self.id,
             client: Arc::clone(open.client),
-            reason: if signed_in.is_some() { InteractReason::Consent } else { InteractReason::Login },
-            subject: signed_in.map(|login| login.subject),
+            reason,
+            subject,
+            hints: request.hints.as_deref().cloned().unwrap_or_default(),
             scope: request.scope.clone(),
             resources: request.resources.clone(),
             redirect_uri: still_registered(request, open.client).ok_or(Reason::RedirectUriUnregistered)?,
@@ -213,6 +234,24 @@ impl Login {
             retain_until: valid_until.plus(life::RETENTION_MARGIN),
         };
         (Some(id), Some(put), Some(handle.encode(HandleKind::Session)))
+    }
+}
+
+impl Decide for Continue {
+    type Plan = Step;
+
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        read_ahead(self.answer.id, &self.browser, facts, cx)
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
+        let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
+        match self.browser.signed_in(facts, cx)? {
+            Some(login) if open.record.record.reason == InteractReason::SelectAccount => {
+                open.signed_in(login, facts, cx)
+            }
+            _ => Ok(open.needs_login(cx)),
+        }
     }
 }
 
@@ -336,13 +375,21 @@ impl<'f> Open<'f> {
     /// The user has signed in: the request is answered, or the user is asked.
     fn signed_in(&self, login: SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let request = &self.record.record.request;
+        if let Some(reason) = decide::mismatch(request, &login) {
+            let response = AuthorizationResponse::error_for(request, self.client, reason.into(), cx)
+                .ok_or(Reason::RedirectUriUnregistered)?;
+            let event = Event::new(EventKind::Refused).client(&request.client).reason(reason);
+            let mut decision = Decision::answer(cx, Step::respond(response)).event(event);
+            self.close(&mut decision, cx);
+            return Ok(decision);
+        }
         match decide::next(request, self.client, &login, facts, cx)? {
             Next::Grant(scope) => {
                 let mut decision = decide::grant(request, self.client, &login, &scope, facts, cx)?;
                 self.close(&mut decision, cx);
                 Ok(decision)
             }
-            Next::Login | Next::Consent => Ok(self.wait(Some(login), InteractReason::Consent, cx)),
+            Next::Consent => Ok(self.wait(Some(login), InteractReason::Consent, cx)),
         }
     }
 
@@ -351,7 +398,7 @@ impl<'f> Open<'f> {
     }
 
     fn wait(&self, login: Option<SignedIn>, reason: InteractReason, cx: &Context<'_>) -> Decision<Step> {
-        let interaction = Interaction { login, ..self.record.record.clone() };
+        let interaction = Interaction { login, reason, ..self.record.record.clone() };
         let step =
             Step { action: Action::Interact(Interact { id: self.id, reason }), cookies: Cookies::default() };
         let mut decision = Decision::answer(cx, step);

@@ -20,7 +20,9 @@ pub mod request;
 pub mod response;
 
 pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
-pub use decide::{Action, Authorize, Interact, InteractReason, Step};
-pub use interaction::{Approve, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
+pub use decide::{Action, Authorize, Interact, Step};
+pub use interaction::{Approve, Continue, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
 pub use request::AuthorizationRequest;
 pub use response::AuthorizationResponse;
+
+pub use crate::record::interaction::{InteractReason, PageHints};

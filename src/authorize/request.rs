@@ -4,15 +4,18 @@
 //! answer to the client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::grant::target;
 use crate::proof::pkce;
+use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{
-    Digest, GrantType, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Resource, ResponseMode,
-    ResponseType, Scope, id,
+    Digest, GrantType, MatchedRedirectUri, OAuthError, ParamFault, Params, Prompts, Reason, Resource,
+    ResponseMode, ResponseType, Scope, Secret, SubjectId, id,
 };
-use crate::record::interaction::PendingRequest;
-use crate::record::{Client, Context, Facts, Halt};
+use crate::record::client::ConsentPolicy;
+use crate::record::interaction::{PageHints, PendingRequest};
+use crate::record::{ClaimsRequest, Client, Context, Facts, Halt};
 
 /// The parameters of an authorization request, as they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +36,18 @@ pub struct AuthorizationRequest {
     pub code_challenge: Option<String>,
     /// `code_challenge_method` (RFC 7636 §4.3).
     pub code_challenge_method: Option<String>,
+    /// `nonce` (OpenID Connect Core §3.1.2.1).
+    pub nonce: Option<String>,
+    /// `prompt` (OpenID Connect Core §3.1.2.1).
+    pub prompt: Option<String>,
+    /// `max_age` (OpenID Connect Core §3.1.2.1).
+    pub max_age: Option<String>,
+    /// `id_token_hint` (OpenID Connect Core §3.1.2.1).
+    pub id_token_hint: Option<Secret>,
+    /// `claims` (OpenID Connect Core §5.5).
+    pub claims: Option<String>,
+    /// What the host's pages may want to know.
+    pub hints: PageHints,
     /// `resource`, or why it cannot be read (RFC 8707 §2.1).
     pub resources: Vec<Resource>,
     /// A fault that is answered to the client: it was found while reading, and counts once the client is verified.
@@ -85,6 +100,12 @@ impl AuthorizationRequest {
             scope: text("scope"),
             code_challenge: text("code_challenge"),
             code_challenge_method: text("code_challenge_method"),
+            nonce: text("nonce"),
+            prompt: text("prompt"),
+            max_age: text("max_age"),
+            id_token_hint: params.get("id_token_hint").map(Secret::new),
+            claims: text("claims"),
+            hints: page_hints(params),
             resources,
             fault: fault.or(both).or(unsupported).or(resource_fault),
         })
@@ -127,16 +148,21 @@ impl AuthorizationRequest {
         redirect_uri: &MatchedRedirectUri,
         facts: &Facts,
         cx: &Context<'_>,
-    ) -> Result<PendingRequest, Halt> {
+    ) -> Result<Asked, Halt> {
         if let Some(fault) = self.fault {
             return Err(fault.into());
         }
         self.check_response_type(client, cx)?;
         let response_mode = self.asked_mode(cx)?;
         let code_challenge = self.code_challenge(client, cx)?;
-        let scope = self.grantable_scope(client, cx)?;
+        let prompts = self.prompts()?;
+        let scope = self.grantable_scope(client, prompts, cx)?;
         target::resolve(&self.resources, client, facts, cx)?;
-        Ok(PendingRequest {
+        let openid = scope.contains(OPENID);
+        let claims = if openid { self.claims()? } else { None };
+        let subject = if openid { self.subject(claims.as_ref(), client, facts, cx)? } else { None };
+        let max_age = if openid { self.max_age(client)? } else { None };
+        let pending = PendingRequest {
             client: client.id.clone(),
             redirect_uri: redirect_uri.as_str().into(),
             redirect_uri_named: self.redirect_uri.is_some(),
@@ -145,7 +171,51 @@ impl AuthorizationRequest {
             scope,
             resources: self.resources.clone(),
             code_challenge,
-        })
+            nonce: self.nonce.as_deref().filter(|_| openid).map(Into::into),
+            claims: claims.map(Box::new),
+            subject,
+            ask: prompts.consent,
+            hints: Some(&self.hints).filter(|hints| **hints != PageHints::default()).cloned().map(Box::new),
+        };
+        Ok(Asked { pending, prompts, max_age })
+    }
+
+    fn prompts(&self) -> Result<Prompts, Reason> {
+        Prompts::parse(self.prompt.as_deref().unwrap_or_default()).ok_or(Reason::PromptInvalid)
+    }
+
+    fn max_age(&self, client: &Client) -> Result<Option<Duration>, Reason> {
+        let Some(text) = &self.max_age else { return Ok(client.openid.default_max_age) };
+        let digits = text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds = text.parse().ok().filter(|_| digits).ok_or(Reason::MaxAgeInvalid)?;
+        Ok(Some(Duration::from_secs(seconds)))
+    }
+
+    fn claims(&self) -> Result<Option<ClaimsRequest>, Reason> {
+        let Some(text) = &self.claims else { return Ok(None) };
+        let claims = ClaimsRequest::parse(text).ok_or(Reason::ClaimsInvalid)?;
+        Ok(Some(claims).filter(|claims| !claims.is_empty()))
+    }
+
+    /// The user whom the client names by an ID token of ours, expired or not, or by a wish for one `sub`
+    /// (OpenID Connect Core §3.1.2.1, §5.5.1).
+    fn subject(
+        &self,
+        claims: Option<&ClaimsRequest>,
+        client: &Client,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Option<SubjectId>, Halt> {
+        let wished = claims.and_then(ClaimsRequest::subject);
+        let Some(hint) = &self.id_token_hint else { return Ok(wished.map(Into::into)) };
+        let hinted = facts
+            .signing_keys()?
+            .id_token_subject(hint.expose(), cx.settings.issuer.as_str(), client.id.as_str())
+            .ok_or(Reason::IdTokenHintInvalid)?;
+        match wished {
+            Some(wished) if wished != hinted => Err(Reason::IdTokenHintInvalid.into()),
+            _ => Ok(Some(hinted.as_str().into())),
+        }
     }
 
     fn check_response_type(&self, client: &Client, cx: &Context<'_>) -> Result<(), OAuthError> {
@@ -175,8 +245,9 @@ impl AuthorizationRequest {
     }
 
     /// What of the asked scope exists (RFC 6749 §3.3). What does not exist is dropped; what exists and is not
-    /// allowed to this client is refused. No scope asked is no scope granted.
-    fn grantable_scope(&self, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
+    /// allowed to this client is refused. No scope asked is no scope granted. `offline_access` is dropped unless the
+    /// client may refresh and the user is asked for it, or need not be (OpenID Connect Core §11).
+    fn grantable_scope(&self, client: &Client, prompts: Prompts, cx: &Context<'_>) -> Result<Scope, Reason> {
         let Some(text) = &self.scope else { return Ok(Scope::empty()) };
         let asked = Scope::parse(text).map_err(|_| Reason::ScopeMalformed)?;
         let known = asked.intersection(&cx.settings.scope);
@@ -186,7 +257,32 @@ impl AuthorizationRequest {
         if known.is_empty() && !asked.is_empty() {
             return Err(Reason::ScopeNothingLeft);
         }
-        Ok(known)
+        let asked_for = prompts.consent || client.consent == ConsentPolicy::FirstParty;
+        if !known.contains(OPENID) || (asked_for && client.may_use(GrantType::RefreshToken)) {
+            return Ok(known);
+        }
+        Ok(known.filter(|value| value != OFFLINE_ACCESS))
+    }
+}
+
+/// An authorization request that may be asked, with what counts only at this moment.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What is stored while the user is needed.
+    pub pending: PendingRequest,
+    /// What the client wants the user to be shown.
+    pub prompts: Prompts,
+    /// How old a login may be.
+    pub max_age: Option<Duration>,
+}
+
+fn page_hints(params: &Params<'_>) -> PageHints {
+    let text = |name: &str| params.get(name).map(Into::into);
+    PageHints {
+        login_hint: text("login_hint"),
+        display: text("display"),
+        ui_locales: text("ui_locales"),
+        acr_values: text("acr_values"),
     }
 }
 

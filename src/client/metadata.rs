@@ -1,6 +1,7 @@
 //! Client metadata (RFC 7591 §2) and the rules that make a registration of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use url::{Host, Url};
@@ -15,7 +16,9 @@ use crate::protocol::{
 };
 use crate::record::Client;
 use crate::record::assertion::{AssertionAlgorithm, ClientKeys, KeySource};
-use crate::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, SecretVerifier};
+use crate::record::client::{
+    ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration, SecretVerifier,
+};
 use crate::record::key_ring::PublishedKeys;
 
 /// The most redirect URIs of one client.
@@ -67,6 +70,15 @@ pub struct ClientMetadata {
     /// `application_type` (OpenID Connect Dynamic Client Registration §2).
     #[serde(default)]
     pub application_type: ApplicationType,
+    /// `id_token_signed_response_alg` (OpenID Connect Dynamic Client Registration §2).
+    #[serde(default)]
+    pub id_token_signed_response_alg: Option<Algorithm>,
+    /// `userinfo_signed_response_alg`.
+    #[serde(default)]
+    pub userinfo_signed_response_alg: Option<Algorithm>,
+    /// `default_max_age`, in seconds.
+    #[serde(default)]
+    pub default_max_age: Option<u64>,
     /// An extension of ours: the client belongs to the operator, and its users are not asked for consent.
     #[serde(default)]
     pub first_party: bool,
@@ -163,6 +175,11 @@ impl ClientMetadata {
             self_registered: false,
             resource_server_of: self.resource_server_of.clone(),
             lifetimes: ClientLifetimes::default(),
+            openid: OpenIdRegistration {
+                id_token_alg: self.id_token_signed_response_alg,
+                userinfo_alg: self.userinfo_signed_response_alg,
+                default_max_age: self.default_max_age.map(Duration::from_secs),
+            },
         })
     }
 

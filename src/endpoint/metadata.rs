@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use crate::protocol::{ClientAuthMethod, GrantType, Issuer, ResponseMode, ResponseType};
+use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType};
 use crate::record::assertion::AssertionAlgorithm;
 use crate::record::settings::Settings;
+use crate::token::user_claims::BY_SCOPE;
 
 /// Where the endpoints are, below the issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Paths {
     pub introspect: String,
     /// The key set.
     pub jwks: String,
+    /// The UserInfo endpoint.
+    pub userinfo: String,
 }
 
 impl Paths {
@@ -37,6 +40,53 @@ impl Default for Paths {
             revoke: "/revoke".into(),
             introspect: "/introspect".into(),
             jwks: "/jwks".into(),
+            userinfo: "/userinfo".into(),
+        }
+    }
+}
+
+/// What an OpenID Provider says besides (OpenID Connect Discovery §3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OpenIdMetadata {
+    /// `userinfo_endpoint`.
+    pub userinfo_endpoint: String,
+    /// `subject_types_supported`.
+    pub subject_types_supported: &'static [&'static str],
+    /// `id_token_signing_alg_values_supported`.
+    pub id_token_signing_alg_values_supported: Vec<&'static str>,
+    /// `userinfo_signing_alg_values_supported`.
+    pub userinfo_signing_alg_values_supported: Vec<&'static str>,
+    /// `claim_types_supported`.
+    pub claim_types_supported: &'static [&'static str],
+    /// `claims_supported`: those the server says itself, and those the scope values ask for.
+    pub claims_supported: Vec<&'static str>,
+    /// `claims_parameter_supported`.
+    pub claims_parameter_supported: bool,
+    /// `request_parameter_supported`.
+    pub request_parameter_supported: bool,
+    /// `request_uri_parameter_supported`.
+    pub request_uri_parameter_supported: bool,
+    /// `prompt_values_supported` (Initiating User Registration via OpenID Connect §4.2).
+    pub prompt_values_supported: &'static [&'static str],
+}
+
+impl OpenIdMetadata {
+    fn new(settings: &Settings, paths: &Paths) -> Self {
+        let algorithms: Vec<_> =
+            settings.signing_algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+        let own = ["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "at_hash"];
+        let asked = BY_SCOPE.iter().filter(|(value, _)| settings.scope.contains(value));
+        Self {
+            userinfo_endpoint: settings.issuer.endpoint(&paths.userinfo),
+            subject_types_supported: &["public"],
+            id_token_signing_alg_values_supported: algorithms.clone(),
+            userinfo_signing_alg_values_supported: algorithms,
+            claim_types_supported: &["normal", "aggregated", "distributed"],
+            claims_supported: own.into_iter().chain(asked.flat_map(|(_, names)| *names).copied()).collect(),
+            claims_parameter_supported: true,
+            request_parameter_supported: false,
+            request_uri_parameter_supported: false,
+            prompt_values_supported: Prompts::NAMES,
         }
     }
 }
@@ -88,6 +138,9 @@ pub struct Metadata {
     pub code_challenge_methods_supported: &'static [&'static str],
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
     pub authorization_response_iss_parameter_supported: bool,
+    /// What an OpenID Provider says besides.
+    #[serde(flatten)]
+    pub openid: Option<OpenIdMetadata>,
 }
 
 impl Metadata {
@@ -119,6 +172,7 @@ impl Metadata {
             introspection_endpoint_auth_signing_alg_values_supported: algorithms,
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
+            openid: (codes && settings.is_openid_provider()).then(|| OpenIdMetadata::new(settings, paths)),
         }
     }
 }

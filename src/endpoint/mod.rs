@@ -7,3 +7,4 @@ pub mod metadata;
 pub mod resource;
 pub mod revocation;
 pub mod token;
+pub mod userinfo;

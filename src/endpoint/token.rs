@@ -115,6 +115,8 @@ pub struct TokenResponse {
     pub expires_in: u64,
     /// `refresh_token`.
     pub refresh_token: Option<Secret>,
+    /// `id_token` (OpenID Connect Core §3.1.3.3).
+    pub id_token: Option<Secret>,
     /// `scope`: what the access token allows.
     pub scope: Scope,
 }
@@ -135,6 +137,7 @@ impl TokenResponse {
         json.push_str(itoa::Buffer::new().format(self.expires_in));
         for (name, value) in [
             ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
+            ("id_token", self.id_token.as_ref().map(Secret::expose)),
             ("scope", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
         ] {
             if let Some(value) = value {

@@ -60,7 +60,7 @@ impl Decide for AuthorizationCodeRequest {
             return Err(reason.into());
         }
         let target = target::resolve(&resources, client, facts, cx)?;
-        Ok(redeem(id, grant.record, client, &target, cx))
+        redeem(id, grant.record, client, &target, facts, cx)
     }
 }
 
@@ -111,8 +111,9 @@ fn redeem(
     before: &Grant,
     client: &Client,
     target: &target::Target,
+    facts: &Facts,
     cx: &Context<'_>,
-) -> Decision<TokenPlan> {
+) -> Result<Decision<TokenPlan>, Halt> {
     let mut grant = before.clone();
     if let Some(code) = grant.redeemable.as_deref_mut() {
         code.spent = true;
@@ -122,17 +123,16 @@ fn redeem(
     let refreshable =
         client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);
     let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
+    let nonce = grant.redeemable.as_ref().and_then(|code| code.nonce.as_deref());
+    let id_token = issue::id_token(&grant, client, &scope, nonce, facts, cx)?;
     let event = Event::new(EventKind::TokensIssued)
         .client(&client.id)
         .subject(grant.subject.as_ref().map(|subject| &subject.id))
         .grant(id);
     let mut batch = cx.batch();
     batch.put.push(life::put(id, grant, cx));
-    Decision {
-        batch,
-        outcome: Ok(TokenPlan { access_token, expires_in, scope, refresh_token }),
-        events: smallvec![event],
-    }
+    let plan = TokenPlan { access_token, expires_in, scope, refresh_token, id_token };
+    Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }
 
 /// An otherwise valid second redemption: the grant dies, unless it is already dead.

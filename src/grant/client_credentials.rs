@@ -73,7 +73,8 @@ fn opaque(
     let mut grant = new_grant(client, scope, target, epoch, cx);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, scope, target, cx);
     batch.put.push(life::put(id, grant, cx));
-    let plan = TokenPlan { access_token, expires_in, scope: scope.clone(), refresh_token: None };
+    let plan =
+        TokenPlan { access_token, expires_in, scope: scope.clone(), refresh_token: None, id_token: None };
     let event = Event::new(EventKind::TokensIssued).client(&client.id).grant(id);
     Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }
@@ -97,6 +98,7 @@ fn recordless(
         expires_in: target.lifetime,
         scope: scope.clone(),
         refresh_token: None,
+        id_token: None,
     };
     Ok(Decision::answer(cx, plan).event(Event::new(EventKind::TokensIssued).client(&client.id)))
 }
@@ -110,11 +112,13 @@ fn new_grant(client: &Client, scope: &Scope, target: &Target, client_epoch: u64,
         client_epoch,
         subject: None,
         session: None,
+        offline: false,
         scope: scope.clone(),
         resources: target.resources.clone(),
         redeemable: None,
         refresh: None,
         access: SmallVec::new(),
+        claims: None,
         jwts: None,
     }
 }

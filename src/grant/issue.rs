@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use serde_json::Map;
+
 use super::target::Target;
 use crate::jose::Algorithm;
 use crate::profile::RefreshRotation;
-use crate::protocol::{Scope, Secret, Timestamp};
+use crate::protocol::scope::OPENID;
+use crate::protocol::{Reason, Scope, Secret, Timestamp};
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
-use crate::record::{Client, Context, GrantId, Id, TokenFormat};
+use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
-use crate::token::{AccessTokenClaims, Handle, HandleKind, RefreshHandle};
+use crate::token::{AccessTokenClaims, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims};
 
 /// What the token endpoint answers once the decision is committed (RFC 6749 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,17 @@ pub struct TokenPlan {
     pub scope: Scope,
     /// The refresh token.
     pub refresh_token: Option<Secret>,
+    /// The ID token.
+    pub id_token: Option<Box<IdTokenPlan>>,
+}
+
+/// An ID token to be signed, once the access token it hashes is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdTokenPlan {
+    /// What it says.
+    pub claims: IdTokenClaims,
+    /// How it is signed.
+    pub algorithm: Algorithm,
 }
 
 /// An access token to be made.
@@ -100,6 +114,41 @@ pub fn claims(
         token_id,
         authentication: subject.map(|subject| subject.authentication.clone()),
     }
+}
+
+/// The ID token of a grant, where `scope` asks for one (OpenID Connect Core §3.1.3.3, §12.2).
+///
+/// # Errors
+/// [`Halt::Need`] while the claims of the user are unknown and some were asked for.
+pub fn id_token(
+    grant: &Grant,
+    client: &Client,
+    scope: &Scope,
+    nonce: Option<&str>,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Option<Box<IdTokenPlan>>, Halt> {
+    let Some(subject) = grant.subject.as_ref().filter(|_| scope.contains(OPENID)) else { return Ok(None) };
+    let algorithms = &cx.settings.signing_algorithms;
+    let chosen = client.openid.id_token_alg.filter(|chosen| algorithms.contains(chosen));
+    let algorithm = chosen.or(algorithms.first().copied()).ok_or(Reason::SigningUnavailable)?;
+    let user = match grant.claims.as_deref().map(|claims| &claims.id_token).filter(|asked| !asked.is_empty())
+    {
+        Some(asked) => user_claims::select(facts.claims(&subject.id)?, None, asked),
+        None => Map::new(),
+    };
+    let claims = IdTokenClaims {
+        issuer: cx.settings.issuer.as_str().to_owned(),
+        subject: subject.id.as_str().to_owned(),
+        audience: grant.client.clone(),
+        expires_at: cx.now.plus(cx.settings.lifetimes.id_token),
+        issued_at: cx.now,
+        authentication: subject.authentication.clone(),
+        nonce: nonce.map(str::to_owned),
+        session: grant.session,
+        user,
+    };
+    Ok(Some(Box::new(IdTokenPlan { claims, algorithm })))
 }
 
 /// Gives a grant its first refresh token.

@@ -10,8 +10,8 @@ use crate::protocol::{Reason, Timestamp};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
 use crate::record::{
-    Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt, Index, Key, Put, Record, SessionId,
-    Standing, Versioned,
+    Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt, Index, Key, Put, Record, Standing,
+    Versioned,
 };
 
 /// How long a record is kept beyond the last moment at which it could matter, for clocks that differ.
@@ -86,7 +86,7 @@ impl Guards {
         Self {
             client: namespace.client_state(&grant.client),
             subject: grant.subject.as_ref().map(|subject| namespace.subject(&subject.id)),
-            session: grant.session.map(|SessionId(id)| namespace.session(SessionId(id))),
+            session: grant.session.filter(|_| !grant.offline).map(|session| namespace.session(session)),
         }
     }
 

@@ -97,7 +97,9 @@ impl Decide for RefreshTokenRequest {
             .grant(id);
         let mut batch = cx.batch();
         batch.put.push(life::put(id, after, cx));
-        let plan = TokenPlan { access_token, expires_in, scope, refresh_token: Some(refresh_token) };
+        let id_token = issue::id_token(grant.record, client, &scope, None, facts, cx)?;
+        let plan =
+            TokenPlan { access_token, expires_in, scope, refresh_token: Some(refresh_token), id_token };
         Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
     }
 }

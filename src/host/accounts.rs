@@ -1,6 +1,7 @@
-//! Accounts: whether the host still knows a subject.
+//! Accounts: whether the host still knows a subject, and what it says about it.
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
 use crate::protocol::SubjectId;
 use crate::record::facts::Account;
@@ -15,4 +16,14 @@ pub trait Accounts: Send + Sync {
     /// # Errors
     /// [`StoreError`] when that cannot be found out; the request then fails with 503.
     async fn account(&self, subject: &SubjectId) -> Result<Account, StoreError>;
+
+    /// What is known about `subject`, by claim (OpenID Connect Core §5.1, §5.2, §5.6), `sub` left out. Only what a
+    /// client asked for and was allowed ever leaves the server.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be found out; the request then fails with 503.
+    async fn claims(&self, subject: &SubjectId) -> Result<Map<String, Value>, StoreError> {
+        let _ = subject;
+        Ok(Map::new())
+    }
 }

@@ -1,11 +1,13 @@
 //! Reading requests: sizes, content type, form bodies, the `Authorization` header.
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Method, Request, header};
 
 use super::{MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_URI_BYTES};
+use crate::endpoint::userinfo::UserInfoRequest;
 use crate::protocol::params::ParamsError;
 use crate::protocol::{OAuthError, Params, Reason};
+use crate::resource_server::bearer::{self, BearerFault};
 
 /// The parameters in a form body. The query string is never looked at.
 ///
@@ -49,6 +51,29 @@ pub fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, OAuthError> {
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(Reason::ClientMethodsTwo.into()),
         (first, None) => Ok(first.map(http::HeaderValue::as_bytes)),
+    }
+}
+
+/// A request to the UserInfo endpoint, with its access token in the `Authorization` header or in the form of a POST
+/// (RFC 6750 §2.1, §2.2), never in both.
+///
+/// # Errors
+/// What a bearer challenge says; 405 for another method.
+pub fn userinfo(request: &Request<Bytes>) -> Result<UserInfoRequest, OAuthError> {
+    check_size(request)?;
+    let posted = match *request.method() {
+        Method::POST if !request.body().is_empty() => body(request)?,
+        Method::GET | Method::POST => Params::default(),
+        _ => return Err(Reason::MethodNotAllowed.into()),
+    };
+    if posted.fault("access_token").is_some() {
+        return Err(Reason::BearerTwice.into());
+    }
+    let values = request.headers().get_all(header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes);
+    match (bearer::read(values), posted.get("access_token")) {
+        (Ok(_), Some(_)) => Err(Reason::BearerTwice.into()),
+        (Ok(token), None) | (Err(BearerFault::Missing), Some(token)) => Ok(UserInfoRequest::read(token)),
+        (Err(fault), _) => Err(Reason::from(fault).into()),
     }
 }
 

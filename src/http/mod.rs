@@ -8,7 +8,8 @@
 //! |---|---|---|
 //! | `/authorize` | GET, POST | no |
 //! | `/token`, `/revoke`, `/introspect` | POST | yes, without credentials |
-//! | `/jwks`, `/.well-known/oauth-authorization-server` | GET, HEAD | yes, without credentials |
+//! | `/userinfo` | GET, POST | yes, without credentials |
+//! | `/jwks`, `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | GET, HEAD | yes, without credentials |
 
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -49,7 +50,7 @@ pub const PUBLIC_MAX_AGE_SECONDS: u32 = 900;
 #[derive(Clone)]
 pub struct HttpServer {
     server: AuthorizationServer,
-    routes: Arc<[(Endpoint, String); 6]>,
+    routes: Arc<[(Endpoint, String)]>,
     login_url: String,
     consent_url: String,
     proxies: TrustedProxies,
@@ -70,8 +71,10 @@ pub enum Endpoint {
     Introspect,
     /// RFC 7517 §5.
     Jwks,
-    /// RFC 8414 §3.
+    /// RFC 8414 §3, OpenID Connect Discovery §4: one document at both places.
     Metadata,
+    /// OpenID Connect Core §5.3.
+    UserInfo,
 }
 
 impl HttpServer {
@@ -81,7 +84,7 @@ impl HttpServer {
         let issuer = &server.settings().issuer;
         let (login_url, consent_url) = (issuer.endpoint("/login"), issuer.endpoint("/consent"));
         Self {
-            routes: Arc::new(routes(&server, server.paths())),
+            routes: routes(&server, server.paths()).into(),
             server,
             login_url,
             consent_url,
@@ -127,7 +130,7 @@ impl HttpServer {
     /// The endpoints and their paths, for a router.
     #[must_use]
     pub fn routes(&self) -> &[(Endpoint, String)] {
-        &*self.routes
+        &self.routes
     }
 
     /// Answers a request to any endpoint; `None` when its path is none of them. `peer` is the other end of the
@@ -148,6 +151,7 @@ impl HttpServer {
         let origin = Origin { address: self.proxies.client_address(peer, request.headers()) };
         let result = match endpoint {
             Endpoint::Authorize => return self.authorize(&request, origin).await,
+            Endpoint::UserInfo => return self.userinfo(&request, origin).await,
             Endpoint::Jwks | Endpoint::Metadata => self.publish(endpoint, &request).await,
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
                 self.post(endpoint, &request, origin).await
@@ -186,6 +190,20 @@ impl HttpServer {
                     TokenRequest::read(authorization, &params).map_err(|error| self.refused(error))?;
                 reply::json(Ok(self.server.token(&request, origin).await?.to_json()))
             }
+        }
+    }
+
+    async fn userinfo(&self, request: &Request<Bytes>, origin: Origin) -> Response<Bytes> {
+        if *request.method() == Method::OPTIONS {
+            return reply::preflight("GET, POST");
+        }
+        let answer = match form::userinfo(request) {
+            Ok(request) => self.server.userinfo(&request, origin).await,
+            Err(error) => Err(self.refused(error)),
+        };
+        match answer.and_then(reply::userinfo) {
+            Ok(response) => response,
+            Err(error) => reply::bearer_error(&error),
         }
     }
 
@@ -273,8 +291,8 @@ impl HttpServer {
             },
             Action::Interact(interact) => {
                 let url = match interact.reason {
-                    InteractReason::Login => &self.login_url,
                     InteractReason::Consent => &self.consent_url,
+                    _ => &self.login_url,
                 };
                 reply::redirect(&format!("{url}?interaction={}", interact.id), method)
             }
@@ -317,17 +335,22 @@ impl HttpServer {
     }
 }
 
-fn routes(server: &AuthorizationServer, paths: &Paths) -> [(Endpoint, String); 6] {
+fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)> {
     let issuer = &server.settings().issuer;
     let at = |path: &str| format!("{}{path}", issuer.path());
-    [
+    let mut routes = vec![
         (Endpoint::Token, at(&paths.token)),
         (Endpoint::Authorize, at(&paths.authorize)),
         (Endpoint::Introspect, at(&paths.introspect)),
         (Endpoint::Revoke, at(&paths.revoke)),
         (Endpoint::Jwks, at(&paths.jwks)),
         (Endpoint::Metadata, issuer.well_known_path("oauth-authorization-server")),
-    ]
+    ];
+    if server.settings().is_openid_provider() {
+        routes.push((Endpoint::UserInfo, at(&paths.userinfo)));
+        routes.push((Endpoint::Metadata, at("/.well-known/openid-configuration")));
+    }
+    routes
 }
 
 impl std::fmt::Debug for HttpServer {

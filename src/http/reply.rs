@@ -8,7 +8,9 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::{Endpoint, PUBLIC_MAX_AGE_SECONDS};
+use crate::endpoint::userinfo::UserInfo;
 use crate::protocol::{OAuthError, Reason};
+use crate::resource_server::Challenge;
 
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 const PRAGMA: (HeaderName, HeaderValue) = (header::PRAGMA, HeaderValue::from_static("no-cache"));
@@ -55,6 +57,28 @@ pub(super) fn json(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<
     let mut response = Response::new(body.into());
     response.headers_mut().clone_from(&SECRET_JSON);
     Ok(response)
+}
+
+/// What is known of the user, never cached (OpenID Connect Core §5.3.2).
+pub(super) fn userinfo(answer: UserInfo) -> Result<Response<Bytes>, OAuthError> {
+    match answer {
+        UserInfo::Json(claims) => json(serde_json::to_vec(&claims)),
+        UserInfo::Jwt(jwt) => {
+            let mut response = json(Ok(jwt.into_bytes()))?;
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwt"));
+            Ok(response)
+        }
+    }
+}
+
+/// A refusal at a resource of our own: what is wrong with the token is said by the challenge (RFC 6750 §3).
+pub(super) fn bearer_error(error: &OAuthError) -> Response<Bytes> {
+    let mut response = self::error(error, Endpoint::UserInfo);
+    if let Some(Ok(challenge)) = Challenge::new(error.reason()).www_authenticate().map(HeaderValue::try_from)
+    {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 /// 200 with nothing in it, not even a content type (RFC 7009 §2.2).
@@ -113,6 +137,7 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
     if status == StatusCode::METHOD_NOT_ALLOWED {
         let allowed = match endpoint {
             Endpoint::Authorize => "GET, POST",
+            Endpoint::UserInfo => "GET, POST, OPTIONS",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",
         };

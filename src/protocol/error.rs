@@ -37,6 +37,16 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     /// `registration_not_supported` (OpenID Connect Core §3.1.2.6).
     RegistrationNotSupported,
+    /// `login_required` (OpenID Connect Core §3.1.2.6).
+    LoginRequired,
+    /// `consent_required` (OpenID Connect Core §3.1.2.6).
+    ConsentRequired,
+    /// `interaction_required` (OpenID Connect Core §3.1.2.6).
+    InteractionRequired,
+    /// `account_selection_required` (OpenID Connect Core §3.1.2.6).
+    AccountSelectionRequired,
+    /// `unmet_authentication_requirements` (OpenID Connect Core Error Code unmet_authentication_requirements §2).
+    UnmetAuthenticationRequirements,
     /// `invalid_token` (RFC 6750 §3.1).
     InvalidToken,
     /// `insufficient_scope` (RFC 6750 §3.1).
@@ -66,6 +76,11 @@ impl ErrorCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::InteractionRequired => "interaction_required",
+            Self::AccountSelectionRequired => "account_selection_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::SlowDown => "slow_down",
@@ -155,6 +170,14 @@ reasons! {
     RequestObjectUnsupported: RequestNotSupported 400, "request objects are not supported", "OpenID Connect Core §6.1";
     RequestUriUnsupported: RequestUriNotSupported 400, "request_uri is not supported", "OpenID Connect Core §6.2";
     RegistrationUnsupported: RegistrationNotSupported 400, "the registration parameter is not supported", "OpenID Connect Core §7.2.1";
+    PromptInvalid: InvalidRequest 400, "the prompt is not known, or none does not stand alone", "OpenID Connect Core §3.1.2.1";
+    MaxAgeInvalid: InvalidRequest 400, "max_age must be a number of seconds", "OpenID Connect Core §3.1.2.1";
+    ClaimsInvalid: InvalidRequest 400, "the claims parameter is malformed", "OpenID Connect Core §5.5";
+    IdTokenHintInvalid: InvalidRequest 400, "the ID token hint is not one of ours", "OpenID Connect Core §3.1.2.1";
+    LoginNeeded: LoginRequired 400, "the user has to sign in", "OpenID Connect Core §3.1.2.6";
+    LoginOfAnother: LoginRequired 400, "another user is signed in", "OpenID Connect Core §3.1.2.1";
+    ConsentNeeded: ConsentRequired 400, "the user has to be asked", "OpenID Connect Core §3.1.2.6";
+    AcrUnmet: UnmetAuthenticationRequirements 400, "the user did not sign in in the way that is required", "OpenID Connect Core §5.5.1.1";
     UserDenied: AccessDenied 400, "the user denied the request", "RFC 6749 §4.1.2.1";
     SubjectDisabledAtAuthorize: AccessDenied 400, "access was denied", "RFC 6749 §4.1.2.1";
 

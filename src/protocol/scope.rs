@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+/// The scope value that makes a request one of OpenID Connect (Core §3.1.2.1).
+pub const OPENID: &str = "openid";
+/// The scope value that asks for a grant which outlives the session (OpenID Connect Core §11).
+pub const OFFLINE_ACCESS: &str = "offline_access";
 /// The most values one request may name.
 pub const MAX_SCOPE_VALUES: usize = 100;
 /// The longest scope string, in bytes.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::assertion::ClientKeys;
+use crate::jose::Algorithm;
 use crate::protocol::{
     ClientAuthMethod, ClientId, Digest, GrantType, RedirectUri, Resource, ResponseType, Scope, Timestamp,
 };
@@ -38,6 +39,8 @@ pub struct Client {
     pub resource_server_of: Vec<Resource>,
     /// Its own lifetimes where they differ from the server's.
     pub lifetimes: ClientLifetimes,
+    /// What it registered as a relying party.
+    pub openid: OpenIdRegistration,
 }
 
 impl Client {
@@ -73,6 +76,17 @@ pub struct ClientLifetimes {
     pub refresh_token_idle: Option<Duration>,
     /// Of its refresh tokens from the first to the last.
     pub refresh_token: Option<Duration>,
+}
+
+/// What a client registered as a relying party (OpenID Connect Dynamic Client Registration §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenIdRegistration {
+    /// `id_token_signed_response_alg`; `None` means the server's own choice.
+    pub id_token_alg: Option<Algorithm>,
+    /// `userinfo_signed_response_alg`; `None` means plain JSON.
+    pub userinfo_alg: Option<Algorithm>,
+    /// `default_max_age`: how old a login may be, unless the request says otherwise.
+    pub default_max_age: Option<Duration>,
 }
 
 /// A client secret at rest.

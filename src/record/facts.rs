@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use smallvec::SmallVec;
 use url::Url;
 
@@ -48,6 +49,8 @@ pub enum Need {
     Records(Vec<Key>),
     /// Whether the host still knows the subject.
     Account(SubjectId),
+    /// What the host says about the subject.
+    Claims(SubjectId),
     /// What is known of a protected resource.
     Resource(Resource),
     /// The public keys this server signs with.
@@ -136,6 +139,8 @@ pub enum Fact {
     Records(Vec<(Key, Option<Versioned>)>),
     /// Answers [`Need::Account`].
     Account(SubjectId, Account),
+    /// Answers [`Need::Claims`].
+    Claims(SubjectId, Arc<Map<String, Value>>),
     /// Answers [`Need::Resource`].
     Resource(Resource, Option<Arc<ResourceServer>>),
     /// Answers [`Need::SigningKeys`].
@@ -246,6 +251,20 @@ impl Facts {
                 _ => None,
             },
             || Need::Account(subject.clone()),
+        )
+    }
+
+    /// What the host says about a subject, claim by claim.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn claims(&self, subject: &SubjectId) -> Result<&Arc<Map<String, Value>>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Claims(own, claims) if own == subject => Some(claims),
+                _ => None,
+            },
+            || Need::Claims(subject.clone()),
         )
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::claims_request::ClaimsRequest;
 use super::key::SessionId;
 use crate::protocol::{ClientId, Digest, GrantType, Resource, Scope, SubjectId, Timestamp};
 
@@ -26,9 +27,12 @@ pub struct Grant {
     pub client_epoch: u64,
     /// For whom; `None` where the client acts for itself.
     pub subject: Option<GrantSubject>,
-    /// The session it ends with, if it is bound to one.
+    /// The session it began in, where OpenID Connect asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
+    /// Whether it outlives that session (`offline_access`, OpenID Connect Core §11).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     /// The scope the user or the policy granted.
     pub scope: Scope,
     /// The resources it may be used at; empty means the issuer itself.
@@ -43,6 +47,9 @@ pub struct Grant {
     /// The live opaque access tokens, oldest first.
     #[serde(default, skip_serializing_if = "SmallVec::is_empty")]
     pub access: SmallVec<[AccessToken; 1]>,
+    /// The claims that were asked for one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Box<ClaimsRequest>>,
     /// The account of access tokens that live outside the record, as JWTs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwts: Option<Box<JwtLedger>>,
@@ -116,6 +123,9 @@ pub struct Redeemable {
     /// The S256 code challenge: the digest of the code verifier (RFC 7636 §4.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge: Option<Digest>,
+    /// `nonce`, echoed in the ID token (OpenID Connect Core §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Arc<str>>,
 }
 
 /// The one live refresh token of a grant, and what is needed to recognise those it replaced.

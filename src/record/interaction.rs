@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::claims_request::ClaimsRequest;
 use super::grant::Authentication;
 use super::key::SessionId;
 use crate::protocol::{ClientId, Digest, Resource, ResponseMode, Scope, SubjectId, Timestamp};
@@ -16,6 +17,9 @@ pub struct Interaction {
     pub browser: Digest,
     /// What was asked.
     pub request: PendingRequest,
+    /// What the user is needed for while nobody has signed in for it.
+    #[serde(default, skip_serializing_if = "InteractReason::is_login")]
+    pub reason: InteractReason,
     /// Who has signed in for it; `None` while the user still has to.
     pub login: Option<Login>,
     /// Until when it can be completed.
@@ -34,6 +38,47 @@ pub struct Login {
     /// The session it happened in; `None` where the host keeps its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
+}
+
+/// What the user is needed for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InteractReason {
+    /// To sign in, or to sign in again.
+    #[default]
+    Login,
+    /// To choose who to go on as (`prompt=select_account`, OpenID Connect Core §3.1.2.1).
+    SelectAccount,
+    /// To create an account (`prompt=create`, Initiating User Registration via OpenID Connect §4.1).
+    Create,
+    /// To allow what is asked.
+    Consent,
+}
+
+impl InteractReason {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    fn is_login(&self) -> bool {
+        *self == Self::Login
+    }
+}
+
+/// What the client would like the host's pages to know (OpenID Connect Core §3.1.2.1). Nothing here is verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PageHints {
+    /// `login_hint`: who the user may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_hint: Option<Arc<str>>,
+    /// `display`: `page`, `popup`, `touch` or `wap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display: Option<Arc<str>>,
+    /// `ui_locales`: languages of the pages, by preference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ui_locales: Option<Arc<str>>,
+    /// `acr_values`: how the user should sign in, by preference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr_values: Option<Arc<str>>,
 }
 
 /// A validated authorization request.
@@ -58,4 +103,19 @@ pub struct PendingRequest {
     /// The S256 code challenge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge: Option<Digest>,
+    /// `nonce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Arc<str>>,
+    /// The claims asked for one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Box<ClaimsRequest>>,
+    /// The only user who may answer, where the client named one that it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectId>,
+    /// Whether the user is asked whatever was allowed before (`prompt=consent`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ask: bool,
+    /// For the host's pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints: Option<Box<PageHints>>,
 }

@@ -145,6 +145,25 @@ impl PublishedKeys {
             None
         }
     }
+
+    /// The subject of an ID token that one of these keys signed for this client, expired or not.
+    #[must_use]
+    pub fn id_token_subject(&self, token: &str, issuer: &str, client: &str) -> Option<String> {
+        #[cfg(feature = "aws-lc-rs")]
+        {
+            use crate::jose::{Algorithm, Unverified, Verification};
+            let accepted = Verification::new(&["JWT"], &Algorithm::ALL).or_untyped();
+            let claims = Unverified::parse(token).ok()?.verify(&self.verifying, &accepted).ok()?.into_inner();
+            let ours = claims.required_string("iss").ok()? == issuer;
+            let theirs = claims.required_audience().ok()?.contains(client);
+            claims.required_string("sub").ok().filter(|_| ours && theirs).map(str::to_owned)
+        }
+        #[cfg(not(feature = "aws-lc-rs"))]
+        {
+            let _ = (token, issuer, client);
+            None
+        }
+    }
 }
 
 #[cfg(test)]

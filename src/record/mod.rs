@@ -5,6 +5,7 @@
 
 pub mod assertion;
 pub mod batch;
+pub mod claims_request;
 pub mod client;
 pub mod codec;
 pub mod consent;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, BatchId, Expectation, Index, IndexKind, Put};
+pub use claims_request::ClaimsRequest;
 pub use client::Client;
 pub use consent::Consent;
 pub use decision::{Context, Decide, Decision, Random};

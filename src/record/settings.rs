@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::assertion::{self, AssertionPolicy};
 use super::key_ring::PublishedKeys;
 use super::{Client, Namespace};
-use crate::jose::{Audience, Sealer};
+use crate::jose::{Algorithm, Audience, Sealer};
 use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation};
+use crate::protocol::scope::OPENID;
 use crate::protocol::{GrantType, Issuer, ResponseMode, ResponseType, Scope};
 
 /// Everything a decision may know of the server. Built by
@@ -30,6 +31,8 @@ pub struct Settings {
     pub response_types: Vec<ResponseType>,
     /// The response modes that are switched on.
     pub response_modes: Vec<ResponseMode>,
+    /// The algorithms the server can sign with, its first choice for ID tokens first.
+    pub signing_algorithms: Vec<Algorithm>,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// How refresh tokens behave.
@@ -57,6 +60,8 @@ pub struct Lifetimes {
     pub jwt_access_token: Duration,
     /// An opaque access token, unless its resource or client says otherwise.
     pub opaque_access_token: Duration,
+    /// An ID token.
+    pub id_token: Duration,
     /// A refresh token between two uses.
     pub refresh_token_idle: Duration,
     /// A refresh token from the first to the last.
@@ -93,10 +98,12 @@ impl Settings {
             grant_types: GrantType::ALL.to_vec(),
             response_types: ResponseType::ALL.to_vec(),
             response_modes: ResponseMode::ALL.to_vec(),
+            signing_algorithms: Vec::new(),
             lifetimes: Lifetimes {
                 code: dials.code_lifetime,
                 jwt_access_token: dials.jwt_lifetime,
                 opaque_access_token: dials.opaque_lifetime,
+                id_token: Duration::from_secs(60 * 60),
                 refresh_token_idle: Duration::from_secs(14 * 24 * 3600),
                 refresh_token: Duration::from_secs(30 * 24 * 3600),
                 interaction: Duration::from_secs(30 * 60),
@@ -116,6 +123,12 @@ impl Settings {
             decoys: assertion::decoys(),
             dials,
         }
+    }
+
+    /// Whether the server is an OpenID Provider: `openid` is a scope value.
+    #[must_use]
+    pub fn is_openid_provider(&self) -> bool {
+        self.scope.contains(OPENID)
     }
 
     /// Whether a client must send a code challenge.
@@ -192,6 +205,12 @@ impl Settings {
                 .all(|method| !self.assertions.algorithms(&[*method]).is_empty()),
             "assertions",
             "at least one algorithm for each method that the profile takes",
+        )?;
+        rule(!lifetimes.id_token.is_zero(), "lifetimes.id_token", "must be above zero")?;
+        rule(
+            !self.is_openid_provider() || !self.signing_algorithms.is_empty(),
+            "scope",
+            "openid needs a signer: an ID token is always signed (OpenID Connect Core §2)",
         )?;
         rule(self.max_access_tokens > 0, "max_access_tokens", "must be above zero")?;
         rule(!self.grant_types.is_empty(), "grant_types", "at least one must be switched on")?;

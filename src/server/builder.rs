@@ -10,7 +10,7 @@ use crate::host::{
     NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, ResourceCatalog, Signer, SlowHashPool,
     StaticResources, SystemClock,
 };
-use crate::jose::Sealer;
+use crate::jose::{Algorithm, Sealer};
 use crate::profile::Profile;
 use crate::protocol::{GrantType, Issuer, Scope};
 use crate::record::assertion::AssertionPolicy;
@@ -150,6 +150,9 @@ impl Builder {
         let settings = &mut self.parts.settings;
         settings.slow_secrets = self.parts.clients.has_slow_secrets();
         settings.endpoint_urls = self.parts.paths.authenticated(&settings.issuer).into();
+        let mut algorithms = self.parts.signer.algorithms();
+        algorithms.sort_by_key(|algorithm| *algorithm != Algorithm::Rs256);
+        settings.signing_algorithms = algorithms;
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

@@ -3,6 +3,7 @@
 //! Dropping the returned future at any point is the same as a crash at that point: no lock is held across an await,
 //! and the only write is the commit.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::host::SignerError;
@@ -170,6 +171,13 @@ impl AuthorizationServer {
                     None => Account::Active,
                 };
                 Fact::Account(subject, account)
+            }
+            Need::Claims(subject) => {
+                let claims = match &self.parts.accounts {
+                    Some(accounts) => accounts.claims(&subject).await.map_err(unavailable)?,
+                    None => serde_json::Map::new(),
+                };
+                Fact::Claims(subject, Arc::new(claims))
             }
             Need::Resource(resource) => {
                 let server = self.parts.resources.resource(&resource).await.map_err(unavailable)?;

@@ -13,7 +13,7 @@ pub use driver::Trace;
 pub use mint::Mint;
 
 use crate::authorize::{
-    Approve, Authorize, Browser, Deny, ForgetLogin, FormToken, InteractionView, Login, Step, View,
+    Approve, Authorize, Browser, Continue, Deny, ForgetLogin, FormToken, InteractionView, Login, Step, View,
 };
 use crate::endpoint::administration::{
     ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
@@ -23,6 +23,7 @@ use crate::endpoint::metadata::Paths;
 use crate::endpoint::resource::ResourceCheck;
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::{TokenRequest, TokenResponse};
+use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
     Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Limiter, ReplayGuard, ResourceCatalog,
@@ -144,6 +145,14 @@ impl AuthorizationServer {
         self.run(login, Origin::default()).await
     }
 
+    /// The user goes on as who is signed in, where the client asked for a choice of accounts.
+    ///
+    /// # Errors
+    /// What is shown on an error page.
+    pub async fn go_on(&self, go_on: &Continue) -> Result<Step, OAuthError> {
+        self.run(go_on, Origin::default()).await
+    }
+
     /// The user allows what is asked, or a part of it.
     ///
     /// # Errors
@@ -210,6 +219,14 @@ impl AuthorizationServer {
         request: &IntrospectionRequest,
         origin: Origin,
     ) -> Result<Introspection, OAuthError> {
+        self.run(request, origin).await
+    }
+
+    /// The UserInfo endpoint (OpenID Connect Core §5.3).
+    ///
+    /// # Errors
+    /// `invalid_token` or `insufficient_scope` (RFC 6750 §3.1); 503 when the store or the signer cannot be reached.
+    pub async fn userinfo(&self, request: &UserInfoRequest, origin: Origin) -> Result<UserInfo, OAuthError> {
         self.run(request, origin).await
     }
 

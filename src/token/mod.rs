@@ -2,8 +2,11 @@
 
 pub mod claims;
 pub mod handle;
+pub mod id_token;
 mod presented;
+pub mod user_claims;
 
 pub use claims::AccessTokenClaims;
 pub use handle::{Handle, HandleKind, RefreshHandle};
+pub use id_token::IdTokenClaims;
 pub use presented::PresentedToken;

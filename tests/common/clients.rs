@@ -25,7 +25,7 @@ use grantor::jose::Algorithm;
 use grantor::protocol::{
     ApplicationType, ClientAuthMethod, ClientId, GrantType, RedirectUri, Resource, ResponseType,
 };
-use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy};
+use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
 use grantor::record::{Client, ResourceServer, TokenFormat};
 use grantor::store::StoreError;
 
@@ -90,6 +90,7 @@ pub(crate) fn client(id: &str, auth_method: ClientAuthMethod, redirect_uris: &[&
         resource_server_of: vec![],
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
+        openid: OpenIdRegistration::default(),
     }
 }
 

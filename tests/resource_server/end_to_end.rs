@@ -10,7 +10,7 @@ use grantor::endpoint::token::TokenRequest;
 use grantor::host::{KeyRingOptions, KeyRingSigner, StaticClients, StaticResources};
 use grantor::jose::{Algorithm, Sealer};
 use grantor::protocol::{ClientAuthMethod, GrantType, Issuer, Params, Resource, Scope, Secret};
-use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy};
+use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
 use grantor::record::{Client, Namespace, ResourceServer, TokenFormat};
 use grantor::resource_server::{Guard, IntrospectionVerifier, JwksCache, JwtVerifier};
 use grantor::server::{AuthorizationServer, Origin};
@@ -36,6 +36,7 @@ fn client(id: &str) -> Client {
         resource_server_of: vec![resource(OPAQUE)],
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
+        openid: OpenIdRegistration::default(),
     }
 }
 

@@ -1,14 +1,13 @@
 //! From content to token and back.
 //!
 //! Decides whether a key may open a token, and whether the token is exactly what was encrypted. What depends on a key
-//! has one refusal alone: a key that could not be recovered is replaced by a random one, under which the content then
-//! fails as it would under any wrong key (RFC 7516 §11.5), so that neither the error nor the work done tells which
+//! has one refusal alone: where the content's key could not be recovered, the content is opened all the same, under a key
+//! of zeros, and refused whatever came of it (RFC 7516 §11.5), so that neither the error nor the work done tells which
 //! step failed.
 
 use std::fmt;
 
 use aws_lc_rs::agreement::PrivateKey;
-use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use super::{ContentEncryption, DecryptingKey, Encrypted, EncryptingKey, EncryptionHeader, agreement};
@@ -113,13 +112,12 @@ impl Encrypted<'_> {
         if !accepted.contains(&enc) {
             return Err(JoseError::AlgorithmNotAccepted);
         }
-        let mut content_key = Zeroizing::new(vec![0; enc.key_len()]);
-        rand::fill(&mut content_key).map_err(|_| JoseError::Decryption)?;
-        if let Some(recovered) = key.recover(self).filter(|recovered| recovered.len() == enc.key_len()) {
-            content_key = recovered;
-        }
+        let recovered = key.recover(self).filter(|recovered| recovered.len() == enc.key_len());
+        let usable = recovered.is_some();
+        let content_key = recovered.unwrap_or_else(|| Zeroizing::new(vec![0; enc.key_len()]));
         let aad = self.encoded_header.as_bytes();
-        let plaintext = enc.open(&content_key, &self.iv, aad, &self.ciphertext, &self.tag)?;
+        let plaintext = enc.open(&content_key, &self.iv, aad, &self.ciphertext, &self.tag);
+        let plaintext = plaintext.ok().filter(|_| usable).ok_or(JoseError::Decryption)?;
         Ok(Decrypted { header: self.header.clone(), plaintext })
     }
 }

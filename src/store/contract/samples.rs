@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use crate::jose::{Algorithm, Jwk};
 use crate::protocol::{ClientId, Digest, GrantType, Resource, ResponseMode, Scope, SubjectId, Timestamp};
+use crate::record::claims_request::ClaimWish;
 use crate::record::consent::ConsentEntry;
 use crate::record::grant::{
     AccessToken, Authentication, GrantStatus, GrantSubject, JwtLedger, Nonce, Redeemable, RefreshState,
     Retry, TagKey,
 };
-use crate::record::interaction::{Login, PendingRequest};
+use crate::record::interaction::{InteractReason, Login, PageHints, PendingRequest};
 use crate::record::key_ring::SealedKey;
-use crate::record::{Consent, Grant, Id, Interaction, KeyRing, Kind, Record, Session, SessionId, Standing};
+use crate::record::{
+    ClaimsRequest, Consent, Grant, Id, Interaction, KeyRing, Kind, Record, Session, SessionId, Standing,
+};
 
 const NOW: Timestamp = Timestamp(1_800_000_000);
 const LATER: Timestamp = Timestamp(1_800_000_600);
@@ -64,6 +67,14 @@ fn authentication() -> Authentication {
     }
 }
 
+fn claims() -> ClaimsRequest {
+    let wish = ClaimWish { essential: true, values: vec!["urn:mace:incommon:iap:silver".into()] };
+    ClaimsRequest {
+        id_token: [("acr".to_owned(), wish)].into(),
+        userinfo: [("email".to_owned(), ClaimWish::default())].into(),
+    }
+}
+
 fn grant() -> Grant {
     Grant {
         status: GrantStatus::Active,
@@ -73,6 +84,7 @@ fn grant() -> Grant {
         client_epoch: 1,
         subject: Some(GrantSubject { id: subject(), epoch: 2, authentication: authentication() }),
         session: Some(SessionId(Id([5; 16]))),
+        offline: true,
         scope: scope("openid profile offline_access"),
         resources: resources(),
         redeemable: Some(Box::new(Redeemable {
@@ -82,6 +94,7 @@ fn grant() -> Grant {
             redirect_uri: Arc::from("https://client.example/callback?a=b"),
             redirect_uri_named: true,
             code_challenge: Some(Digest::of(b"verifier")),
+            nonce: Some(Arc::from("n-0S6_WzA2Mj")),
         })),
         refresh: Some(Box::new(RefreshState {
             generation: 7,
@@ -100,6 +113,7 @@ fn grant() -> Grant {
                 valid_until: LATER,
             })
             .collect(),
+        claims: Some(Box::new(claims())),
         jwts: Some(Box::new(JwtLedger { next: 9, floor: 2, revoked: vec![3, 5], valid_until: LATER })),
     }
 }
@@ -142,7 +156,16 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
             scope: scope("openid"),
             resources: resources(),
             code_challenge: Some(Digest::of(b"verifier")),
+            nonce: Some(Arc::from("n-0S6_WzA2Mj")),
+            claims: Some(Box::new(claims())),
+            subject: Some(subject()),
+            ask: true,
+            hints: Some(Box::new(PageHints {
+                login_hint: Some(Arc::from("alice@example.com")),
+                ..PageHints::default()
+            })),
         },
+        reason: InteractReason::SelectAccount,
         login: Some(Login {
             subject: subject(),
             subject_epoch: 2,

@@ -1,0 +1,73 @@
+//! UserInfo (OpenID Connect Core §5.3): what a client may know of the user, told to whoever holds the access token.
+
+use serde_json::{Map, Value};
+
+use crate::grant::life;
+use crate::grant::resolve;
+use crate::jose::Algorithm;
+use crate::protocol::scope::OPENID;
+use crate::protocol::{ClientId, Reason};
+use crate::record::{Context, Decide, Decision, Facts, Halt};
+use crate::token::{PresentedToken, user_claims};
+
+/// A request to the UserInfo endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserInfoRequest {
+    /// The access token.
+    pub token: PresentedToken,
+}
+
+/// What is answered, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserInfoPlan {
+    /// The claims, `sub` among them.
+    pub claims: Map<String, Value>,
+    /// How they are signed, and for whom, where the client registered for that (OpenID Connect Core §5.3.2).
+    pub signed: Option<(Algorithm, ClientId)>,
+}
+
+/// The answer of the UserInfo endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserInfo {
+    /// `application/json`.
+    Json(Map<String, Value>),
+    /// `application/jwt`.
+    Jwt(String),
+}
+
+impl UserInfoRequest {
+    /// Reads the text of a bearer token.
+    #[must_use]
+    pub fn read(token: &str) -> Self {
+        Self { token: PresentedToken::read(token) }
+    }
+}
+
+impl Decide for UserInfoRequest {
+    type Plan = UserInfoPlan;
+
+    const READ_ONLY: bool = true;
+
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        life::read_ahead(self.token.grant().map(|id| cx.namespace().grant(id)), facts, cx)
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<UserInfoPlan>, Halt> {
+        let token = resolve::live_access_token(&self.token, facts, cx)?.ok_or(Reason::BearerInvalid)?;
+        // A token for another audience is not for us (RFC 9068 §4).
+        let (Some(id), Some(subject), []) = (token.grant, &token.subject, token.audience.as_slice()) else {
+            return Err(Reason::BearerInvalid.into());
+        };
+        if !token.scope.contains(OPENID) {
+            return Err(Reason::BearerScope.into());
+        }
+        let client = facts.client(token.client.as_str())?.ok_or(Reason::BearerInvalid)?;
+        let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::BearerInvalid)?;
+        let wishes = grant.record.claims.as_deref().map(|claims| claims.userinfo.clone()).unwrap_or_default();
+        let mut claims = user_claims::select(facts.claims(subject)?, Some(&token.scope), &wishes);
+        claims.insert("sub".to_owned(), subject.as_str().into());
+        let algorithms = &cx.settings.signing_algorithms;
+        let signed = client.openid.userinfo_alg.filter(|chosen| algorithms.contains(chosen));
+        Ok(Decision::answer(cx, UserInfoPlan { claims, signed: signed.map(|alg| (alg, token.client)) }))
+    }
+}
