@@ -181,18 +181,20 @@ mod verify {
                 Some(_) => &[],
             };
             let accepted = Verification::new(TYPES, algorithms).or_untyped();
-            let mut verdict = Err(Reason::ClientSecretWrong.into());
+            let mut failure = OAuthError::new(Reason::ClientSecretWrong);
             for secret in &client.secrets {
                 let Some(opened) = secret.open(&client.id, &cx.settings.sealer) else { continue };
                 let expired = secret.expires_at.is_some_and(|at| at.is_past(cx.now));
-                match (token.verify(&opened, &accepted), expired) {
-                    (Ok(claims), false) => verdict = Ok(claims),
-                    (Ok(_), true) if verdict.is_err() => verdict = Err(Reason::ClientSecretExpired.into()),
-                    (Err(error), _) if verdict.is_err() => verdict = Err(unproven(error)),
-                    _ => {}
+                match token.verify(&opened, &accepted) {
+                    Ok(claims) if !expired => return Ok(claims),
+                    Ok(_) => failure = Reason::ClientSecretExpired.into(),
+                    Err(error) if failure.reason() != Reason::ClientSecretExpired => {
+                        failure = unproven(error)
+                    }
+                    Err(_) => {}
                 }
             }
-            verdict
+            Err(failure)
         }
     }
 

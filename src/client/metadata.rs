@@ -291,6 +291,61 @@ mod tests {
         }
     }
 
+    const KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+
+    /// A client that signs, with these members besides.
+    fn signing(members: &str) -> Result<Client, MetadataError> {
+        let json = r#"{"client_id":"a","token_endpoint_auth_method":"private_key_jwt","grant_types":["client_credentials"]"#;
+        register(&format!("{json},{members}}}"))
+    }
+
+    #[test]
+    fn a_client_that_signs_has_its_keys_here_or_elsewhere_and_no_secret() {
+        let jwks = format!(r#""jwks":{{"keys":[{KEY}]}}"#);
+        let here = signing(&jwks).unwrap();
+        assert!(matches!(here.keys.source, KeySource::Given(keys) if keys.set().keys().len() == 1));
+        for uri in ["https://a.example/jwks?tenant=1", "http://127.0.0.1:8080/jwks", "http://localhost/jwks"]
+        {
+            let elsewhere = signing(&format!(r#""jwks_uri":"{uri}""#)).unwrap();
+            assert!(matches!(elsewhere.keys.source, KeySource::At(own) if own.as_str() == uri));
+        }
+        let alg = |alg: &str| signing(&format!(r#"{jwks},"token_endpoint_auth_signing_alg":"{alg}""#));
+        assert_eq!(
+            alg("ES256").unwrap().keys.assertion_alg,
+            Some(AssertionAlgorithm::Signature(Algorithm::Es256))
+        );
+        for members in [
+            r#""client_name":"without keys""#.to_owned(),
+            format!(r#"{jwks},"jwks_uri":"https://a.example/jwks""#),
+            format!(r#"{jwks},"client_secret":"s""#),
+            format!(r#"{jwks},"token_endpoint_auth_signing_alg":"RS256""#),
+            format!(r#"{jwks},"token_endpoint_auth_signing_alg":"HS256""#),
+            r#""jwks":{"keys":[]}"#.to_owned(),
+            format!(r#""jwks":{{"keys":[{}]}}"#, KEY.replace("\"x\"", "\"use\":\"enc\",\"x\"")),
+            r#""jwks_uri":"http://a.example/jwks""#.to_owned(),
+            r#""jwks_uri":"https://user@a.example/jwks""#.to_owned(),
+            r#""jwks_uri":"https://a.example/jwks#1""#.to_owned(),
+            r#""jwks_uri":"file:///etc/passwd""#.to_owned(),
+            r#""jwks_uri":"jwks""#.to_owned(),
+            format!(r#""jwks_uri":"https://a.example/{}""#, "x".repeat(2048)),
+        ] {
+            assert!(matches!(signing(&members), Err(MetadataError::Contradiction(_))), "{members}");
+        }
+        for members in [
+            format!(r#"{jwks},"token_endpoint_auth_signing_alg":"none""#),
+            r#""jwks":{"keys":[{"kty":"oct","k":"AAAA"}]}"#.to_owned(),
+            r#""jwks":[]"#.to_owned(),
+        ] {
+            assert!(matches!(signing(&members), Err(MetadataError::Json(_))), "{members}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_authenticates_by_hmac_needs_its_secret_kept_sealed() {
+        let json = r#"{"client_id":"a","client_secret":"0123456789abcdef0123456789abcdef","token_endpoint_auth_method":"client_secret_jwt","grant_types":["client_credentials"]}"#;
+        assert!(matches!(register(json), Err(MetadataError::Contradiction(rule)) if rule.contains("sealed")));
+    }
+
     #[test]
     fn bad_json_bad_identifiers_and_bad_redirect_uris_are_named() {
         assert!(matches!(register(r#"{"client_id":"a","client_id":"b"}"#), Err(MetadataError::Json(_))));
