@@ -83,7 +83,7 @@
 //! | `http` | yes | the endpoints over `http::Request<Bytes>` |
 //! | `axum` | | an `axum::Router` of the endpoints |
 //! | `sqlite` | | [`store`]`::SqliteStore` (needs a C compiler) |
-//! | `fetch` | | outbound HTTP for APIs in other processes |
+//! | `fetch` | | outbound HTTP for APIs in other processes and for the keys of clients |
 //! | `tracing` | | log lines |
 //!
 //! Without default features the pure core, the driver and the memory store remain: no crypto backend, no async

@@ -30,6 +30,8 @@ pub struct Dials {
     pub response_types: &'static [ResponseType],
     /// The client authentication methods in use.
     pub client_auth_methods: &'static [ClientAuthMethod],
+    /// Whom the assertion of a client must be meant for.
+    pub assertion_audience: AssertionAudience,
     /// Which clients get a new refresh token at each use.
     pub refresh_rotation: RefreshRotation,
     /// Where a recorded consent may stand in for the user.
@@ -51,6 +53,19 @@ pub enum PkcePolicy {
     PublicClients,
 }
 
+/// Whom the assertion of a client must be meant for, its `aud` (RFC 7523 §3). Values are compared byte for byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AssertionAudience {
+    /// The issuer alone, as a string or as an array of one (RFC 10070): an assertion that also names another server could
+    /// be meant to be stolen there.
+    Issuer,
+    /// The issuer alone, as a string (FAPI 2.0 §5.3.2.1).
+    IssuerString,
+    /// The issuer or any endpoint at which clients authenticate, perhaps among others (OpenID Connect Core §9).
+    IssuerOrEndpoints,
+}
+
 /// Where a recorded consent may stand in for the user (RFC 8252 §8.6, OAuth 2.1 §7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SilentConsent {
@@ -69,6 +84,13 @@ pub enum RefreshRotation {
     /// All clients.
     Always,
 }
+
+/// Without a crypto backend no assertion can be checked, so none is accepted.
+const CLIENT_AUTH_METHODS: &[ClientAuthMethod] = if cfg!(feature = "aws-lc-rs") {
+    ClientAuthMethod::ALL
+} else {
+    &[ClientAuthMethod::None, ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::ClientSecretPost]
+};
 
 impl Profile {
     /// Every profile.
@@ -105,7 +127,11 @@ impl Profile {
                 ],
                 Self::Strict => &[ResponseType::Code, ResponseType::None],
             },
-            client_auth_methods: ClientAuthMethod::ALL,
+            assertion_audience: match self {
+                Self::Strict => AssertionAudience::Issuer,
+                Self::OidcCompat => AssertionAudience::IssuerOrEndpoints,
+            },
+            client_auth_methods: CLIENT_AUTH_METHODS,
             refresh_rotation: RefreshRotation::Public,
             code_lifetime: Duration::from_secs(60),
             jwt_lifetime: Duration::from_secs(10 * 60),

@@ -89,6 +89,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         consent: ConsentPolicy::Ask,
         self_registered: false,
         resource_server_of: answers_for,
+        keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
     }

@@ -7,13 +7,15 @@ mod common;
 use std::sync::Arc;
 
 use common::clients::{all, authenticated, client, secret};
-use common::{Agent, Fixture, ISSUER, authorization, form, machine, redemption, refreshing};
+use common::{Agent, Fixture, ISSUER, NOW, authorization, form, machine, redemption, refreshing};
 use grantor::endpoint::metadata::Paths;
-use grantor::http::HttpServer;
+use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::profile::Profile;
 use grantor::protocol::{ClientAuthMethod, GrantType, ResponseType};
 use grantor::record::Client;
+use grantor::record::assertion::KeySource;
 use grantor::record::client::ClientSecret;
+use grantor::record::key_ring::PublishedKeys;
 use grantor::store::MemoryStore;
 use serde_json::{Value, json};
 
@@ -29,6 +31,12 @@ fn list(metadata: &Value, name: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_document_is_this() {
+    let methods =
+        ["none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"];
+    let algorithms = [
+        "ES256", "ES384", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "HS256",
+        "HS384", "HS512",
+    ];
     assert_eq!(
         metadata(&Fixture::new()).await,
         json!({
@@ -42,9 +50,12 @@ async fn the_document_is_this() {
             "response_types_supported": ["code", "none"],
             "response_modes_supported": ["query", "fragment", "form_post"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-            "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
-            "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": methods,
+            "token_endpoint_auth_signing_alg_values_supported": algorithms,
+            "revocation_endpoint_auth_methods_supported": methods,
+            "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+            "introspection_endpoint_auth_methods_supported": methods[1..],
+            "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
         })
@@ -130,13 +141,21 @@ async fn exactly_the_advertised_scopes_exist() {
 
 #[tokio::test]
 async fn exactly_the_advertised_authentication_methods_work_at_each_endpoint() {
+    use ClientAuthMethod::{ClientSecretBasic, ClientSecretJwt, ClientSecretPost, PrivateKeyJwt};
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let set = JwkSet::new(vec![key.public()]).unwrap();
     let mut clients = all();
     for method in ClientAuthMethod::ALL {
-        clients.push(Client {
-            grant_types: GrantType::ALL.to_vec(),
-            secrets: vec![ClientSecret::generated(&secret(method.as_str()))],
-            ..client(method.as_str(), *method, &[])
-        });
+        let id = method.as_str();
+        let mut one = Client { grant_types: GrantType::ALL.to_vec(), ..client(id, *method, &[]) };
+        one.secrets = match method {
+            ClientSecretJwt => {
+                vec![ClientSecret::sealed(&secret(id), &id.into(), &Sealer::new(&[7; 32])).unwrap()]
+            }
+            _ => vec![ClientSecret::generated(&secret(id))],
+        };
+        one.keys.source = KeySource::Given(Arc::new(PublishedKeys::new(set.clone())));
+        clients.push(one);
     }
     let fixture = Fixture::over(Arc::new(MemoryStore::new()), clients, |builder| builder);
     let metadata = metadata(&fixture).await;
@@ -146,13 +165,25 @@ async fn exactly_the_advertised_authentication_methods_work_at_each_endpoint() {
         ("/introspect", "introspection_endpoint_auth_methods_supported"),
     ] {
         let advertised = list(&metadata, name);
+        let asserting = |request: &common::Form, assertion: &str| {
+            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+            request.add("client_assertion_type", kind).add("client_assertion", assertion)
+        };
         for method in ClientAuthMethod::ALL {
             let id = method.as_str();
             let request = refreshing("x").add("token", "x");
+            let claims = json!({ "iss": id, "sub": id, "aud": ISSUER, "jti": path, "exp": NOW + 60 });
             let (authorization, request) = match method {
-                ClientAuthMethod::ClientSecretBasic => authenticated(id, &request),
-                ClientAuthMethod::ClientSecretPost => {
-                    (None, request.add("client_id", id).add("client_secret", &secret(id)))
+                ClientSecretBasic => authenticated(id, &request),
+                ClientSecretPost => (None, request.add("client_id", id).add("client_secret", &secret(id))),
+                ClientSecretJwt => {
+                    let secret = jsonwebtoken::EncodingKey::from_secret(secret(id).as_bytes());
+                    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &secret);
+                    (None, asserting(&request, &token.unwrap()))
+                }
+                PrivateKeyJwt => {
+                    let token = sign_compact(&key, "JWT", claims.to_string().as_bytes());
+                    (None, asserting(&request, &token.unwrap()))
                 }
                 _ => (None, request.add("client_id", id)),
             };
@@ -160,13 +191,9 @@ async fn exactly_the_advertised_authentication_methods_work_at_each_endpoint() {
             let works = !matches!(answer.status, 401 | 403);
             assert_eq!(works, advertised.iter().any(|own| own == id), "{id} at {path}");
         }
-        let assertion = refreshing("x")
-            .add("token", "x")
-            .add("client_id", "web")
-            .add("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-            .add("client_assertion", "a.b.c");
-        assert_eq!(fixture.post(path, None, &assertion).await.status, 401);
-        assert!(!advertised.iter().any(|own| own.ends_with("_jwt") || own.contains("tls")));
+        let nonsense = asserting(&refreshing("x").add("token", "x").add("client_id", "web"), "a.b.c");
+        assert_eq!(fixture.post(path, None, &nonsense).await.status, 401);
+        assert!(!advertised.iter().any(|own| own.contains("tls")));
     }
 }
 
@@ -215,9 +242,8 @@ async fn the_issuer_is_the_same_octets_in_metadata_answers_and_tokens() {
 
 #[tokio::test]
 async fn endpoints_are_where_they_are_said_to_be() {
-    let fixture = Fixture::new();
     let paths = Paths { token: "/oauth2/v1/token".into(), jwks: "/keys.json".into(), ..Paths::default() };
-    let moved = Fixture { http: HttpServer::new(fixture.server.clone()).paths(paths), ..fixture };
+    let moved = Fixture::with(|builder| builder.paths(paths));
     let document = metadata(&moved).await;
     assert_eq!(document["token_endpoint"], "https://as.example/oauth2/v1/token");
     assert_eq!(document["jwks_uri"], "https://as.example/keys.json");

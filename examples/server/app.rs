@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use grantor::authorize::AuthorizationResponse;
 use grantor::host::{
-    Clients, Clock as _, KeyRingOptions, KeyRingSigner, Limiter, MemoryLimiter, StaticResources,
+    ClientJwks, Clients, Clock as _, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter,
+    MemoryLimiter, NoClientJwks, StaticResources,
 };
 use grantor::http::{ErrorPage, HttpServer, Pages};
 use grantor::jose::{Algorithm, Sealer};
@@ -51,10 +52,11 @@ impl App {
     pub(crate) async fn new(args: &Args, issuer: Issuer) -> Result<Self, String> {
         let store = open(&args.database)?;
         let secret = secret::load(args)?;
-        let clients: Arc<dyn Clients> = Arc::new(demo::clients(args, &issuer)?);
+        let clients: Arc<dyn Clients> = Arc::new(demo::clients(args, &issuer, &Sealer::new(&secret))?);
         let users = Arc::new(demo::users(args)?);
         let clock = Arc::new(DemoClock::default());
         let signer = signer(&store, &issuer, &secret, &clock).await?;
+        let client_jwks = client_jwks(&issuer, &clock);
         let mut builder =
             AuthorizationServer::builder(issuer, Arc::clone(&store), Arc::clone(&clients), &secret)
                 .profile(args.profile)
@@ -62,6 +64,7 @@ impl App {
                 .clock(Arc::clone(&clock) as _)
                 .accounts(Arc::clone(&users) as _)
                 .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
+                .client_jwks(client_jwks)
                 .signer(Arc::clone(&signer) as _);
         if let Some(rotation) = args.refresh_rotation {
             builder = builder.refresh(|refresh| refresh.rotation = rotation);
@@ -97,6 +100,19 @@ fn open(database: &Database) -> Result<Arc<dyn Store>, String> {
     }
     let store = SqliteStore::open(path).map_err(|error| in_words(error.to_string()))?;
     Ok(Arc::new(store))
+}
+
+/// Fetches the keys of clients with a `jwks_uri`; from this machine only if the issuer itself is not seen from elsewhere.
+fn client_jwks(issuer: &Issuer, clock: &Arc<DemoClock>) -> Arc<dyn ClientJwks> {
+    let builder = HttpFetch::builder();
+    let builder = if issuer.is_https() { builder } else { builder.dangerous_allow_loopback() };
+    match builder.build() {
+        Ok(fetch) => Arc::new(FetchedJwks::new(Arc::new(fetch), Arc::clone(clock) as _)),
+        Err(error) => {
+            tracing::warn!(%error, "clients with a jwks_uri cannot authenticate");
+            Arc::new(NoClientJwks)
+        }
+    }
 }
 
 /// The signing keys, sealed in the store.

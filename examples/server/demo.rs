@@ -1,6 +1,7 @@
 //! The clients and users that come with the server, to try it out with. Their secrets are known to everyone.
 
 use grantor::host::StaticClients;
+use grantor::jose::Sealer;
 use grantor::protocol::{Issuer, Resource, Scope};
 use serde_json::Value;
 
@@ -24,12 +25,12 @@ pub(crate) fn scope() -> Result<Scope, String> {
 }
 
 /// The clients of `--clients`, or the demo clients.
-pub(crate) fn clients(args: &Args, issuer: &Issuer) -> Result<StaticClients, String> {
+pub(crate) fn clients(args: &Args, issuer: &Issuer, sealer: &Sealer) -> Result<StaticClients, String> {
     match &args.clients {
         Some(path) => {
             let in_words = |error: String| format!("--clients {}: {error}", path.display());
             let json = std::fs::read(path).map_err(|error| in_words(error.to_string()))?;
-            StaticClients::from_json(&json).map_err(|error| in_words(error.to_string()))
+            StaticClients::from_json_sealed_by(&json, sealer).map_err(|error| in_words(error.to_string()))
         }
         None => {
             let json = with_demo_api(&args.resources, issuer).map_err(|error| error.to_string())?;
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn the_demo_clients_may_ask_for_what_there_is_and_nothing_else() {
         let issuer = Issuer::new("https://as.example").unwrap();
-        let clients = clients(&no_flags(), &issuer).unwrap();
+        let clients = clients(&no_flags(), &issuer, &Sealer::new(&[7; 32])).unwrap();
         assert_eq!(clients.iter().count(), listing().len());
         assert!(clients.iter().all(|client| client.scope.is_subset(&scope().unwrap())));
         assert!(clients.iter().flat_map(|client| &client.secrets).all(|secret| !secret.is_slow()));

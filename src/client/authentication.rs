@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::assertion::ClientAssertion;
 use super::secret::DUMMY_ARGON2;
 use crate::protocol::id::is_vschar;
 use crate::protocol::{ClientAuthMethod, Digest, OAuthError, Params, Reason, Secret, params};
@@ -30,16 +31,20 @@ pub enum ClientProof {
     Basic(Secret),
     /// A secret in the body.
     Post(Secret),
+    /// A JWT in the body, made with a key or a secret of the client.
+    Assertion(ClientAssertion),
 }
 
 impl ClientProof {
-    /// The method this proof belongs to.
+    /// Whether this is how a client registered for `method` proves itself. Of the two kinds of assertion the
+    /// registration says which one it must be.
     #[must_use]
-    pub const fn method(&self) -> ClientAuthMethod {
+    pub const fn is_of(&self, method: ClientAuthMethod) -> bool {
         match self {
-            Self::None => ClientAuthMethod::None,
-            Self::Basic(_) => ClientAuthMethod::ClientSecretBasic,
-            Self::Post(_) => ClientAuthMethod::ClientSecretPost,
+            Self::None => matches!(method, ClientAuthMethod::None),
+            Self::Basic(_) => matches!(method, ClientAuthMethod::ClientSecretBasic),
+            Self::Post(_) => matches!(method, ClientAuthMethod::ClientSecretPost),
+            Self::Assertion(_) => method.is_assertion(),
         }
     }
 }
@@ -49,7 +54,7 @@ impl Credentials {
     ///
     /// # Errors
     /// `invalid_request` when two methods are used, the identifiers differ or the header is malformed;
-    /// `invalid_client` when no client is named.
+    /// `invalid_client` when no client is named, or by a malformed assertion.
     pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
         let body_id = params.get("client_id");
         let body_secret = params.get("client_secret");
@@ -59,7 +64,8 @@ impl Credentials {
             return Err(Reason::ClientMethodsTwo.into());
         }
         if assertion {
-            return Err(Reason::ClientMethodWrong.into());
+            let (client_id, assertion) = ClientAssertion::read(params)?;
+            return Ok(Self { client_id, proof: ClientProof::Assertion(assertion) });
         }
         if let Some(header) = authorization {
             if body_secret.is_some() {
@@ -90,7 +96,7 @@ impl Credentials {
 
     /// The client, once it has proved itself.
     ///
-    /// An unknown client and a wrong secret cost the same and look the same. Failures are counted, and beyond their
+    /// An unknown client and a wrong secret or signature cost the same and look the same. Failures are counted, and beyond their
     /// limit answered with 429. A secret that a person may have chosen can be guessed: there every try is counted
     /// before it is compared, and beyond the limit none is.
     ///
@@ -99,7 +105,7 @@ impl Credentials {
     pub fn authenticate<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<&'f Arc<Client>, Halt> {
         let client = facts.client(&self.client_id)?;
         let compared_slowly = client.is_some_and(|client| {
-            self.proof.method() == client.auth_method && client.secrets.iter().any(|secret| secret.is_slow())
+            self.proof.is_of(client.auth_method) && client.secrets.iter().any(|secret| secret.is_slow())
         });
         let count_try =
             || within_limit(&Counter::SlowComparisons(self.client_id.as_str().into(), cx.address), facts);
@@ -107,10 +113,10 @@ impl Credentials {
             count_try()?;
         }
         let failure = match client {
-            None => self.unknown(),
+            None => self.in_vain(Reason::ClientUnknown, cx),
             Some(client) => match self.check(client, facts, cx)? {
                 Ok(()) => return Ok(client),
-                Err(reason) => reason,
+                Err(error) => error,
             },
         };
         if cx.settings.slow_secrets && !compared_slowly {
@@ -121,10 +127,19 @@ impl Credentials {
         Err(failure.into())
     }
 
-    fn check(&self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Result<(), Reason>, Halt> {
+    fn check(
+        &self,
+        client: &Client,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Result<(), OAuthError>, Halt> {
+        let method = client.auth_method;
+        if !self.proof.is_of(method) || !cx.settings.dials.client_auth_methods.contains(&method) {
+            return Ok(Err(self.in_vain(Reason::ClientMethodWrong, cx)));
+        }
         let presented = match &self.proof {
-            proof if proof.method() != client.auth_method => return Ok(Err(Reason::ClientMethodWrong)),
             ClientProof::None => return Ok(Ok(())),
+            ClientProof::Assertion(assertion) => return assertion.check(client, facts, cx),
             ClientProof::Basic(secret) | ClientProof::Post(secret) => secret,
         };
         let mut verdict = Err(Reason::ClientSecretWrong);
@@ -136,19 +151,24 @@ impl Credentials {
                 _ => {}
             }
         }
-        Ok(verdict)
+        Ok(verdict.map_err(OAuthError::new))
     }
 
-    /// Does for an unknown client the work a wrong secret costs.
-    fn unknown(&self) -> Reason {
-        let presented = Digest::of(self.presented().expose().as_bytes());
-        std::hint::black_box(presented == Digest([0; 32]));
-        Reason::ClientUnknown
+    /// The refusal of a proof with which there is nothing to compare, after the work that comparing would have been.
+    fn in_vain(&self, reason: Reason, cx: &Context<'_>) -> OAuthError {
+        match &self.proof {
+            ClientProof::Assertion(assertion) => assertion.verify_in_vain(cx),
+            _ => {
+                let presented = Digest::of(self.presented().expose().as_bytes());
+                std::hint::black_box(presented == Digest([0; 32]));
+            }
+        }
+        reason.into()
     }
 
     fn presented(&self) -> Secret {
         match &self.proof {
-            ClientProof::None => Secret::new(""),
+            ClientProof::None | ClientProof::Assertion(_) => Secret::new(""),
             ClientProof::Basic(secret) | ClientProof::Post(secret) => secret.clone(),
         }
     }

@@ -1,11 +1,13 @@
 //! Client metadata (RFC 7591 §2) and the rules that make a registration of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use url::{Host, Url};
 
-use crate::jose::Algorithm;
 use crate::jose::json::{self, JsonError};
+use crate::jose::{Algorithm, Jwk, JwkSet};
 use crate::protocol::id::is_vschar;
 use crate::protocol::redirect_uri::RedirectUriError;
 use crate::protocol::{
@@ -13,10 +15,17 @@ use crate::protocol::{
     Secret, Timestamp,
 };
 use crate::record::Client;
-use crate::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
+use crate::record::assertion::{AssertionAlgorithm, ClientKeys, KeySource};
+use crate::record::client::{
+    ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration, SecretVerifier,
+};
+use crate::record::key_ring::PublishedKeys;
 
 /// The most redirect URIs of one client.
 pub const MAX_REDIRECT_URIS: usize = 128;
+
+/// The longest `jwks_uri`, in bytes.
+const MAX_JWKS_URI_BYTES: usize = 2048;
 
 /// The metadata of one client, by its registered names. Members that this release does not know are ignored
 /// (RFC 7591 §2).
@@ -39,6 +48,16 @@ pub struct ClientMetadata {
     /// `token_endpoint_auth_method`.
     #[serde(default = "default_auth_method")]
     pub token_endpoint_auth_method: ClientAuthMethod,
+    /// `token_endpoint_auth_signing_alg` (OpenID Connect Dynamic Client Registration §2); `none` cannot be named. Without
+    /// effect unless the client authenticates with a JWT.
+    #[serde(default)]
+    pub token_endpoint_auth_signing_alg: Option<AssertionAlgorithm>,
+    /// `jwks`: public keys only.
+    #[serde(default)]
+    pub jwks: Option<JwkSet>,
+    /// `jwks_uri`: an `https` URL, or an `http` URL on this machine.
+    #[serde(default)]
+    pub jwks_uri: Option<String>,
     /// `grant_types`.
     #[serde(default = "default_grant_types")]
     pub grant_types: Vec<GrantType>,
@@ -106,7 +125,8 @@ impl ClientMetadata {
     /// [`MetadataError`], naming the member and the rule.
     pub fn register(&self, secrets: Vec<ClientSecret>) -> Result<Client, MetadataError> {
         let contradiction = |rule| Err(MetadataError::Contradiction(rule));
-        let public = self.token_endpoint_auth_method == ClientAuthMethod::None;
+        let method = self.token_endpoint_auth_method;
+        let public = method == ClientAuthMethod::None;
         let uses = |grant_type| self.grant_types.contains(&grant_type);
         let codes = uses(GrantType::AuthorizationCode);
         let response_types = self
@@ -119,8 +139,15 @@ impl ClientMetadata {
         if public && !secrets.is_empty() {
             return contradiction("token_endpoint_auth_method is none, so there can be no client_secret");
         }
-        if !public && secrets.is_empty() {
+        if method.has_secret() && secrets.is_empty() {
             return contradiction("token_endpoint_auth_method needs a client_secret");
+        }
+        if method == ClientAuthMethod::PrivateKeyJwt && !secrets.is_empty() {
+            return contradiction("private_key_jwt needs no client_secret, so there can be none");
+        }
+        let sealed = |secret: &ClientSecret| matches!(secret.verifier, SecretVerifier::Sealed(_));
+        if method == ClientAuthMethod::ClientSecretJwt && !secrets.iter().all(sealed) {
+            return contradiction("client_secret_jwt needs the client_secret itself: it must be kept sealed");
         }
         if public && uses(GrantType::ClientCredentials) {
             return contradiction("client_credentials needs a client that can authenticate (RFC 6749 §4.4)");
@@ -143,8 +170,9 @@ impl ClientMetadata {
         Ok(Client {
             id: self.client_id.clone(),
             name: self.client_name.clone(),
-            auth_method: self.token_endpoint_auth_method,
+            auth_method: method,
             secrets,
+            keys: self.keys()?,
             redirect_uris: self.parse_redirect_uris()?,
             grant_types: self.grant_types.clone(),
             response_types,
@@ -161,6 +189,44 @@ impl ClientMetadata {
         })
     }
 
+    /// Where the keys of the client are, and what it signs with.
+    fn keys(&self) -> Result<ClientKeys, MetadataError> {
+        let contradiction = |rule| Err(MetadataError::Contradiction(rule));
+        let method = self.token_endpoint_auth_method;
+        let alg = self.token_endpoint_auth_signing_alg.filter(|_| method.is_assertion());
+        if alg.is_some_and(|alg| alg.method() != method) {
+            return contradiction("token_endpoint_auth_signing_alg is not for token_endpoint_auth_method");
+        }
+        if let (Some(AssertionAlgorithm::Mac(mac)), Some(secret)) = (alg, &self.client_secret)
+            && secret.expose().len() < mac.min_secret_bytes()
+        {
+            return contradiction("client_secret is too short for its algorithm (RFC 7518 §3.2)");
+        }
+        let source = match (&self.jwks, &self.jwks_uri) {
+            (Some(_), Some(_)) => return contradiction("jwks and jwks_uri exclude each other (RFC 7591 §2)"),
+            (Some(set), None) => KeySource::Given(Arc::new(PublishedKeys::new(set.clone()))),
+            (None, Some(uri)) => match Url::parse(uri).ok().filter(is_fetchable) {
+                Some(uri) => KeySource::At(uri),
+                None => return contradiction("jwks_uri must be an https URL of at most 2048 characters"),
+            },
+            (None, None) => KeySource::None,
+        };
+        if method == ClientAuthMethod::PrivateKeyJwt {
+            let verifies = |key: &Jwk| match alg {
+                Some(AssertionAlgorithm::Signature(alg)) => key.can_verify(alg),
+                _ => Algorithm::ALL.into_iter().any(|alg| key.can_verify(alg)),
+            };
+            match &source {
+                KeySource::None => return contradiction("private_key_jwt needs jwks or jwks_uri"),
+                KeySource::Given(keys) if !keys.set().keys().iter().any(verifies) => {
+                    return contradiction("no key of jwks can verify what private_key_jwt signs");
+                }
+                _ => {}
+            }
+        }
+        Ok(ClientKeys { source, assertion_alg: alg })
+    }
+
     fn parse_redirect_uris(&self) -> Result<Vec<RedirectUri>, MetadataError> {
         let parse = |uri: &String| {
             RedirectUri::parse(uri, self.application_type)
@@ -168,6 +234,19 @@ impl ClientMetadata {
         };
         self.redirect_uris.iter().map(parse).collect()
     }
+}
+
+/// Whether a key set may be fetched from `uri`: over TLS, or from this machine.
+fn is_fetchable(uri: &Url) -> bool {
+    let local = match uri.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    let scheme = uri.scheme() == "https" || (uri.scheme() == "http" && local);
+    let bare = uri.username().is_empty() && uri.password().is_none() && uri.fragment().is_none();
+    scheme && bare && uri.as_str().len() <= MAX_JWKS_URI_BYTES
 }
 
 const fn default_auth_method() -> ClientAuthMethod {
@@ -216,6 +295,61 @@ mod tests {
         ] {
             assert!(matches!(register(json), Err(MetadataError::Contradiction(_))), "{json}");
         }
+    }
+
+    const KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+
+    /// A client that signs, with these members besides.
+    fn signing(members: &str) -> Result<Client, MetadataError> {
+        let json = r#"{"client_id":"a","token_endpoint_auth_method":"private_key_jwt","grant_types":["client_credentials"]"#;
+        register(&format!("{json},{members}}}"))
+    }
+
+    #[test]
+    fn a_client_that_signs_has_its_keys_here_or_elsewhere_and_no_secret() {
+        let jwks = format!(r#""jwks":{{"keys":[{KEY}]}}"#);
+        let here = signing(&jwks).unwrap();
+        assert!(matches!(here.keys.source, KeySource::Given(keys) if keys.set().keys().len() == 1));
+        for uri in ["https://a.example/jwks?tenant=1", "http://127.0.0.1:8080/jwks", "http://localhost/jwks"]
+        {
+            let elsewhere = signing(&format!(r#""jwks_uri":"{uri}""#)).unwrap();
+            assert!(matches!(elsewhere.keys.source, KeySource::At(own) if own.as_str() == uri));
+        }
+        let alg = |alg: &str| signing(&format!(r#"{jwks},"token_endpoint_auth_signing_alg":"{alg}""#));
+        assert_eq!(
+            alg("ES256").unwrap().keys.assertion_alg,
+            Some(AssertionAlgorithm::Signature(Algorithm::Es256))
+        );
+        for members in [
+            r#""client_name":"without keys""#.to_owned(),
+            format!(r#"{jwks},"jwks_uri":"https://a.example/jwks""#),
+            format!(r#"{jwks},"client_secret":"s""#),
+            format!(r#"{jwks},"token_endpoint_auth_signing_alg":"RS256""#),
+            format!(r#"{jwks},"token_endpoint_auth_signing_alg":"HS256""#),
+            r#""jwks":{"keys":[]}"#.to_owned(),
+            format!(r#""jwks":{{"keys":[{}]}}"#, KEY.replace("\"x\"", "\"use\":\"enc\",\"x\"")),
+            r#""jwks_uri":"http://a.example/jwks""#.to_owned(),
+            r#""jwks_uri":"https://user@a.example/jwks""#.to_owned(),
+            r#""jwks_uri":"https://a.example/jwks#1""#.to_owned(),
+            r#""jwks_uri":"file:///etc/passwd""#.to_owned(),
+            r#""jwks_uri":"jwks""#.to_owned(),
+            format!(r#""jwks_uri":"https://a.example/{}""#, "x".repeat(2048)),
+        ] {
+            assert!(matches!(signing(&members), Err(MetadataError::Contradiction(_))), "{members}");
+        }
+        for members in [
+            format!(r#"{jwks},"token_endpoint_auth_signing_alg":"none""#),
+            r#""jwks":{"keys":[{"kty":"oct","k":"AAAA"}]}"#.to_owned(),
+            r#""jwks":[]"#.to_owned(),
+        ] {
+            assert!(matches!(signing(&members), Err(MetadataError::Json(_))), "{members}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_authenticates_by_hmac_needs_its_secret_kept_sealed() {
+        let json = r#"{"client_id":"a","client_secret":"0123456789abcdef0123456789abcdef","token_endpoint_auth_method":"client_secret_jwt","grant_types":["client_credentials"]}"#;
+        assert!(matches!(register(json), Err(MetadataError::Contradiction(rule)) if rule.contains("sealed")));
     }
 
     #[test]

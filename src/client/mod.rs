@@ -1,5 +1,6 @@
 //! Who the client is: how its metadata becomes a registration, and how it proves itself.
 
+pub mod assertion;
 pub mod authentication;
 pub mod metadata;
 pub mod secret;

@@ -1,5 +1,12 @@
 //! Client secrets at rest and how they are compared.
 
+#[cfg(feature = "aws-lc-rs")]
+use zeroize::Zeroizing;
+
+#[cfg(feature = "aws-lc-rs")]
+use crate::jose::{JoseError, MacAlgorithm, Sealer};
+#[cfg(feature = "aws-lc-rs")]
+use crate::protocol::ClientId;
 use crate::protocol::{Digest, Secret};
 use crate::record::client::{ClientSecret, SecretVerifier};
 use crate::record::{Facts, Halt};
@@ -11,6 +18,10 @@ pub const GENERATED_SECRET_CHARACTERS: usize = 32;
 /// with a real one costs: Argon2id, 19 MiB, two passes.
 pub const DUMMY_ARGON2: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$Z3JhbnRvci1kdW1teS1zYWx0$yQZr6jW0ghvmuVxPZqnk7QqTTm6gqkAMOxi1w6zVYXo";
+
+/// What sealed client secrets are sealed as.
+#[cfg(feature = "aws-lc-rs")]
+const SEAL_LABEL: &str = "client secret";
 
 /// Whether a secret is long enough to have been generated, so that a fast digest is enough to keep of it.
 #[must_use]
@@ -31,7 +42,32 @@ impl ClientSecret {
         Self { verifier: SecretVerifier::Argon2(phc.into()), expires_at: None }
     }
 
-    /// Whether `presented` is this secret.
+    /// A secret kept as it is, sealed for this client: for `client_secret_jwt`, where it is the key of an HMAC.
+    ///
+    /// # Errors
+    /// [`JoseError::KeyStrength`] when it is shorter than the least HMAC allows, 32 bytes (RFC 7518 §3.2);
+    /// [`JoseError::Sealing`] when the crypto library cannot seal it.
+    #[cfg(feature = "aws-lc-rs")]
+    pub fn sealed(secret: &str, client: &ClientId, sealer: &Sealer) -> Result<Self, JoseError> {
+        if secret.len() < MacAlgorithm::Hs256.min_secret_bytes() {
+            return Err(JoseError::KeyStrength);
+        }
+        let sealed = sealer.seal(SEAL_LABEL, client.as_str().as_bytes(), secret.as_bytes())?;
+        Ok(Self { verifier: SecretVerifier::Sealed(sealed.into()), expires_at: None })
+    }
+
+    /// The secret, if it is kept sealed for this client.
+    #[cfg(feature = "aws-lc-rs")]
+    pub(crate) fn open(&self, client: &ClientId, sealer: &Sealer) -> Option<Zeroizing<Vec<u8>>> {
+        match &self.verifier {
+            SecretVerifier::Sealed(sealed) => {
+                sealer.open(SEAL_LABEL, client.as_str().as_bytes(), sealed).ok()
+            }
+            SecretVerifier::Digest(_) | SecretVerifier::Argon2(_) => None,
+        }
+    }
+
+    /// Whether `presented` is this secret. One that is kept sealed is never presented.
     ///
     /// # Errors
     /// [`Halt::Need`] while a slow hash has not been computed.
@@ -39,6 +75,7 @@ impl ClientSecret {
         match &self.verifier {
             SecretVerifier::Digest(digest) => Ok(Digest::of(presented.expose().as_bytes()) == *digest),
             SecretVerifier::Argon2(phc) => facts.slow_hash(presented, phc),
+            SecretVerifier::Sealed(_) => Ok(false),
         }
     }
 

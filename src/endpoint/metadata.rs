@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::protocol::{ClientAuthMethod, GrantType, Prompts, ResponseMode, ResponseType};
+use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType};
+use crate::record::assertion::AssertionAlgorithm;
 use crate::record::settings::Settings;
 use crate::token::user_claims::BY_SCOPE;
 
@@ -21,6 +22,14 @@ pub struct Paths {
     pub jwks: String,
     /// The UserInfo endpoint.
     pub userinfo: String,
+}
+
+impl Paths {
+    /// The URLs of the endpoints at which clients authenticate.
+    #[must_use]
+    pub fn authenticated(&self, issuer: &Issuer) -> [String; 3] {
+        [&self.token, &self.revoke, &self.introspect].map(|path| issuer.endpoint(path))
+    }
 }
 
 impl Default for Paths {
@@ -111,10 +120,19 @@ pub struct Metadata {
     pub grant_types_supported: Vec<GrantType>,
     /// `token_endpoint_auth_methods_supported`.
     pub token_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `token_endpoint_auth_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<AssertionAlgorithm>,
     /// `revocation_endpoint_auth_methods_supported`.
     pub revocation_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `revocation_endpoint_auth_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revocation_endpoint_auth_signing_alg_values_supported: Vec<AssertionAlgorithm>,
     /// `introspection_endpoint_auth_methods_supported`: a client that cannot authenticate may not ask.
     pub introspection_endpoint_auth_methods_supported: Vec<ClientAuthMethod>,
+    /// `introspection_endpoint_auth_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub introspection_endpoint_auth_signing_alg_values_supported: Vec<AssertionAlgorithm>,
     /// `code_challenge_methods_supported`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub code_challenge_methods_supported: &'static [&'static str],
@@ -134,6 +152,7 @@ impl Metadata {
         let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
         let implicit = settings.response_types.iter().any(in_front).then_some(GrantType::Implicit);
         let methods = settings.dials.client_auth_methods.to_vec();
+        let algorithms = settings.assertions.algorithms(&methods);
         let authenticated =
             methods.iter().copied().filter(|method| *method != ClientAuthMethod::None).collect();
         Self {
@@ -148,8 +167,11 @@ impl Metadata {
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },
             grant_types_supported: settings.grant_types.iter().copied().chain(implicit).collect(),
             token_endpoint_auth_methods_supported: methods.clone(),
+            token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
             revocation_endpoint_auth_methods_supported: methods,
+            revocation_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
             introspection_endpoint_auth_methods_supported: authenticated,
+            introspection_endpoint_auth_signing_alg_values_supported: algorithms,
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
             openid: (codes && settings.is_openid_provider()).then(|| OpenIdMetadata::new(settings, paths)),

@@ -2,19 +2,28 @@
 
 mod accounts;
 mod audit;
+mod client_jwks;
 mod clients;
 mod clock;
 mod entropy;
 mod fetch;
 #[cfg(feature = "aws-lc-rs")]
+mod flight;
+#[cfg(feature = "aws-lc-rs")]
+mod jwks_cache;
+#[cfg(feature = "aws-lc-rs")]
 mod key_ring;
 mod limiter;
+mod replay_guard;
 mod resources;
 mod signer;
 mod slow_hash;
 
 pub use accounts::Accounts;
 pub use audit::{Audit, NoAudit};
+#[cfg(feature = "aws-lc-rs")]
+pub use client_jwks::FetchedJwks;
+pub use client_jwks::{ClientJwks, KeysUnavailable, NoClientJwks};
 pub use clients::{Clients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
@@ -22,8 +31,11 @@ pub use fetch::{Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, is_
 #[cfg(feature = "fetch")]
 pub use fetch::{HttpFetch, HttpFetchBuilder, Resolver, SystemResolver};
 #[cfg(feature = "aws-lc-rs")]
+pub use jwks_cache::{JwksCache, JwksOptions};
+#[cfg(feature = "aws-lc-rs")]
 pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
+pub use replay_guard::{ReplayGuard, StoreReplayGuard};
 pub use resources::{ResourceCatalog, StaticResources};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
 pub use slow_hash::{Busy, SlowHashPool, hash_secret};

@@ -50,7 +50,6 @@ pub const PUBLIC_MAX_AGE_SECONDS: u32 = 900;
 #[derive(Clone)]
 pub struct HttpServer {
     server: AuthorizationServer,
-    paths: Paths,
     routes: Arc<[(Endpoint, String)]>,
     login_url: String,
     consent_url: String,
@@ -79,29 +78,19 @@ pub enum Endpoint {
 }
 
 impl HttpServer {
-    /// The endpoints of `server` at their default paths; the host's pages are at `/login` and `/consent`.
+    /// The endpoints of `server` at its paths; the host's pages are at `/login` and `/consent`.
     #[must_use]
     pub fn new(server: AuthorizationServer) -> Self {
         let issuer = &server.settings().issuer;
         let (login_url, consent_url) = (issuer.endpoint("/login"), issuer.endpoint("/consent"));
-        let paths = Paths::default();
         Self {
-            routes: routes(&server, &paths).into(),
+            routes: routes(&server, server.paths()).into(),
             server,
-            paths,
             login_url,
             consent_url,
             proxies: TrustedProxies::none(),
             pages: Arc::new(DefaultPages),
         }
-    }
-
-    /// Where the endpoints are, below the issuer.
-    #[must_use]
-    pub fn paths(mut self, paths: Paths) -> Self {
-        self.routes = routes(&self.server, &paths).into();
-        self.paths = paths;
-        self
     }
 
     /// Where the host's login and consent pages are; `?interaction=…` is appended.
@@ -244,7 +233,11 @@ impl HttpServer {
     /// The server's metadata.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
-        Metadata::new(self.server.settings(), &self.paths, !self.server.signer().algorithms().is_empty())
+        Metadata::new(
+            self.server.settings(),
+            self.server.paths(),
+            !self.server.signer().algorithms().is_empty(),
+        )
     }
 
     async fn authorize(&self, request: &Request<Bytes>, origin: Origin) -> Response<Bytes> {

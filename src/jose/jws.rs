@@ -78,6 +78,24 @@ impl<'a> Header<'a> {
     }
 
     fn read(object: &Map<String, Value>) -> Result<Header<'static>, JoseError> {
+        let names = Names::read(object)?;
+        Ok(Header {
+            alg: names.alg.parse()?,
+            typ: names.typ.map(|typ| Cow::Owned(typ.to_owned())),
+            kid: names.kid.map(|kid| Cow::Owned(kid.to_owned())),
+        })
+    }
+}
+
+/// What every header may say, before it is known of which kind its algorithm is.
+pub(super) struct Names<'o> {
+    pub(super) alg: &'o str,
+    pub(super) typ: Option<&'o str>,
+    kid: Option<&'o str>,
+}
+
+impl<'o> Names<'o> {
+    pub(super) fn read(object: &'o Map<String, Value>) -> Result<Self, JoseError> {
         if let Some(name) = REFUSED.into_iter().find(|name| object.contains_key(*name)) {
             return Err(JoseError::HeaderRefused(name));
         }
@@ -86,12 +104,17 @@ impl<'a> Header<'a> {
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(JoseError::HeaderInvalid(name)),
         };
-        Ok(Header {
-            alg: string("alg")?.ok_or(JoseError::HeaderInvalid("alg"))?.parse()?,
-            typ: string("typ")?.map(|typ| Cow::Owned(typ.to_owned())),
-            kid: string("kid")?.map(|kid| Cow::Owned(kid.to_owned())),
+        Ok(Self {
+            alg: string("alg")?.ok_or(JoseError::HeaderInvalid("alg"))?,
+            typ: string("typ")?,
+            kid: string("kid")?,
         })
     }
+}
+
+/// Refuses a token that brings a public key along where none is asked for.
+pub(super) fn refuse_own_key(object: &Map<String, Value>) -> Result<(), JoseError> {
+    if object.contains_key("jwk") { Err(JoseError::HeaderRefused("jwk")) } else { Ok(()) }
 }
 
 /// What is to be signed: the encoded header and payload joined by a dot (RFC 7515 §5.1).
@@ -149,9 +172,7 @@ impl<'a> Unverified<'a> {
     /// Those of [`parse`](Self::parse).
     pub fn parse_within(token: &'a str, max_bytes: usize) -> Result<Self, JoseError> {
         let (parts, object) = open(token, max_bytes)?;
-        if object.contains_key("jwk") {
-            return Err(JoseError::HeaderRefused("jwk"));
-        }
+        refuse_own_key(&object)?;
         Self::assemble(&parts, &object)
     }
 
@@ -191,11 +212,11 @@ impl fmt::Debug for Unverified<'_> {
     }
 }
 
-struct Parts<'a> {
-    signing_input: &'a str,
+pub(super) struct Parts<'a> {
+    pub(super) signing_input: &'a str,
     header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
+    pub(super) payload: &'a str,
+    pub(super) signature: &'a str,
 }
 
 /// Cuts at the first and the last dot, so that a text of many dots costs one pass and no memory.
@@ -205,7 +226,7 @@ fn split(token: &str) -> Option<Parts<'_>> {
     (!payload.contains('.')).then_some(Parts { signing_input, header, payload, signature })
 }
 
-fn open(token: &str, max_bytes: usize) -> Result<(Parts<'_>, Map<String, Value>), JoseError> {
+pub(super) fn open(token: &str, max_bytes: usize) -> Result<(Parts<'_>, Map<String, Value>), JoseError> {
     if token.len() > max_bytes {
         return Err(JoseError::TokenTooLong);
     }

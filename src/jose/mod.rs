@@ -37,6 +37,8 @@
 //! | `verify` | when the claims of a token may be read (feature `aws-lc-rs`) |
 //! | `sealer` | keyed digests under the server's own secret, and what it seals |
 //! | `claims` | the types of claims: a wrong type is an error, never an absence |
+//! | `mac` | tokens authenticated with a shared secret, apart from signed ones |
+//! | `hints` | what a token says of itself before anyone vouches for it |
 //! | [`jwe`] | encrypted tokens, with their own algorithms and keys |
 //!
 //! Signing and encrypting never stand for one another: a token of five parts never passes for one of three, no
@@ -49,11 +51,13 @@ mod algorithm;
 mod base64url;
 mod claims;
 mod error;
+mod hints;
 mod jwk;
 mod jwks;
 mod jws;
 #[cfg(feature = "aws-lc-rs")]
 mod key;
+mod mac;
 mod rsa;
 #[cfg(feature = "aws-lc-rs")]
 mod verify;
@@ -65,6 +69,7 @@ pub mod sealer;
 pub use algorithm::Algorithm;
 pub use claims::{Audience, Claims, Leeway, NumericDate, Times};
 pub use error::JoseError;
+pub use hints::Hints;
 pub use jwe::{ContentEncryption, Encrypted, EncryptionHeader, KeyManagement, MAX_ENCRYPTED_BYTES};
 #[cfg(feature = "aws-lc-rs")]
 pub use jwe::{Decrypted, DecryptingKey, EncryptingKey, EncryptionSeed, encrypt_compact};
@@ -73,6 +78,9 @@ pub use jwks::JwkSet;
 pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, signing_input};
 #[cfg(feature = "aws-lc-rs")]
 pub use key::{RsaSize, SigningKey, VerifyingKey, VerifyingKeySet, sign_compact};
+pub use mac::MacAlgorithm;
+#[cfg(feature = "aws-lc-rs")]
+pub use mac::UnverifiedMac;
 pub use sealer::{Purpose, Sealer};
 #[cfg(feature = "aws-lc-rs")]
 pub use verify::{Keys, Verification, Verified};

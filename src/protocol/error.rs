@@ -142,6 +142,15 @@ reasons! {
     ClientSecretWrong: InvalidClient 401, "client authentication failed", "RFC 6749 §2.3.1";
     ClientSecretExpired: InvalidClient 401, "client authentication failed", "RFC 7591 §3.2.1";
     ClientMethodWrong: InvalidClient 401, "client authentication failed", "RFC 7591 §2";
+    AssertionTypeUnknown: InvalidClient 401, "client authentication failed", "RFC 7523 §2.2";
+    AssertionMalformed: InvalidClient 401, "client authentication failed", "RFC 7523 §3";
+    AssertionOtherClient: InvalidClient 401, "client authentication failed", "RFC 7521 §4.2";
+    AssertionKeysUnavailable: InvalidClient 401, "client authentication failed", "RFC 7591 §2";
+    AssertionUnproven: InvalidClient 401, "client authentication failed", "RFC 7523 §3";
+    AssertionAudience: InvalidClient 401, "client authentication failed", "RFC 10070 §4";
+    AssertionTimes: InvalidClient 401, "client authentication failed", "RFC 7523 §3";
+    AssertionLife: InvalidClient 401, "client authentication failed", "RFC 7523 §3";
+    AssertionReplayed: InvalidClient 401, "client authentication failed", "OpenID Connect Core §9";
     ClientMethodsTwo: InvalidRequest 400, "more than one client authentication method is used", "RFC 6749 §2.3";
     ClientIdMismatch: InvalidRequest 400, "the client identifiers differ", "RFC 6749 §2.3";
     BasicMalformed: InvalidRequest 400, "the Authorization header is malformed", "RFC 6749 §2.3.1";

@@ -95,6 +95,24 @@ registered_names! {
         ClientSecretBasic = "client_secret_basic",
         /// The secret in the form body (RFC 6749 §2.3.1).
         ClientSecretPost = "client_secret_post",
+        /// A JWT with an HMAC made with the secret (OpenID Connect Core §9).
+        ClientSecretJwt = "client_secret_jwt",
+        /// A JWT signed with a key of the client (OpenID Connect Core §9).
+        PrivateKeyJwt = "private_key_jwt",
+    }
+}
+
+impl ClientAuthMethod {
+    /// Whether the client proves itself with a JWT (RFC 7523).
+    #[must_use]
+    pub const fn is_assertion(self) -> bool {
+        matches!(self, Self::ClientSecretJwt | Self::PrivateKeyJwt)
+    }
+
+    /// Whether the client has a secret that it shares with the server.
+    #[must_use]
+    pub const fn has_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt)
     }
 }
 

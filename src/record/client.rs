@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::assertion::ClientKeys;
 use crate::jose::Algorithm;
 use crate::protocol::{
     ClientAuthMethod, ClientId, Digest, GrantType, RedirectUri, Resource, ResponseType, Scope, Timestamp,
@@ -19,6 +20,8 @@ pub struct Client {
     pub auth_method: ClientAuthMethod,
     /// Its secrets; two may be active while it moves from one to the next.
     pub secrets: Vec<ClientSecret>,
+    /// Its keys, and what it signs with.
+    pub keys: ClientKeys,
     /// Where answers may be sent.
     pub redirect_uris: Vec<RedirectUri>,
     /// The grant types it may use.
@@ -102,6 +105,9 @@ pub enum SecretVerifier {
     Digest(Digest),
     /// The Argon2id hash, as a PHC string, of a secret that a person may have chosen.
     Argon2(Box<str>),
+    /// The secret itself, sealed by the server's [`Sealer`](crate::jose::Sealer): a client that authenticates by
+    /// `client_secret_jwt` never presents it, and its HMAC cannot be checked without it.
+    Sealed(Box<[u8]>),
 }
 
 impl fmt::Debug for ClientSecret {
@@ -109,6 +115,7 @@ impl fmt::Debug for ClientSecret {
         let kind = match self.verifier {
             SecretVerifier::Digest(_) => "sha-256",
             SecretVerifier::Argon2(_) => "argon2id",
+            SecretVerifier::Sealed(_) => "sealed",
         };
         f.debug_struct("ClientSecret").field("kind", &kind).field("expires_at", &self.expires_at).finish()
     }

@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
+use url::Url;
 
 use super::key::Key;
 use super::key_ring::PublishedKeys;
 use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
-use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId};
+use crate::jose::Algorithm;
+use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
 
 /// Why a decision could not be taken yet, or that it was taken at once.
 #[derive(Clone, Debug)]
@@ -62,6 +64,35 @@ pub enum Need {
     },
     /// One more event on a counter, and whether its limit still allows it.
     Allowance(Counter),
+    /// That nobody has claimed this marker before, and that nobody can from now on.
+    Claim {
+        /// What is claimed.
+        marker: Key,
+        /// Until when what it stands for could be presented again.
+        valid_until: Timestamp,
+    },
+    /// The keys of a client behind its `jwks_uri`.
+    ClientKeys(Box<WantedKey>),
+}
+
+/// A key that is looked for in a key set elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedKey {
+    /// Where the set is.
+    pub uri: Url,
+    /// The name of the key, if the token gives one.
+    pub kid: Option<String>,
+    /// The algorithm it is needed for.
+    pub alg: Algorithm,
+}
+
+/// What came of claiming a one-time marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It was claimed now, for the first time.
+    Fresh,
+    /// It had been claimed before.
+    Seen,
 }
 
 /// Something that is counted so that it can be limited.
@@ -118,6 +149,10 @@ pub enum Fact {
     SlowHash(Secret, bool),
     /// Answers [`Need::Allowance`].
     Allowance(Counter, Allowance),
+    /// Answers [`Need::Claim`] for this marker.
+    Claim(Key, Claim),
+    /// Answers [`Need::ClientKeys`]: the keys, or why there are none.
+    ClientKeys(Box<WantedKey>, Result<Arc<PublishedKeys>, Box<str>>),
 }
 
 /// Everything a decision has learned.
@@ -149,7 +184,7 @@ impl Facts {
         }
     }
 
-    /// Forgets the records, after a lost race; answers of people, hosts and counters stay.
+    /// Forgets the records, after a lost race; answers of people, hosts and counters stay, and so does what was claimed.
     pub fn forget_records(&mut self) {
         self.records.clear();
     }
@@ -286,6 +321,37 @@ impl Facts {
                 _ => None,
             },
             || Need::Allowance(counter.clone()),
+        )
+    }
+
+    /// Claims a one-time marker. A claim is made once, however often the decision is run again.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it has not been made.
+    pub fn claim(&self, marker: Key, valid_until: Timestamp) -> Result<Claim, Halt> {
+        self.claimed(marker).ok_or(Halt::Need(Need::Claim { marker, valid_until }))
+    }
+
+    /// What came of claiming a marker, if this request has claimed it already.
+    #[must_use]
+    pub fn claimed(&self, marker: Key) -> Option<Claim> {
+        self.others.iter().find_map(|fact| match fact {
+            Fact::Claim(own, claim) if *own == marker => Some(*claim),
+            _ => None,
+        })
+    }
+
+    /// The key set in which a key of a client is looked for, or why it cannot be had.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown.
+    pub fn client_keys(&self, wanted: &WantedKey) -> Result<Result<&Arc<PublishedKeys>, &str>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::ClientKeys(own, keys) if **own == *wanted => Some(keys.as_ref().map_err(AsRef::as_ref)),
+                _ => None,
+            },
+            || Need::ClientKeys(Box::new(wanted.clone())),
         )
     }
 

@@ -158,6 +158,12 @@ impl Namespace {
         self.key(Kind::RevokedToken, id)
     }
 
+    /// The marker of a client assertion: claimed once, and then no assertion of this client may bear this `jti`.
+    #[must_use]
+    pub fn used_assertion(self, client: &ClientId, jti: &str) -> Key {
+        self.key(Kind::UsedJti, Id(Digest::key_of(&["client assertion", client.as_str(), jti])))
+    }
+
     /// The key of the signing keys.
     #[must_use]
     pub const fn key_ring(self) -> Key {
@@ -191,6 +197,8 @@ pub enum Kind {
     RevokedToken = 7,
     /// [`Record::KeyRing`](super::Record::KeyRing).
     KeyRing = 8,
+    /// [`Record::UsedJti`](super::Record::UsedJti).
+    UsedJti = 9,
 }
 
 impl Kind {
@@ -204,6 +212,7 @@ impl Kind {
         Self::Interaction,
         Self::RevokedToken,
         Self::KeyRing,
+        Self::UsedJti,
     ];
 }
 

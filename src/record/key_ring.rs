@@ -96,7 +96,8 @@ impl KeyRing {
     }
 }
 
-/// The public keys of an issuer, parsed once: what `/jwks` publishes and what its own JWTs are checked with.
+/// A key set that an issuer or a client has published, parsed once: what `/jwks` shows and what signatures are checked
+/// with.
 #[derive(Clone, Debug)]
 pub struct PublishedKeys {
     set: JwkSet,
@@ -119,6 +120,13 @@ impl PublishedKeys {
     #[must_use]
     pub const fn set(&self) -> &JwkSet {
         &self.set
+    }
+
+    /// The keys that signatures are checked with.
+    #[cfg(feature = "aws-lc-rs")]
+    #[must_use]
+    pub const fn verifying(&self) -> &crate::jose::VerifyingKeySet {
+        &self.verifying
     }
 
     /// The claims of an access token that one of these keys signed (RFC 9068 §4). Without a crypto backend no

@@ -3,6 +3,7 @@
 //! A [`Record`] is a plain value under a [`Key`]. A decision never writes: it returns a [`Batch`] that a store
 //! applies whole or not at all, and it learns about the world only through [`Facts`].
 
+pub mod assertion;
 pub mod batch;
 pub mod claims_request;
 pub mod client;
@@ -61,6 +62,8 @@ pub enum Record {
     RevokedToken,
     /// The signing keys, sealed.
     KeyRing(KeyRing),
+    /// The `jti` of a one-time token that was used, until it would have expired.
+    UsedJti,
 }
 
 /// A record and the version it was read at.

@@ -1,10 +1,13 @@
 //! The live configuration, as decisions see it, and the linter that refuses a bad one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::assertion::{self, AssertionPolicy};
+use super::key_ring::PublishedKeys;
 use super::{Client, Namespace};
-use crate::jose::{Algorithm, Sealer};
-use crate::profile::{Dials, PkcePolicy, Profile, RefreshRotation};
+use crate::jose::{Algorithm, Audience, Sealer};
+use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{GrantType, Issuer, ResponseMode, ResponseType, Scope};
 
@@ -40,6 +43,12 @@ pub struct Settings {
     pub slow_secrets: bool,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
+    /// How assertions of clients are judged.
+    pub assertions: AssertionPolicy,
+    /// The URLs of the endpoints at which clients authenticate.
+    pub endpoint_urls: Vec<String>,
+    /// Keys of nobody, so that an assertion of an unknown client costs as much as another.
+    pub decoys: Arc<PublishedKeys>,
 }
 
 /// How long things live.
@@ -113,6 +122,9 @@ impl Settings {
             max_access_tokens: 32,
             slow_secrets: false,
             sealer,
+            assertions: AssertionPolicy::default(),
+            endpoint_urls: Vec::new(),
+            decoys: assertion::decoys(),
             dials,
         }
     }
@@ -127,6 +139,19 @@ impl Settings {
     #[must_use]
     pub fn requires_pkce(&self, client: &Client) -> bool {
         self.dials.pkce == PkcePolicy::Always || client.is_public()
+    }
+
+    /// Whether an assertion with this audience is meant for this server, by the profile's dial.
+    #[must_use]
+    pub fn is_audience(&self, audience: &Audience<'_>) -> bool {
+        let issuer = self.issuer.as_str();
+        match self.dials.assertion_audience {
+            AssertionAudience::Issuer => audience.is_only(issuer),
+            AssertionAudience::IssuerString => *audience == Audience::One(issuer),
+            AssertionAudience::IssuerOrEndpoints => {
+                audience.contains(issuer) || self.endpoint_urls.iter().any(|url| audience.contains(url))
+            }
+        }
     }
 
     /// Refuses a configuration that contradicts its profile or a specification. Lifetimes other than the code's are
@@ -180,6 +205,20 @@ impl Settings {
             !self.grant_types.contains(&GrantType::Implicit),
             "grant_types",
             "implicit follows from the response types",
+        )?;
+        rule(
+            !self.assertions.longest_life.is_zero() && self.assertions.longest_life <= minutes(60),
+            "assertions.longest_life",
+            "above zero and at most one hour: so long a stolen assertion is of use, and its jti remembered",
+        )?;
+        rule(
+            self.dials
+                .client_auth_methods
+                .iter()
+                .filter(|method| method.is_assertion())
+                .all(|method| !self.assertions.algorithms(&[*method]).is_empty()),
+            "assertions",
+            "at least one algorithm for each method that the profile takes",
         )?;
         rule(!lifetimes.id_token.is_zero(), "lifetimes.id_token", "must be above zero")?;
         rule(

@@ -96,7 +96,7 @@ pub(super) struct Expected {
 }
 
 /// How far another's clock may be from ours.
-pub(super) const LEEWAY: Leeway = Leeway { ahead: 10, behind: 60 };
+pub(super) const LEEWAY: Leeway = Leeway::OTHERS;
 
 impl Expected {
     /// Reads trusted claims (RFC 9068 §4 from the issuer on; RFC 7662 §2.2).

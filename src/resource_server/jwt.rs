@@ -6,8 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::access_token::{AccessToken, Expected, LEEWAY, TokenFault, TokenVerifier, VerifyError};
-use super::jwks_cache::{JwksCache, KeysUnavailable};
-use crate::host::Clock;
+use crate::host::{Clock, JwksCache, KeysUnavailable};
 use crate::jose::{Algorithm, Claims, JoseError, Leeway, Unverified, Verification};
 use crate::protocol::{Resource, Timestamp};
 
@@ -67,9 +66,9 @@ impl JwtVerifier {
         let unverified = Unverified::parse(token).map_err(TokenFault::from)?;
         let accepted = Verification::new(&TYPES, &self.algorithms);
         let keys = self.keys.keys().await?;
-        let verified = match unverified.verify(&*keys, &accepted) {
+        let verified = match unverified.verify(keys.verifying(), &accepted) {
             Err(JoseError::UnknownKey) => match self.keys.newer_than(&keys).await? {
-                Some(newer) => unverified.verify(&*newer, &accepted),
+                Some(newer) => unverified.verify(newer.verifying(), &accepted),
                 None => Err(JoseError::UnknownKey),
             },
             verified => verified,

@@ -40,20 +40,16 @@
 mod access_token;
 pub mod bearer;
 mod challenge;
-#[cfg(feature = "aws-lc-rs")]
-mod flight;
 mod guard;
 mod introspection;
 #[cfg(feature = "aws-lc-rs")]
-mod jwks_cache;
-#[cfg(feature = "aws-lc-rs")]
 mod jwt;
 
+#[cfg(feature = "aws-lc-rs")]
+pub use crate::host::{JwksCache, JwksOptions, KeysUnavailable};
 pub use access_token::{AccessToken, TokenFault, TokenVerifier, VerifyError};
 pub use challenge::Challenge;
 pub use guard::Guard;
 pub use introspection::IntrospectionVerifier;
-#[cfg(feature = "aws-lc-rs")]
-pub use jwks_cache::{JwksCache, JwksOptions, KeysUnavailable};
 #[cfg(feature = "aws-lc-rs")]
 pub use jwt::JwtVerifier;

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use super::{AuthorizationServer, Parts};
+use crate::endpoint::metadata::Paths;
 use crate::host::{
-    Accounts, AddNoClaims, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, MemoryLimiter, NoAudit,
-    NoSigner, OsEntropy, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
+    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Limiter, MemoryLimiter,
+    NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, ResourceCatalog, Signer, SlowHashPool,
+    StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::Profile;
 use crate::protocol::{GrantType, Issuer, Scope};
+use crate::record::assertion::AssertionPolicy;
 use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
 use crate::store::Store;
 
@@ -49,11 +52,14 @@ impl Builder {
                 accounts: None,
                 resources: Arc::new(StaticResources::default()),
                 limiter: Arc::new(MemoryLimiter::default()),
+                replay_guard: None,
+                client_jwks: Arc::new(NoClientJwks),
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 claims_hook: Arc::new(AddNoClaims),
                 slow_hashes: SlowHashPool::default(),
                 sequence: AtomicU32::new(0),
+                paths: Paths::default(),
             },
         }
     }
@@ -69,6 +75,10 @@ impl Builder {
         resources: ResourceCatalog;
         /// Counts what may be tried too often; in memory unless given.
         limiter: Limiter;
+        /// Remembers what may be used once; over the store unless given.
+        replay_guard: ReplayGuard;
+        /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given.
+        client_jwks: ClientJwks;
         /// The audit trail; none unless given.
         audit: Audit;
         /// Signs; without one, every access token is opaque.
@@ -114,6 +124,18 @@ impl Builder {
         self
     }
 
+    /// How assertions of clients are judged.
+    pub fn assertions(mut self, change: impl FnOnce(&mut AssertionPolicy)) -> Self {
+        change(&mut self.parts.settings.assertions);
+        self
+    }
+
+    /// Where the endpoints are, below the issuer; [`Paths::default`] unless given.
+    pub fn paths(mut self, paths: Paths) -> Self {
+        self.parts.paths = paths;
+        self
+    }
+
     /// The most live opaque access tokens of one grant, 32 unless given; beyond it the oldest ends.
     pub fn max_access_tokens(mut self, most: usize) -> Self {
         self.parts.settings.max_access_tokens = most;
@@ -125,12 +147,14 @@ impl Builder {
     /// # Errors
     /// [`ConfigError`], naming the setting and the rule it breaks.
     pub fn build(mut self) -> Result<AuthorizationServer, ConfigError> {
-        self.parts.settings.slow_secrets = self.parts.clients.has_slow_secrets();
+        let settings = &mut self.parts.settings;
+        settings.slow_secrets = self.parts.clients.has_slow_secrets();
+        settings.endpoint_urls = self.parts.paths.authenticated(&settings.issuer).into();
         let mut algorithms = self.parts.signer.algorithms();
         algorithms.sort_by_key(|algorithm| *algorithm != Algorithm::Rs256);
-        self.parts.settings.signing_algorithms = algorithms;
-        if !self.parts.settings.is_openid_provider() {
-            self.parts.settings.response_types.retain(|own| !own.has_id_token());
+        settings.signing_algorithms = algorithms;
+        if !settings.is_openid_provider() {
+            settings.response_types.retain(|own| !own.has_id_token());
         }
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })

@@ -192,6 +192,15 @@ impl AuthorizationServer {
                 let allowance = self.parts.limiter.count(&counter, cx.now).await.map_err(unavailable)?;
                 Fact::Allowance(counter, allowance)
             }
+            Need::Claim { marker, valid_until } => {
+                let claim =
+                    self.parts.replay_guard().claim(marker, valid_until).await.map_err(unavailable)?;
+                Fact::Claim(marker, claim)
+            }
+            Need::ClientKeys(wanted) => {
+                let keys = self.parts.client_jwks.keys(&wanted).await.map_err(|error| error.0.into());
+                Fact::ClientKeys(wanted, keys)
+            }
         });
         Ok(())
     }

@@ -19,13 +19,15 @@ use crate::endpoint::administration::{
     ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
 use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
+use crate::endpoint::metadata::Paths;
 use crate::endpoint::resource::ResourceCheck;
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, ResourceCatalog, Signer, SlowHashPool,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Limiter, ReplayGuard, ResourceCatalog,
+    Signer, SlowHashPool, StoreReplayGuard,
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::Login as SignedIn;
@@ -49,11 +51,22 @@ pub(crate) struct Parts {
     pub(crate) accounts: Option<Arc<dyn Accounts>>,
     pub(crate) resources: Arc<dyn ResourceCatalog>,
     pub(crate) limiter: Arc<dyn Limiter>,
+    /// `None`: over the store.
+    pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
+    pub(crate) client_jwks: Arc<dyn ClientJwks>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,
     pub(crate) slow_hashes: SlowHashPool,
     pub(crate) sequence: AtomicU32,
+    pub(crate) paths: Paths,
+}
+
+impl Parts {
+    fn replay_guard(&self) -> Arc<dyn ReplayGuard> {
+        let over_store = || Arc::new(StoreReplayGuard::new(self.store.clone(), self.entropy.clone())) as _;
+        self.replay_guard.clone().unwrap_or_else(over_store)
+    }
 }
 
 /// Where a request came from, as far as that can be trusted.
@@ -79,6 +92,12 @@ impl AuthorizationServer {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.parts.settings
+    }
+
+    /// Where the endpoints are, below the issuer.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.parts.paths
     }
 
     /// The signer, for the key set and for other parts of the host that sign.

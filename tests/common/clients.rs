@@ -88,6 +88,7 @@ pub(crate) fn client(id: &str, auth_method: ClientAuthMethod, redirect_uris: &[&
         consent: ConsentPolicy::Ask,
         self_registered: false,
         resource_server_of: vec![],
+        keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
     }

@@ -34,6 +34,7 @@ fn client(id: &str) -> Client {
         consent: ConsentPolicy::Ask,
         self_registered: false,
         resource_server_of: vec![resource(OPAQUE)],
+        keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
     }

@@ -6,6 +6,7 @@ mod claims;
 mod jwk;
 mod jws;
 mod key;
+mod mac;
 mod vectors;
 mod verify;
 

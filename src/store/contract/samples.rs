@@ -33,6 +33,7 @@ pub fn sample(kind: Kind) -> Record {
         Kind::Interaction => Record::Interaction(interaction(Some(Arc::from("a state")))),
         Kind::RevokedToken => Record::RevokedToken,
         Kind::KeyRing => Record::KeyRing(key_ring()),
+        Kind::UsedJti => Record::UsedJti,
     }
 }
 

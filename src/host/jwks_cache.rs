@@ -1,4 +1,4 @@
-//! The keys of a remote issuer, fetched when they are needed and never trusted for long.
+//! The keys behind a URL, of a remote issuer or of a client, fetched when they are needed and never trusted for long.
 //!
 //! ```text
 //! fetched ──► fresh (max-age, within bounds) ──► stale: fetched again; if that fails, still used ──► unusable
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! However many requests want the keys, one fetches and the others wait. After a failure, and for a `kid` that is not
-//! known, there is a pause before the next attempt, so that no token can make this process hammer the issuer.
+//! known, there is a pause before the next attempt, so that no token can make this process hammer another server.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,9 +15,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::flight::{Flight, Turn};
-use crate::host::{Clock, Fetch, FetchRequest, FetchResponse};
-use crate::jose::{JwkSet, VerifyingKeySet};
+use super::{Clock, Fetch, FetchRequest, FetchResponse, KeysUnavailable};
+use crate::jose::JwkSet;
 use crate::protocol::Timestamp;
+use crate::record::key_ring::PublishedKeys;
 
 /// How often one caller may find that somebody else's attempt came to nothing.
 const MAX_TURNS: u32 = 16;
@@ -50,11 +51,6 @@ impl Default for JwksOptions {
     }
 }
 
-/// No keys are known, and none can be fetched now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the keys of the issuer are unavailable: {0}")]
-pub struct KeysUnavailable(pub String);
-
 /// The keys behind a `jwks_uri`.
 pub struct JwksCache {
     fetch: Arc<dyn Fetch>,
@@ -74,7 +70,7 @@ struct State {
 
 #[derive(Clone)]
 struct Keys {
-    set: Arc<VerifyingKeySet>,
+    set: Arc<PublishedKeys>,
     fetched_at: Timestamp,
     age: Duration,
 }
@@ -99,7 +95,7 @@ impl JwksCache {
     ///
     /// # Errors
     /// [`KeysUnavailable`].
-    pub async fn keys(&self) -> Result<Arc<VerifyingKeySet>, KeysUnavailable> {
+    pub async fn keys(&self) -> Result<Arc<PublishedKeys>, KeysUnavailable> {
         for _ in 0..MAX_TURNS {
             let state = self.state();
             if let Some(keys) = self.fresh(&state) {
@@ -131,10 +127,10 @@ impl JwksCache {
     ///
     /// # Errors
     /// [`KeysUnavailable`] when they were to be fetched and could not be.
-    pub(super) async fn newer_than(
+    pub(crate) async fn newer_than(
         &self,
-        seen: &Arc<VerifyingKeySet>,
-    ) -> Result<Option<Arc<VerifyingKeySet>>, KeysUnavailable> {
+        seen: &Arc<PublishedKeys>,
+    ) -> Result<Option<Arc<PublishedKeys>>, KeysUnavailable> {
         let newer = |state: &State| {
             state.keys.as_ref().map(|keys| keys.set.clone()).filter(|set| !Arc::ptr_eq(set, seen))
         };
@@ -179,7 +175,7 @@ impl JwksCache {
         }
     }
 
-    fn read(&self, response: &FetchResponse) -> Result<(VerifyingKeySet, Duration), String> {
+    fn read(&self, response: &FetchResponse) -> Result<(PublishedKeys, Duration), String> {
         if response.status != 200 {
             return Err(format!("status {}", response.status));
         }
@@ -187,20 +183,20 @@ impl JwksCache {
             return Err("the response is not JSON".into());
         }
         let set = JwkSet::parse(&response.body).map_err(|error| error.to_string())?;
-        let set = VerifyingKeySet::new(&set);
-        if set.keys().is_empty() {
+        let set = PublishedKeys::new(set);
+        if set.verifying().keys().is_empty() {
             return Err("no key of the set can verify".into());
         }
         let age = max_age(response).unwrap_or(self.options.default_age);
         Ok((set, age.min(self.options.max_age).max(self.options.min_age)))
     }
 
-    fn fresh(&self, state: &State) -> Option<Arc<VerifyingKeySet>> {
+    fn fresh(&self, state: &State) -> Option<Arc<PublishedKeys>> {
         let keys = state.keys.as_ref()?;
         (self.since(keys.fetched_at) < keys.age).then(|| keys.set.clone())
     }
 
-    fn usable(&self, state: &State) -> Result<Arc<VerifyingKeySet>, KeysUnavailable> {
+    fn usable(&self, state: &State) -> Result<Arc<PublishedKeys>, KeysUnavailable> {
         let keys = state
             .keys
             .as_ref()
