@@ -8,13 +8,14 @@ use super::request::AuthorizationRequest;
 use super::response::{AuthorizationResponse, still_registered};
 use crate::grant::life;
 use crate::profile::SilentConsent;
-use crate::protocol::{ClientId, GrantType, MatchedRedirectUri, OAuthError, Reason, Scope};
+use crate::protocol::{ClientId, GrantType, MatchedRedirectUri, OAuthError, Reason, Scope, SubjectId};
 use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
 use crate::record::interaction::{Interaction, Login, PendingRequest};
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, InteractionId, Put, Record,
+    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, InteractionId, Key, Put,
+    Record,
 };
 use crate::token::{Handle, HandleKind};
 
@@ -76,12 +77,12 @@ impl Decide for Authorize {
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let Some(client) = facts.client(&self.request.client_id)? else { return Ok(()) };
-        let session = self.browser.session_id().map(|id| cx.namespace().session(id));
-        facts.read(&[Some(cx.namespace().client_state(&client.id)), session])?;
-        let Some(subject) = self.browser.claimed_subject(facts, cx)? else { return Ok(()) };
-        let asks = client.consent != ConsentPolicy::FirstParty;
-        let consent = asks.then(|| cx.namespace().consent(&client.id, &subject));
-        facts.read(&[Some(cx.namespace().subject(&subject)), consent])?;
+        let standing = cx.namespace().client_state(&client.id);
+        let Some(subject) = self.browser.claimed_subject(standing, facts, cx)? else {
+            return facts.read(&[Some(standing)]);
+        };
+        let own = cx.namespace().subject(&subject);
+        facts.read(&[Some(standing), Some(own), consent_key(client, &subject, cx)])?;
         facts.account(&subject).map(|_| ())
     }
 
@@ -226,6 +227,11 @@ pub(super) fn next(
         })
     });
     Ok(if given { Next::Grant(request.scope.clone()) } else { Next::Consent })
+}
+
+/// Where it is kept what a user has allowed a client; `None` where no user is asked.
+pub(super) fn consent_key(client: &Client, subject: &SubjectId, cx: &Context<'_>) -> Option<Key> {
+    (client.consent != ConsentPolicy::FirstParty).then(|| cx.namespace().consent(&client.id, subject))
 }
 
 /// Whether a recorded consent may stand in for the user. Anyone on the device can receive at a loopback or
