@@ -6,4 +6,4 @@ mod presented;
 
 pub use claims::AccessTokenClaims;
 pub use handle::{Handle, HandleKind, RefreshHandle};
-pub use presented::PresentedToken;
+pub use presented::{PresentedJwt, PresentedToken};
