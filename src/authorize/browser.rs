@@ -6,7 +6,7 @@ use crate::grant::life;
 use crate::jose::{Purpose, Sealer};
 use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
 use crate::record::facts::Account;
-use crate::record::interaction::Login as SignedIn;
+use crate::record::interaction::SignedIn;
 use crate::record::{Context, Decide, Decision, Facts, Halt, Key, SessionId};
 use crate::token::{Handle, HandleKind};
 

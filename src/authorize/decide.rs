@@ -12,7 +12,7 @@ use crate::protocol::{ClientId, GrantType, MatchedRedirectUri, OAuthError, Reaso
 use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
-use crate::record::interaction::{Interaction, Login, PendingRequest};
+use crate::record::interaction::{Interaction, PendingRequest, SignedIn};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, InteractionId, Key, Put,
     Record,
@@ -156,7 +156,7 @@ impl Authorize {
     fn interact(
         &self,
         request: PendingRequest,
-        login: Option<Login>,
+        login: Option<SignedIn>,
         facts: &Facts,
         cx: &Context<'_>,
     ) -> Result<Decision<Step>, Halt> {
@@ -207,7 +207,7 @@ pub(super) enum Next {
 pub(super) fn next(
     request: &PendingRequest,
     client: &Client,
-    login: &Login,
+    login: &SignedIn,
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Next, Halt> {
@@ -253,7 +253,7 @@ fn may_reuse_consent(request: &PendingRequest, client: &Client, cx: &Context<'_>
 pub(super) fn grant(
     request: &PendingRequest,
     client: &Client,
-    login: &Login,
+    login: &SignedIn,
     scope: &Scope,
     facts: &Facts,
     cx: &Context<'_>,

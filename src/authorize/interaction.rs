@@ -18,7 +18,7 @@ use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
 use crate::record::facts::Account;
 use crate::record::grant::Authentication;
-use crate::record::interaction::{Interaction, Login as SignedIn, PendingRequest};
+use crate::record::interaction::{Interaction, PendingRequest, SignedIn};
 use crate::record::session::Session;
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,

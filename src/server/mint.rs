@@ -11,7 +11,7 @@ use crate::grant::resolve::LiveToken;
 use crate::jose::{Algorithm, Header, attach, signing_input};
 use crate::protocol::{OAuthError, Reason, Secret};
 use crate::record::Standing;
-use crate::record::interaction::Login;
+use crate::record::interaction::SignedIn;
 use crate::token::AccessTokenClaims;
 
 mod sealed {
@@ -46,7 +46,7 @@ macro_rules! already_made {
     };
 }
 
-already_made!((), Introspection, InteractionView, LiveToken, Option<Login>, Standing, Step);
+already_made!((), Introspection, InteractionView, LiveToken, Option<SignedIn>, Standing, Step);
 
 impl sealed::Sealed for TokenPlan {}
 

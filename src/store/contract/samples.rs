@@ -9,7 +9,7 @@ use crate::record::grant::{
     AccessToken, Authentication, GrantStatus, GrantSubject, JwtLedger, Nonce, Redeemable, RefreshState,
     Retry, TagKey,
 };
-use crate::record::interaction::{Login, PendingRequest};
+use crate::record::interaction::{PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
 use crate::record::{Consent, Grant, Id, Interaction, KeyRing, Kind, Record, Session, SessionId, Standing};
 
@@ -142,7 +142,7 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
             resources: resources(),
             code_challenge: Some(Digest::of(b"verifier")),
         },
-        login: Some(Login {
+        login: Some(SignedIn {
             subject: subject(),
             subject_epoch: 2,
             authentication: authentication(),
