@@ -58,7 +58,8 @@ pub(crate) struct Visit {
     pub(crate) browser: Browser,
     /// Where it came from.
     pub(crate) address: IpAddr,
-    request: Request<Bytes>,
+    /// The request itself.
+    pub(crate) request: Request<Bytes>,
 }
 
 impl FromRequest<Arc<App>> for Visit {
