@@ -81,7 +81,7 @@ shown!(
     grantor::endpoint::introspection::Introspection,
     grantor::grant::resolve::LiveToken,
     grantor::record::Standing,
-    Option<grantor::record::interaction::Login>
+    Option<grantor::record::interaction::SignedIn>
 );
 
 fn written<P: Exposed>(decision: Result<Decision<P>, Halt>) -> String {

@@ -1,6 +1,7 @@
 //! Puts the parts together: the library's server, and what this host adds to it.
 
 use std::fs;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use grantor::host::{
     ClientJwks, Clients, Clock as _, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter,
     MemoryLimiter, NoClientJwks, StaticResources,
 };
-use grantor::http::{ErrorPage, HttpServer, Pages};
+use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, Sealer};
 use grantor::protocol::{Issuer, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
@@ -33,6 +34,7 @@ const PURGE_LIMIT: usize = 1_000;
 pub(crate) struct App {
     pub(crate) server: AuthorizationServer,
     pub(crate) http: HttpServer,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clients: Arc<dyn Clients>,
     pub(crate) users: Arc<Users>,
@@ -73,8 +75,11 @@ impl App {
             builder = builder.limiter(Arc::new(NoQuotasForTests::default()));
         }
         let server = builder.build().map_err(|error| error.to_string())?;
+        let proxies = TrustedProxies::new(args.trusted_proxies.iter().map(IpAddr::to_canonical));
+        let http = HttpServer::new(server.clone()).pages(Arc::new(OwnPages)).trusted_proxies(proxies.clone());
         Ok(Self {
-            http: HttpServer::new(server.clone()).pages(Arc::new(OwnPages)),
+            http,
+            proxies,
             server,
             store,
             clients,

@@ -1,6 +1,6 @@
 //! The command line, and the one thing that follows from several flags at once: the issuer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -39,6 +39,10 @@ pub(crate) struct Args {
     /// Who gets a new refresh token at each use: "public" clients or "always" everyone [default: the profile's]
     #[arg(long, value_name = "WHO", value_parser = rotation)]
     pub(crate) refresh_rotation: Option<RefreshRotation>,
+
+    /// A proxy whose X-Forwarded-For tells where a request came from; may be repeated
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
+    pub(crate) trusted_proxies: Vec<IpAddr>,
 
     /// The TLS certificate chain, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]

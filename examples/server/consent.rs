@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use grantor::authorize::{Approve, Deny, FormAnswer, InteractReason, InteractionView, View};
-use grantor::protocol::{OAuthError, Params, Reason, Scope};
+use grantor::authorize::{InteractReason, InteractionView, View};
+use grantor::protocol::{OAuthError, Params, Reason};
 use grantor::record::InteractionId;
-use http::Method;
 
 use crate::app::App;
 use crate::pages::{ConsentPage, RequestedScope, host_of};
@@ -22,36 +21,17 @@ pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
 
 /// `POST /consent`.
 pub(crate) async fn submit(State(app): State<Arc<App>>, visit: Visit) -> Answer {
-    let form = visit.form()?;
-    let id = required_interaction(&form)?;
-    let answer = FormAnswer { id, csrf: visit::csrf(&form)? };
-    let browser = visit.browser.clone();
-    let step = match form.get("decision") {
-        Some("approve") => {
-            let scope = ticked(&form)?;
-            app.server.approve(&Approve { answer, scope, browser }).await
-        }
-        Some("deny") => app.server.deny(&Deny { answer, browser }).await,
-        _ => return Err(OAuthError::new(Reason::ParameterMalformed).parameter("decision").into()),
-    };
-    match step {
+    match app.http.consent(&visit.request).await {
         Err(error) if error.reason() == Reason::ScopeNothingLeft => {
+            let id = required_interaction(&visit.form()?)?;
             page(&app, &visit, id, Some("Tick what you want to allow, or deny the request.")).await
         }
-        step => Ok(app.http.step(step, &Method::POST).map(Body::from)),
+        step => Ok(app.http.step(step, visit.request.method()).map(Body::from)),
     }
 }
 
 fn required_interaction(params: &Params<'_>) -> Result<InteractionId, OAuthError> {
     visit::interaction(params)?.ok_or(OAuthError::new(Reason::InteractionUnknown))
-}
-
-fn ticked(form: &Params<'_>) -> Result<Scope, OAuthError> {
-    let ticked: Vec<&str> = form.all("scope").collect();
-    if ticked.is_empty() {
-        return Ok(Scope::empty());
-    }
-    Scope::parse(&ticked.join(" ")).map_err(|_| Reason::ScopeMalformed.into())
 }
 
 async fn page(app: &App, visit: &Visit, id: InteractionId, problem: Option<&str>) -> Answer {

@@ -10,7 +10,7 @@ use grantor::host::Clock as _;
 use grantor::protocol::{ClientId, OAuthError, Reason, Scope, Timestamp};
 use grantor::record::Grant;
 use grantor::record::grant::GrantStatus;
-use grantor::record::interaction::Login as SignedIn;
+use grantor::record::interaction::SignedIn;
 use http::Method;
 
 use crate::app::App;

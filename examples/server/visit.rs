@@ -58,7 +58,8 @@ pub(crate) struct Visit {
     pub(crate) browser: Browser,
     /// Where it came from.
     pub(crate) address: IpAddr,
-    request: Request<Bytes>,
+    /// The request itself.
+    pub(crate) request: Request<Bytes>,
 }
 
 impl FromRequest<Arc<App>> for Visit {
@@ -66,8 +67,9 @@ impl FromRequest<Arc<App>> for Visit {
 
     async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, Refusal> {
         let Whole(request) = Whole::from_request(request, app).await.map_err(|_| Reason::BodyTooLarge)?;
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip().to_canonical());
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        let address = app.proxies.client_address(peer, request.headers());
+        let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         Ok(Self { browser: app.http.browser(request.headers()), address, request })
     }
 }

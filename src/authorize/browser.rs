@@ -6,8 +6,8 @@ use crate::grant::life;
 use crate::jose::{Purpose, Sealer};
 use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
 use crate::record::facts::Account;
-use crate::record::interaction::Login as SignedIn;
-use crate::record::{Context, Decide, Decision, Facts, Halt, SessionId};
+use crate::record::interaction::SignedIn;
+use crate::record::{Context, Decide, Decision, Facts, Halt, Key, SessionId};
 use crate::token::{Handle, HandleKind};
 
 /// What came with a request from a browser.
@@ -125,6 +125,11 @@ impl Browser {
         self.session.as_ref().map(|handle| SessionId(handle.id))
     }
 
+    /// Where the session named by the cookie is kept.
+    pub(super) fn session_key(&self, cx: &Context<'_>) -> Option<Key> {
+        self.session_id().map(|id| cx.namespace().session(id))
+    }
+
     /// The session that the cookie proves, expired or not.
     ///
     /// # Errors
@@ -138,13 +143,19 @@ impl Browser {
             .then_some(id))
     }
 
-    /// Who seems to be signed in, so that what depends on it can be read in one go.
-    pub(super) fn claimed_subject(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SubjectId>, Halt> {
+    /// Who seems to be signed in, so that what depends on it can be read in one go; `beside` is read with the session.
+    pub(super) fn claimed_subject(
+        &self,
+        beside: Key,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Option<SubjectId>, Halt> {
         if let Some(login) = &self.host_login {
             return Ok(Some(login.subject.clone()));
         }
-        let Some(id) = self.session_id() else { return Ok(None) };
-        Ok(facts.session(cx.namespace().session(id))?.map(|session| session.record.subject.clone()))
+        let Some(session) = self.session_key(cx) else { return Ok(None) };
+        facts.read(&[Some(beside), Some(session)])?;
+        Ok(facts.session(session)?.map(|session| session.record.subject.clone()))
     }
 
     /// Who is signed in, if anyone is: the session lives and its subject may be acted for.

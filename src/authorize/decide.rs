@@ -9,12 +9,12 @@ use super::request::{Asked, AuthorizationRequest};
 use super::response::AuthorizationResponse;
 use crate::grant::life;
 use crate::profile::SilentConsent;
-use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope};
+use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope, SubjectId};
 use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter};
-use crate::record::interaction::{InteractReason, Interaction, Login, PendingRequest};
+use crate::record::interaction::{InteractReason, Interaction, PendingRequest, SignedIn};
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Put, Record,
+    Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
 };
 use crate::token::HandleKind;
 
@@ -66,12 +66,12 @@ impl Decide for Authorize {
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let Some(client) = facts.client(&self.request.client_id)? else { return Ok(()) };
-        let session = self.browser.session_id().map(|id| cx.namespace().session(id));
-        facts.read(&[Some(cx.namespace().client_state(&client.id)), session])?;
-        let Some(subject) = self.browser.claimed_subject(facts, cx)? else { return Ok(()) };
-        let asks = client.consent != ConsentPolicy::FirstParty;
-        let consent = asks.then(|| cx.namespace().consent(&client.id, &subject));
-        facts.read(&[Some(cx.namespace().subject(&subject)), consent])?;
+        let standing = cx.namespace().client_state(&client.id);
+        let Some(subject) = self.browser.claimed_subject(standing, facts, cx)? else {
+            return facts.read(&[Some(standing)]);
+        };
+        let own = cx.namespace().subject(&subject);
+        facts.read(&[Some(standing), Some(own), consent_key(client, &subject, cx)])?;
         facts.account(&subject).map(|_| ())
     }
 
@@ -108,11 +108,11 @@ impl Decide for Authorize {
 
 impl Asked {
     /// What the user is needed for before anything can be allowed, if anything (OpenID Connect Core §3.1.2.3).
-    fn needs_user(&self, login: Option<&Login>, cx: &Context<'_>) -> Option<InteractReason> {
+    fn needs_user(&self, login: Option<&SignedIn>, cx: &Context<'_>) -> Option<InteractReason> {
         if self.prompts.create {
             return Some(InteractReason::Create);
         }
-        let fresh = |login: &&Login| {
+        let fresh = |login: &&SignedIn| {
             let auth_time = login.authentication.auth_time;
             !self.max_age.is_some_and(|age| auth_time.plus(age).is_past(cx.now))
         };
@@ -126,7 +126,7 @@ impl Asked {
 }
 
 /// Why this login cannot answer this request, if it cannot.
-pub(super) fn mismatch(request: &PendingRequest, login: &Login) -> Option<Reason> {
+pub(super) fn mismatch(request: &PendingRequest, login: &SignedIn) -> Option<Reason> {
     if request.subject.as_ref().is_some_and(|subject| *subject != login.subject) {
         return Some(Reason::LoginOfAnother);
     }
@@ -182,7 +182,7 @@ impl Authorize {
         &self,
         request: PendingRequest,
         reason: InteractReason,
-        login: Option<Login>,
+        login: Option<SignedIn>,
         facts: &Facts,
         cx: &Context<'_>,
     ) -> Result<Decision<Step>, Halt> {
@@ -231,7 +231,7 @@ pub(super) enum Next {
 pub(super) fn next(
     request: &PendingRequest,
     client: &Client,
-    login: &Login,
+    login: &SignedIn,
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Next, Halt> {
@@ -254,6 +254,11 @@ pub(super) fn next(
         })
     });
     Ok(if given { Next::Grant(request.scope.clone()) } else { Next::Consent })
+}
+
+/// Where it is kept what a user has allowed a client; `None` where no user is asked.
+pub(super) fn consent_key(client: &Client, subject: &SubjectId, cx: &Context<'_>) -> Option<Key> {
+    (client.consent != ConsentPolicy::FirstParty).then(|| cx.namespace().consent(&client.id, subject))
 }
 
 /// Whether a recorded consent may stand in for the user. Anyone on the device can receive at a loopback or

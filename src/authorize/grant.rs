@@ -19,7 +19,7 @@ use crate::grant::{issue, life, target};
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{GrantType, Reason, Scope};
 use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
-use crate::record::interaction::{Login, PendingRequest};
+use crate::record::interaction::{PendingRequest, SignedIn};
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
 use crate::token::{Handle, HandleKind};
 
@@ -30,7 +30,7 @@ use crate::token::{Handle, HandleKind};
 pub(super) fn grant(
     request: &PendingRequest,
     client: &Client,
-    login: &Login,
+    login: &SignedIn,
     scope: &Scope,
     facts: &Facts,
     cx: &Context<'_>,
@@ -75,7 +75,7 @@ fn begun(
     request: &PendingRequest,
     client: &Client,
     client_epoch: u64,
-    login: &Login,
+    login: &SignedIn,
     scope: &Scope,
     cx: &Context<'_>,
 ) -> Grant {

@@ -19,11 +19,11 @@ use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
 use crate::record::facts::Account;
 use crate::record::grant::Authentication;
-use crate::record::interaction::{InteractReason, Interaction, Login as SignedIn, PageHints, PendingRequest};
+use crate::record::interaction::{InteractReason, Interaction, PageHints, PendingRequest, SignedIn};
 use crate::record::session::Session;
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Put, Record, SessionId,
-    Versioned,
+    Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
+    SessionId, Versioned,
 };
 use crate::token::{Handle, HandleKind};
 
@@ -118,17 +118,33 @@ pub struct ForgetLogin {
     pub browser: Browser,
 }
 
-/// Reads ahead the records that any answer needs first.
-fn read_ahead(id: InteractionId, browser: &Browser, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-    let session = browser.session_id().map(|session| cx.namespace().session(session));
-    facts.read(&[Some(cx.namespace().interaction(id)), session])
+/// Reads ahead in two goes: the interaction with what lies beside it, then the standing of its client with what else it
+/// names.
+fn read_ahead(
+    id: InteractionId,
+    beside: [Option<Key>; 2],
+    named: impl FnOnce(&Interaction) -> Result<[Option<Key>; 2], Halt>,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let key = cx.namespace().interaction(id);
+    let [first, second] = beside;
+    facts.read(&[Some(key), first, second])?;
+    let Some(interaction) = facts.interaction(key)? else { return Ok(()) };
+    let client = cx.namespace().client_state(&interaction.record.request.client);
+    let [first, second] = named(interaction.record)?;
+    facts.read(&[Some(client), first, second])
 }
 
 impl Decide for View {
     type Plan = InteractionView;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        read_ahead(self.id, &self.browser, facts, cx)
+        let named = |interaction: &Interaction| {
+            let login = interaction.login.as_ref();
+            Ok([login.map(|login| cx.namespace().subject(&login.subject)), None])
+        };
+        read_ahead(self.id, [self.browser.session_key(cx), None], named, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<InteractionView>, Halt> {
@@ -163,12 +179,14 @@ impl Decide for Login {
     type Plan = Step;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        let keys = [
-            Some(cx.namespace().subject(&self.login.subject)),
-            self.interaction.as_ref().map(|answer| cx.namespace().interaction(answer.id)),
-            self.browser.session_id().map(|id| cx.namespace().session(id)),
-        ];
-        facts.read(&keys)
+        let subject = &self.login.subject;
+        let beside = [Some(cx.namespace().subject(subject)), self.browser.session_key(cx)];
+        let Some(answer) = &self.interaction else { return facts.read(&beside) };
+        let named = |interaction: &Interaction| {
+            let client = facts.client(interaction.request.client.as_str())?;
+            Ok([client.and_then(|client| decide::consent_key(client, subject, cx)), None])
+        };
+        read_ahead(answer.id, beside, named, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -242,7 +260,7 @@ impl Decide for Continue {
     type Plan = Step;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        read_ahead(self.answer.id, &self.browser, facts, cx)
+        read_ahead(self.answer.id, [self.browser.session_key(cx), None], |_| Ok([None, None]), facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -260,7 +278,12 @@ impl Decide for Approve {
     type Plan = Step;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        read_ahead(self.answer.id, &self.browser, facts, cx)
+        let named = |interaction: &Interaction| {
+            let Some(login) = &interaction.login else { return Ok([None, None]) };
+            let consent = cx.namespace().consent(&interaction.request.client, &login.subject);
+            Ok([Some(cx.namespace().subject(&login.subject)), Some(consent)])
+        };
+        read_ahead(self.answer.id, [self.browser.session_key(cx), None], named, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -282,7 +305,7 @@ impl Decide for Deny {
     type Plan = Step;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        read_ahead(self.answer.id, &self.browser, facts, cx)
+        read_ahead(self.answer.id, [None, None], |_| Ok([None, None]), facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -302,7 +325,7 @@ impl Decide for ForgetLogin {
     type Plan = Step;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        read_ahead(self.answer.id, &self.browser, facts, cx)
+        read_ahead(self.answer.id, [self.browser.session_key(cx), None], |_| Ok([None, None]), facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use smallvec::SmallVec;
 
 use super::assertion::ClientAssertion;
 use super::secret::DUMMY_ARGON2;
@@ -82,16 +83,16 @@ impl Credentials {
         Ok(Self { client_id, proof })
     }
 
-    /// Reads ahead what a request with these credentials surely needs: the client, its standing, and the record behind
-    /// what the request presents.
+    /// Reads ahead what a request with these credentials surely needs: the client, its standing, and the records that
+    /// what the request presents names.
     ///
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
-    pub fn read_ahead(&self, presented: Option<Key>, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        match facts.client(&self.client_id)? {
-            Some(client) => facts.read(&[Some(cx.namespace().client_state(&client.id)), presented]),
-            None => Ok(()),
-        }
+    pub fn read_ahead(&self, presented: &[Option<Key>], facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let Some(client) = facts.client(&self.client_id)? else { return Ok(()) };
+        let mut keys: SmallVec<[Option<Key>; 4]> = SmallVec::from_slice(presented);
+        keys.push(Some(cx.namespace().client_state(&client.id)));
+        facts.read(&keys)
     }
 
     /// The client, once it has proved itself.

@@ -69,9 +69,8 @@ impl Decide for IntrospectionRequest {
     }
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        let grant = self.token.grant().map(|id| cx.namespace().grant(id));
-        self.credentials.read_ahead(grant, facts, cx)?;
-        life::read_ahead(grant, facts, cx)
+        self.credentials.read_ahead(&self.token.records(cx.namespace()), facts, cx)?;
+        resolve::read_ahead(&self.token, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Introspection>, Halt> {

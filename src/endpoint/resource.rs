@@ -1,6 +1,5 @@
 //! The check of a bearer token inside this process: is it alive, is it for this API, does it allow enough.
 
-use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken};
 use crate::protocol::{Reason, Resource, Scope};
 use crate::record::{Context, Decide, Decision, Facts, Halt};
@@ -23,7 +22,7 @@ impl Decide for ResourceCheck {
     const READ_ONLY: bool = true;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        life::read_ahead(self.token.grant().map(|id| cx.namespace().grant(id)), facts, cx)
+        resolve::read_ahead(&self.token, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LiveToken>, Halt> {

@@ -41,7 +41,8 @@ impl Decide for RevocationRequest {
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let grant = self.token.grant().map(|id| cx.namespace().grant(id));
-        self.credentials.read_ahead(grant, facts, cx)
+        self.credentials.read_ahead(&[grant], facts, cx)?;
+        resolve::read_keys_ahead(&self.token, facts)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {

@@ -34,7 +34,7 @@ impl Decide for AuthorizationCodeRequest {
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let grant = self.code.as_ref().map(|code| cx.namespace().grant(GrantId(code.id)));
-        self.credentials.read_ahead(grant, facts, cx)?;
+        self.credentials.read_ahead(&[grant], facts, cx)?;
         life::read_ahead(grant, facts, cx)
     }
 

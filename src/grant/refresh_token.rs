@@ -40,7 +40,7 @@ impl Decide for RefreshTokenRequest {
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let grant = self.refresh_token.as_ref().map(|token| cx.namespace().grant(GrantId(token.id)));
-        self.credentials.read_ahead(grant, facts, cx)?;
+        self.credentials.read_ahead(&[grant], facts, cx)?;
         life::read_ahead(grant, facts, cx)
     }
 

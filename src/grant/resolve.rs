@@ -60,6 +60,27 @@ pub struct LiveToken {
     pub token_id: Option<TokenId>,
 }
 
+/// Reads ahead what it takes to say whether a token lives.
+///
+/// # Errors
+/// [`Halt::Need`] while any of it is unknown.
+pub fn read_ahead(token: &PresentedToken, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+    facts.read(&token.records(cx.namespace()))?;
+    read_keys_ahead(token, facts)?;
+    life::read_ahead(token.grant().map(|id| cx.namespace().grant(id)), facts, cx)
+}
+
+/// Reads ahead the keys that a signature is checked with, so that it is checked once.
+///
+/// # Errors
+/// [`Halt::Need`] while they are unknown.
+pub fn read_keys_ahead(token: &PresentedToken, facts: &Facts) -> Result<(), Halt> {
+    match token {
+        PresentedToken::Jwt(_) => facts.signing_keys().map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
 /// Finds out what a token is. `None`: nothing that this server ever issued.
 ///
 /// # Errors
@@ -86,7 +107,7 @@ pub fn recognise<'f>(
             Ok(issued.then(|| Recognised::Refresh(id, grant, handle.clone())))
         }
         PresentedToken::Jwt(token) => {
-            Ok(read_jwt(token.expose(), facts, cx)?.map(|jwt| Recognised::Jwt(Box::new(jwt))))
+            Ok(read_jwt(token.text.expose(), facts, cx)?.map(|jwt| Recognised::Jwt(Box::new(jwt))))
         }
         PresentedToken::Unknown => Ok(None),
     }

@@ -21,14 +21,14 @@ pub struct Interaction {
     #[serde(default, skip_serializing_if = "InteractReason::is_login")]
     pub reason: InteractReason,
     /// Who has signed in for it; `None` while the user still has to.
-    pub login: Option<Login>,
+    pub login: Option<SignedIn>,
     /// Until when it can be completed.
     pub valid_until: Timestamp,
 }
 
 /// Who is signed in while an interaction goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Login {
+pub struct SignedIn {
     /// Who.
     pub subject: SubjectId,
     /// The subject's epoch at that time.

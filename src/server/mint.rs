@@ -12,7 +12,7 @@ use crate::grant::resolve::LiveToken;
 use crate::jose::{Algorithm, Header, attach, signing_input};
 use crate::protocol::{OAuthError, Reason, Secret};
 use crate::record::Standing;
-use crate::record::interaction::Login;
+use crate::record::interaction::SignedIn;
 use crate::token::AccessTokenClaims;
 use crate::token::id_token::Beside;
 
@@ -48,7 +48,7 @@ macro_rules! already_made {
     };
 }
 
-already_made!((), Introspection, InteractionView, LiveToken, Option<Login>, Standing);
+already_made!((), Introspection, InteractionView, LiveToken, Option<SignedIn>, Standing);
 
 impl sealed::Sealed for Step {}
 

@@ -30,7 +30,7 @@ use crate::host::{
     Signer, SlowHashPool, StoreReplayGuard,
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
-use crate::record::interaction::Login as SignedIn;
+use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
 use crate::record::{Event, EventKind, Grant, GrantId, Index, Record, SessionId};
 use crate::store::{Page, Store};

@@ -9,4 +9,4 @@ pub mod user_claims;
 pub use claims::AccessTokenClaims;
 pub use handle::{Handle, HandleKind, RefreshHandle};
 pub use id_token::IdTokenClaims;
-pub use presented::PresentedToken;
+pub use presented::{PresentedJwt, PresentedToken};

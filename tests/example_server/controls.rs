@@ -81,6 +81,25 @@ async fn tests_on_this_machine_may_sign_in_as_often_as_they_like() {
 }
 
 #[tokio::test]
+async fn guesses_count_for_whoever_a_trusted_proxy_names_and_nobody_else_is_believed() {
+    let guesses = async |flags: &[&str], forwarded_for| {
+        let server = Server::start(flags);
+        let mut browser = Browser::new(&server);
+        browser.forwarded_for = forwarded_for;
+        let login = browser.get("/login").await;
+        for _ in 0..10 {
+            assert_eq!(browser.sign_in(&login, USERNAME, "looking-glass").await.status, 200);
+        }
+        browser.sign_in(&login, USERNAME, "looking-glass").await.status
+    };
+    let elsewhere = Some("203.0.113.9");
+    let behind_proxy = ["--test-controls", "--trusted-proxy", "127.0.0.1"];
+    assert_eq!(guesses(&behind_proxy, elsewhere).await, 429);
+    assert_eq!(guesses(&behind_proxy, None).await, 200, "the proxy itself");
+    assert_eq!(guesses(&["--test-controls"], elsewhere).await, 200, "nobody vouches for it");
+}
+
+#[tokio::test]
 async fn requests_may_be_begun_a_thousand_times_a_minute_by_tests_more_often() {
     for (flags, last) in [(&[][..], 429), (&["--test-controls"], 302)] {
         let server = Server::start(flags);

@@ -75,6 +75,7 @@ fn a_flag_that_cannot_be_is_named_and_ends_with_2() {
         (vec!["--profile", "lenient"], "--profile"),
         (vec!["--resource", "https://api.example/#x"], "--resource"),
         (vec!["--refresh-rotation", "never"], "--refresh-rotation"),
+        (vec!["--trusted-proxy", "localhost"], "--trusted-proxy"),
         (vec!["--tls-cert", &bad], "--tls-key"),
         (vec!["--tls-cert", &bad, "--tls-key", &bad], "--tls-cert"),
         (vec!["--clients", &bad], "--clients"),

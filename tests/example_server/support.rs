@@ -175,6 +175,8 @@ pub(crate) struct Browser {
     /// Every `Set-Cookie` header that came.
     pub(crate) set_cookies: Vec<String>,
     base: Url,
+    /// What it says of where it is, as a proxy would.
+    pub(crate) forwarded_for: Option<&'static str>,
 }
 
 /// What came back.
@@ -189,7 +191,13 @@ pub(crate) struct Page {
 impl Browser {
     pub(crate) fn new(server: &Server) -> Self {
         let base = server.issuer.parse().unwrap();
-        Self { http: http_client(), cookies: BTreeMap::new(), set_cookies: Vec::new(), base }
+        Self {
+            http: http_client(),
+            cookies: BTreeMap::new(),
+            set_cookies: Vec::new(),
+            base,
+            forwarded_for: None,
+        }
     }
 
     pub(crate) async fn get(&mut self, url: &str) -> Page {
@@ -230,7 +238,10 @@ impl Browser {
         self.follow(page).await
     }
 
-    async fn send(&mut self, request: reqwest::RequestBuilder) -> Page {
+    async fn send(&mut self, mut request: reqwest::RequestBuilder) -> Page {
+        if let Some(address) = self.forwarded_for {
+            request = request.header("x-forwarded-for", address);
+        }
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let answer = request.header("cookie", cookies.join("; ")).send().await.unwrap();
         for header in answer.headers().get_all("set-cookie") {

@@ -12,7 +12,7 @@ use crate::record::grant::{
     AccessToken, Authentication, GrantStatus, GrantSubject, JwtLedger, Nonce, Redeemable, RefreshState,
     Retry, TagKey,
 };
-use crate::record::interaction::{InteractReason, Login, PageHints, PendingRequest};
+use crate::record::interaction::{InteractReason, PageHints, PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
 use crate::record::{
     ClaimsRequest, Consent, Grant, Id, Interaction, KeyRing, Kind, Record, Session, SessionId, Standing,
@@ -169,7 +169,7 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
             })),
         },
         reason: InteractReason::SelectAccount,
-        login: Some(Login {
+        login: Some(SignedIn {
             subject: subject(),
             subject_epoch: 2,
             authentication: authentication(),
