@@ -120,7 +120,7 @@ fn client_jwks(issuer: &Issuer, clock: &Arc<DemoClock>) -> Arc<dyn ClientJwks> {
     }
 }
 
-/// The signing keys, sealed in the store.
+/// The signing keys, sealed in the store: RS256 for ID tokens unless a client asks for ES256, ES256 for the demo API.
 async fn signer(
     store: &Arc<dyn Store>,
     issuer: &Issuer,
@@ -132,7 +132,7 @@ async fn signer(
         Namespace::of_issuer(issuer.as_str()),
         Sealer::new(secret),
         Arc::clone(clock) as _,
-        KeyRingOptions::new([Algorithm::Es256]),
+        KeyRingOptions::new([Algorithm::Rs256, Algorithm::Es256]),
     );
     signer.await.map(Arc::new).map_err(|error| error.to_string())
 }

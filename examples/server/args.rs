@@ -8,7 +8,7 @@ use clap::Parser;
 use grantor::profile::{Profile, RefreshRotation};
 use grantor::protocol::{Issuer, Resource};
 
-/// An OAuth authorization server to try out, with demo users, demo clients and a demo API.
+/// An OAuth and OpenID Connect server to try out, with demo users, demo clients and a demo API.
 #[derive(Debug, Parser)]
 #[command(name = "server", version)]
 pub(crate) struct Args {

@@ -18,7 +18,7 @@ pub(crate) fn text(app: &App, self_signed: bool) -> String {
     let issuer = &app.server.settings().issuer;
     let mut text = format!(
         "Issuer        {issuer}\nMetadata      {}\nHome          {}\n",
-        issuer.well_known("oauth-authorization-server"),
+        issuer.endpoint("/.well-known/openid-configuration"),
         issuer.endpoint("/")
     );
     if app.has_demo_users {
@@ -50,20 +50,22 @@ fn describe(text: &mut String, client: &DemoClient) {
     }
 }
 
-/// An authorization request and the requests around it, each a line for a POSIX shell.
+/// An OpenID authorization request and the requests around it, each a line for a POSIX shell.
 fn try_it(text: &mut String, app: &App, web: &DemoClient, service: &DemoClient, curl: &str) {
     let issuer = &app.server.settings().issuer;
     let (token, revoke) = (issuer.endpoint("/token"), issuer.endpoint("/revoke"));
     let (introspect, me) = (issuer.endpoint("/introspect"), issuer.endpoint("/api/me"));
-    let (Some(verifier), Some(state)) = (random(), random()) else { return };
+    let userinfo = issuer.endpoint("/userinfo");
+    let (Some(verifier), Some(state), Some(nonce)) = (random(), random(), random()) else { return };
     let challenge = Digest::of(verifier.as_bytes()).to_base64url();
     let redirect_uri = web.redirect_uris.first().map_or("", String::as_str);
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("response_type", "code")
         .append_pair("client_id", &web.client_id)
         .append_pair("redirect_uri", redirect_uri)
-        .append_pair("scope", "profile api:read")
+        .append_pair("scope", "openid profile email api:read")
         .append_pair("state", &state)
+        .append_pair("nonce", &nonce)
         .append_pair("code_challenge", &challenge)
         .append_pair("code_challenge_method", "S256")
         .finish();
@@ -82,14 +84,15 @@ fn try_it(text: &mut String, app: &App, web: &DemoClient, service: &DemoClient, 
 A token for a client itself, as a JWT:
   {curl} {token} -d grant_type=client_credentials -d client_id={service_id} -d client_secret={service_secret} -d scope=api:read{resource}
 
-A token for a user: open this, sign in, and copy the code from the address bar. Nothing listens there,
-and the code is good for a minute.
+Tokens for a user, an ID token among them: open this, sign in, and copy the code from the address bar.
+Nothing listens there, and the code is good for a minute.
   {authorize}?{query}
 The code verifier is {verifier}
   CODE=...
   ANSWER=$({curl} {token} -u {basic} -d grant_type=authorization_code -d code=$CODE -d redirect_uri={redirect_uri} -d code_verifier={verifier}); echo "$ANSWER"
   ACCESS=$(echo "$ANSWER" | {access}); REFRESH=$(echo "$ANSWER" | {refresh})
-What it opens, what it is, a new one for it, and its end:
+Who that is, what it opens, what it is, a new one for it, and its end:
+  {curl} {userinfo} -H "Authorization: Bearer $ACCESS"
   {curl} {me} -H "Authorization: Bearer $ACCESS"
   {curl} {introspect} -u {basic} -d token=$ACCESS
   {curl} {token} -u {basic} -d grant_type=refresh_token -d refresh_token=$REFRESH
@@ -103,7 +106,7 @@ What it opens, what it is, a new one for it, and its end:
     );
 }
 
-/// 43 random characters: a code verifier, or a `state`.
+/// 43 random characters: a code verifier, a `state` or a `nonce`.
 fn random() -> Option<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).ok()?;

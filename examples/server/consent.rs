@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use grantor::authorize::{InteractReason, InteractionView, View};
+use grantor::protocol::scope::OPENID;
 use grantor::protocol::{OAuthError, Params, Reason};
 use grantor::record::InteractionId;
 
 use crate::app::App;
-use crate::pages::{ConsentPage, RequestedScope, host_of};
+use crate::pages::{self, ConsentPage, RequestedScope, host_of};
 use crate::scopes;
 use crate::visit::{self, Answer, Visit};
 
@@ -41,9 +42,13 @@ async fn page(app: &App, visit: &Visit, id: InteractionId, problem: Option<&str>
     else {
         return Ok(visit::go_to(&format!("/login?interaction={interaction}")));
     };
-    let scopes = view.scope.iter().map(|token| RequestedScope { token, words: scopes::describe(token) });
+    let scopes = view.scope.iter().map(|token| RequestedScope {
+        token,
+        words: scopes::describe(token),
+        fixed: token == OPENID,
+    });
     let page = ConsentPage {
-        client_name: client.name.as_deref().unwrap_or(client.id.as_str()),
+        client_name: pages::client_name(client),
         username: subject.as_str(),
         interaction: &interaction,
         csrf: view.csrf.expose(),

@@ -17,7 +17,7 @@ const USERS: &str = include_str!("demo/users.json");
 pub(crate) const USER: (&str, &str) = ("alice", "wonderland");
 
 /// The scope values there are.
-const SCOPE: &str = "profile email address phone offline_access api:read api:write";
+const SCOPE: &str = "openid profile email address phone offline_access api:read api:write";
 
 /// The scope values there are.
 pub(crate) fn scope() -> Result<Scope, String> {

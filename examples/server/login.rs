@@ -1,29 +1,57 @@
-//! Signing in: for an authorization request that waits, or to this server alone.
+//! Signing in: for an authorization request that waits, or to this server alone; and the choice to go on as whoever is
+//! signed in already.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use grantor::authorize::{Cookies, FormAnswer, HostLogin, InteractReason, InteractionView, Login, View};
+use grantor::authorize::{
+    Continue, Cookies, FormAnswer, HostLogin, InteractReason, InteractionView, Login, View,
+};
 use grantor::host::Clock as _;
-use grantor::protocol::{Digest, OAuthError, Params, Reason, Secret};
+use grantor::protocol::{Digest, OAuthError, Params, Reason, Secret, SubjectId};
 use grantor::record::InteractionId;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::app::App;
-use crate::pages::{LoginPage, LoginProblem};
+use crate::pages::{self, AccountPage, LoginPage, LoginProblem};
+use crate::users::User;
 use crate::visit::{self, Answer, Visit};
 
-/// `GET /login`.
+/// `GET /login`: the form, or the choice of accounts unless `account=other` says that it was made.
 pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
-    let asked = Asked::find(&app, &visit, &visit.query()?).await?;
+    let query = visit.query()?;
+    let asked = Asked::find(&app, &visit, &query).await?;
     match &asked.by {
-        Some((id, view)) if view.reason == InteractReason::Consent => {
-            Ok(visit::go_to(&format!("/consent?interaction={id}")))
-        }
+        Some((id, view)) => match (view.reason, &view.subject) {
+            (InteractReason::Consent, _) => Ok(visit::go_to(&format!("/consent?interaction={id}"))),
+            (InteractReason::SelectAccount, Some(subject)) if query.get("account") != Some("other") => {
+                choice(&app, *id, view, subject)
+            }
+            _ => asked.page(&app, view.hints.login_hint.as_deref().unwrap_or_default(), None),
+        },
         None if app.server.signed_in(&visit.browser).await?.is_some() => Ok(visit::go_to("/")),
-        _ => asked.page(&app, "", None),
+        None => asked.page(&app, "", None),
     }
+}
+
+/// `POST /continue`: as who is signed in.
+pub(crate) async fn go_on(State(app): State<Arc<App>>, visit: Visit) -> Answer {
+    let answer = FormAnswer::read(&visit.form()?)?;
+    let step = app.server.go_on(&Continue { answer, browser: visit.browser }).await;
+    Ok(app.http.step(step, &Method::POST).map(Body::from))
+}
+
+/// The choice between who is signed in and somebody else.
+fn choice(app: &App, id: InteractionId, view: &InteractionView, subject: &SubjectId) -> Answer {
+    let page = AccountPage {
+        client_name: pages::client_name(&view.client),
+        username: subject.as_str(),
+        call_name: app.users.by_subject(subject).map_or(subject.as_str(), User::call_name),
+        interaction: &id.to_string(),
+        csrf: view.csrf.expose(),
+    };
+    visit::page(&page, Some(&view.redirect_uri.origin()))
 }
 
 /// `POST /login`.
@@ -89,10 +117,11 @@ impl Asked {
         let view = self.by.as_ref().map(|(_, view)| view);
         let id = self.by.as_ref().map(|(id, _)| id.to_string());
         let page = LoginPage {
-            client_name: view.map(|view| view.client.name.as_deref().unwrap_or(view.client.id.as_str())),
+            client_name: view.map(|view| pages::client_name(&view.client)),
             interaction: id.as_deref(),
             csrf: self.csrf.expose(),
             username,
+            wants_account: view.is_some_and(|view| view.reason == InteractReason::Create),
             problem,
         };
         let form_action = view.map(|view| view.redirect_uri.origin());

@@ -1,4 +1,4 @@
-//! A whole authorization server around the library: `cargo run --example server`.
+//! A whole authorization server and OpenID Provider around the library: `cargo run --example server`.
 //!
 //! The library decides the protocol. Everything here is what a host adds: users and their passwords, pages, flags, an
 //! API to try a token on.

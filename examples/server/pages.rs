@@ -6,6 +6,7 @@
 use askama::Template;
 use grantor::authorize::AuthorizationResponse;
 use grantor::http;
+use grantor::record::Client;
 
 use crate::day::Day;
 
@@ -20,6 +21,8 @@ pub(crate) struct LoginPage<'a> {
     pub(crate) csrf: &'a str,
     /// What stands in the field already: a `login_hint`, or what was typed before.
     pub(crate) username: &'a str,
+    /// Whether the client sent someone who has no account yet.
+    pub(crate) wants_account: bool,
     pub(crate) problem: Option<LoginProblem>,
 }
 
@@ -28,6 +31,18 @@ pub(crate) struct LoginPage<'a> {
 pub(crate) enum LoginProblem {
     WrongPassword,
     TooManyAttempts { seconds: u64 },
+}
+
+/// Asks whether to go on as who is signed in, or as someone else.
+#[derive(Template)]
+#[template(path = "account.html")]
+pub(crate) struct AccountPage<'a> {
+    pub(crate) client_name: &'a str,
+    pub(crate) username: &'a str,
+    /// What the person is called.
+    pub(crate) call_name: &'a str,
+    pub(crate) interaction: &'a str,
+    pub(crate) csrf: &'a str,
 }
 
 /// Asks whether a client may have what it requested; the person may allow a part of it.
@@ -47,6 +62,12 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) problem: Option<&'a str>,
 }
 
+impl ConsentPage<'_> {
+    fn leaves_a_choice(&self) -> bool {
+        self.scopes.iter().any(|scope| !scope.fixed)
+    }
+}
+
 /// One checkbox of the consent page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestedScope<'a> {
@@ -54,6 +75,8 @@ pub(crate) struct RequestedScope<'a> {
     pub(crate) token: &'a str,
     /// The scope in words, from [`crate::scopes::describe`].
     pub(crate) words: &'a str,
+    /// Whether it cannot be allowed in part: without `openid`, the client could not sign anyone in.
+    pub(crate) fixed: bool,
 }
 
 /// An authorization that ends here, because it must not or cannot go back to the client.
@@ -131,6 +154,11 @@ pub(crate) fn form_post(response: &AuthorizationResponse) -> String {
     page.render().unwrap_or_default()
 }
 
+/// What a client calls itself, or else its id.
+pub(crate) fn client_name(client: &Client) -> &str {
+    client.name.as_deref().unwrap_or(client.id.as_str())
+}
+
 /// Host, and port if any, of a URI; the URI itself where it has none, as `com.example.app:/callback`.
 pub(crate) fn host_of(uri: &str) -> &str {
     let authority = uri.split_once("://").map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or(rest));
@@ -179,7 +207,7 @@ mod tests {
             username: "alice",
             interaction: r#""><script>"#,
             csrf: "'><script>",
-            scopes: vec![RequestedScope { token: r#""onclick="x"#, words: "<b>all</b>" }],
+            scopes: vec![RequestedScope { token: r#""onclick="x"#, words: "<b>all</b>", fixed: false }],
             resources: vec!["https://api.example/<i>"],
             redirect_host: "<u>app.example</u>",
             problem: Some("<s>"),

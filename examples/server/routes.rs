@@ -20,6 +20,7 @@ pub(crate) fn router(app: &Arc<App>, test_controls: bool) -> Router {
     let pages: Router<Arc<App>> = Router::new()
         .route("/", get(home::show))
         .route("/login", get(login::show).post(login::submit))
+        .route("/continue", post(login::go_on))
         .route("/consent", get(consent::show).post(consent::submit))
         .route("/revoke-access", post(home::revoke_access))
         .route("/sign-out", post(home::sign_out))

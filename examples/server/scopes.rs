@@ -3,7 +3,7 @@
 /// Says in plain words what `scope` allows, to be read after "It asks to"; an unknown scope stands for itself.
 pub(crate) fn describe(scope: &str) -> &str {
     match scope {
-        "openid" => "Confirm who you are",
+        "openid" => "Know who you are",
         "profile" => "See your name and profile",
         "email" => "See your email address",
         "address" => "See your postal address",

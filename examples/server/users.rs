@@ -28,6 +28,13 @@ pub(crate) struct User {
     password: Arc<str>,
 }
 
+impl User {
+    /// What to call them: by their given name, else as they sign in.
+    pub(crate) fn call_name(&self) -> &str {
+        self.claims.get("given_name").and_then(Value::as_str).unwrap_or(&self.username)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -76,11 +83,16 @@ impl Users {
     }
 }
 
-/// Asked at every redemption, refresh and check: who is no longer in the list can no longer be acted for.
+/// Asked at every redemption, refresh and check: who is no longer in the list can no longer be acted for. What is known
+/// of the others is told as it stands in the list; the library lets out what was asked for and allowed.
 #[async_trait]
 impl Accounts for Users {
     async fn account(&self, subject: &SubjectId) -> Result<Account, StoreError> {
         Ok(if self.by_subject(subject).is_some() { Account::Active } else { Account::Inactive })
+    }
+
+    async fn claims(&self, subject: &SubjectId) -> Result<Map<String, Value>, StoreError> {
+        Ok(self.by_subject(subject).map(|user| user.claims.clone()).unwrap_or_default())
     }
 }
 

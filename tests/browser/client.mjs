@@ -113,7 +113,12 @@ export class Client {
 
   /** Calls the API with an access token. */
   me(token) {
-    return fetchJson(new URL("/api/me", this.#base), { headers: { authorization: `Bearer ${token}` } });
+    return this.#get("/api/me", token);
+  }
+
+  /** Asks who it is that the access token speaks of. */
+  userinfo(token) {
+    return this.#get("/userinfo", token);
   }
 
   /** The issuer as the server's metadata (RFC 8414) states it. */
@@ -121,6 +126,10 @@ export class Client {
     const { status, json } = await fetchJson(new URL("/.well-known/oauth-authorization-server", this.#base));
     if (status !== 200) throw new Error(`the metadata answers ${status}`);
     return json.issuer;
+  }
+
+  #get(path, token) {
+    return fetchJson(new URL(path, this.#base), { headers: { authorization: `Bearer ${token}` } });
   }
 
   #post(path, form) {
@@ -133,6 +142,11 @@ export class Client {
       body: new URLSearchParams(form),
     });
   }
+}
+
+/** The claims of an ID token that came from the token endpoint, unverified. */
+export function claimsOf(idToken) {
+  return JSON.parse(Buffer.from(idToken.split(".")[1], "base64url").toString());
 }
 
 async function fetchJson(url, init = {}) {

@@ -5,19 +5,22 @@
 //
 // CHROMIUM names the browser (default /usr/bin/chromium). Exits 0 when every step passed.
 
+import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 
-import { Callback, Client } from "./client.mjs";
+import { Callback, Client, claimsOf } from "./client.mjs";
 import { ACTION_TIMEOUT_MS, Harness, expect, expectEqual, heading, tabTo } from "./harness.mjs";
 
 const RUN_TIMEOUT_MS = 180_000;
 const USERNAME = "alice";
 const PASSWORD = "wonderland";
 const SCOPE = "profile api:read";
+const OPENID_SCOPE = "openid profile email";
 const SCOPE_ALLOWED = "api:read";
 const SCOPE_UNTICKED = "profile";
 const WORDS_ALLOWED = "Read your data in the demo API";
 const WORDS_UNTICKED = "See your name and profile";
+const WORDS_OPENID = "Know who you are";
 
 const options = readOptions();
 const callback = await Callback.listen();
@@ -66,6 +69,7 @@ async function run() {
   await unregisteredRedirectUri(page);
   await twoTabs(context);
   await formPost(page, issuer);
+  await signInAgainAsOneself(page, issuer);
   await signOut(page);
   await withoutJavaScript();
   await pageHeaders();
@@ -253,6 +257,63 @@ async function formPost(page, issuer) {
     expectEqual(params.get("iss"), issuer, "iss");
     const { status } = await client.redeem(params.get("code"), request.verifier);
     expectEqual(status, 200, "the token status");
+  });
+}
+
+async function signInAgainAsOneself(page, issuer) {
+  const nonce = randomBytes(16).toString("base64url");
+  const request = client.authorization({ scope: OPENID_SCOPE, nonce, prompt: "select_account" });
+
+  await step("prompt=select_account shows who is signed in, and another way", async () => {
+    await page.goto(request.url);
+    expectEqual(await heading(page), "Sign in", "the heading");
+    expectEqual(await page.locator("#account-continue").innerText(), "Continue as Alice", "the first choice");
+    expectEqual(await page.locator("#account-other").innerText(), "Use another account", "the other choice");
+    await harness.inspect(page, "account");
+  });
+  await step("the other choice leads to the sign-in page, and back again", async () => {
+    await tabTo(page, "#account-other");
+    await page.keyboard.press("Enter");
+    await page.locator("#password").waitFor();
+    await page.goBack();
+    await page.locator("#account-continue").waitFor();
+  });
+  await step("going on by keyboard leads to the consent page, which asks for the identity as a whole", async () => {
+    await tabTo(page, "#account-continue");
+    await page.keyboard.press("Enter");
+    await page.locator("#consent-allow").waitFor();
+    const text = await page.locator("main").innerText();
+    for (const words of [WORDS_OPENID, USERNAME]) expect(text.includes(words), `the page says "${words}"`);
+    await harness.inspect(page, "consent-openid");
+  });
+  const tokens = await step("the ID token names issuer, user and nonce", async () => {
+    const arrival = arrivalBy(page, request);
+    await page.locator("#consent-allow").click();
+    const { params } = await arrival;
+    const { status, json } = await client.redeem(params.get("code"), request.verifier);
+    expectEqual(status, 200, "the token status");
+    const claims = claimsOf(json.id_token);
+    expectEqual(claims.iss, issuer, "iss");
+    expectEqual(claims.sub, USERNAME, "sub");
+    expectEqual(claims.nonce, nonce, "nonce");
+    return json;
+  });
+  await step("UserInfo tells what was allowed", async () => {
+    const { status, json } = await client.userinfo(tokens.access_token);
+    expectEqual(status, 200, "the status");
+    expectEqual(json.sub, USERNAME, "sub");
+    expectEqual(json.given_name, "Alice", "the given name");
+    expectEqual(json.email, "alice@example.test", "the email address");
+    expect(!("phone_number" in json), "it does not tell what nobody asked for");
+  });
+  await step("prompt=create says that accounts are not made here, and leads back", async () => {
+    const request = client.authorization({ scope: OPENID_SCOPE, prompt: "create" });
+    await page.goto(request.url);
+    expect((await page.locator("main").innerText()).includes("Accounts cannot be made here"), "the page says so");
+    await harness.inspect(page, "login-create");
+    await page.locator("#login-back").click();
+    const { params } = await arrivalBy(page, request);
+    expectEqual(params.get("error"), "access_denied", "the error");
   });
 }
 

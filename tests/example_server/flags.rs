@@ -8,9 +8,16 @@ use crate::support::{Browser, PASSWORD, Server, USERNAME, http_client, run_to_en
 async fn the_start_prints_where_to_go_and_with_what() {
     let server = Server::start(&[]);
     assert!(server.issuer.starts_with("http://127.0.0.1:") && !server.issuer.ends_with(":0"));
-    for words in
-        ["alice / wonderland", "demo-web", "demo-spa", "demo-service", "demo-api", "demo-first-party"]
-    {
+    for words in [
+        "alice / wonderland",
+        "demo-web",
+        "demo-spa",
+        "demo-service",
+        "demo-api",
+        "demo-first-party",
+        "scope=openid+profile+email",
+        "/userinfo -H",
+    ] {
         assert!(server.banner.contains(words), "{words}");
     }
     let metadata = http_client().get(server.url("/.well-known/oauth-authorization-server"));

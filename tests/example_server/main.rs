@@ -1,4 +1,5 @@
-//! The example server, started as its users start it: with the crate `oauth2` as its client, and page by page.
+//! The example server, started as its users start it: with the crates `oauth2` and `openidconnect` as its
+//! clients, and page by page.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
@@ -6,5 +7,6 @@ mod controls;
 mod flags;
 mod flow;
 mod kill_nine;
+mod openid;
 mod pages;
 mod support;

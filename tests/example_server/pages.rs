@@ -73,6 +73,57 @@ async fn somebody_else_can_go_on_with_an_authorization() {
 }
 
 #[tokio::test]
+async fn whoever_is_signed_in_goes_on_or_leaves_it_to_somebody_else() {
+    let server = Server::start(&[]);
+    let mut browser = Browser::new(&server);
+    let login = browser.get("/login").await;
+    browser.sign_in(&login, USERNAME, PASSWORD).await;
+    let url = format!("{}&prompt=select_account", request("demo-first-party"));
+
+    let choice = open(&mut browser, &url).await;
+    assert!(choice.html.contains("Continue as Alice") && choice.html.contains("Use another account"));
+    let fields = choice.fields(&["interaction", "csrf"]);
+    let unsigned = browser.post("/continue", &[("interaction", &fields[0].1), ("csrf", "forged")]).await;
+    assert_eq!(unsigned.status, 400);
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert!(browser.post("/continue", &fields).await.answer("code").is_some());
+
+    let choice = open(&mut browser, &url).await;
+    let other = format!("/login?interaction={}&account=other", choice.field("interaction").unwrap());
+    assert!(choice.html.contains(&other.replace('&', "&amp;")));
+    let login = browser.get(&other).await;
+    assert!(login.html.contains("id=\"password\""));
+    assert!(browser.get("/").await.html.contains("Your account"), "nobody is signed out by looking");
+    assert!(browser.sign_in(&login, USERNAME, PASSWORD).await.answer("code").is_some());
+}
+
+#[tokio::test]
+async fn the_sign_in_page_knows_what_the_client_hinted_at() {
+    let server = Server::start(&[]);
+    let mut browser = Browser::new(&server);
+    let hinted = format!("{}&login_hint=alice%22%3E", request("demo-web"));
+    let login = open(&mut browser, &hinted).await;
+    assert!(login.html.contains(r#"name="username" value="alice&#34;&#62;""#), "{}", login.html);
+
+    let create = format!("{}&prompt=create", request("demo-web"));
+    let login = open(&mut browser, &create).await;
+    assert!(login.html.contains("Accounts cannot be made here") && login.html.contains("id=\"password\""));
+    let back = browser.decide(&login, "deny", &[]).await;
+    assert_eq!(back.answer("error").as_deref(), Some("access_denied"));
+}
+
+#[tokio::test]
+async fn whoever_goes_on_tells_at_least_who_they_are() {
+    let server = Server::start(&[]);
+    let mut browser = Browser::new(&server);
+    let login = open(&mut browser, &request("demo-web").replace("scope=", "scope=openid+")).await;
+    let consent = browser.sign_in(&login, USERNAME, PASSWORD).await;
+    let along = r#"<input type="hidden" name="scope" value="openid">"#;
+    assert!(consent.html.contains(along), "it comes along, whatever is unticked");
+    assert!(consent.html.contains("Know who you are"));
+}
+
+#[tokio::test]
 async fn the_home_page_takes_access_back_and_signs_out() {
     let server = Server::start(&[]);
     let mut browser = Browser::new(&server);

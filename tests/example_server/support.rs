@@ -159,7 +159,7 @@ pub(crate) fn http_client() -> reqwest::Client {
         .unwrap()
 }
 
-/// Carries the requests of the crate `oauth2`.
+/// Carries the requests of the crates `oauth2` and `openidconnect`.
 pub(crate) async fn carry(request: HttpRequest) -> Result<HttpResponse, HttpClientError<reqwest::Error>> {
     let answer = http_client().execute(request.try_into().map_err(Box::new)?).await.map_err(Box::new)?;
     let mut response = http::Response::builder().status(answer.status());

@@ -1,0 +1,60 @@
+"""The walk of the PyPI package Authlib, as a Flask application uses it: discovery, code with PKCE and nonce, ID token,
+UserInfo, refresh. The package itself checks `state` and the ID token.
+
+    python authlib_client.py ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
+"""
+
+import pathlib
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+from authlib.integrations.flask_client import OAuth
+from flask import Flask, jsonify
+
+PERSON = pathlib.Path(__file__).with_name("person.mjs")
+issuer, client_id, client_secret, redirect_uri = sys.argv[1:]
+
+app = Flask(__name__)
+app.secret_key = "the session of one test"
+server = OAuth(app).register(
+    "grantor",
+    client_id=client_id,
+    client_secret=client_secret,
+    server_metadata_url=f"{issuer}/.well-known/openid-configuration",
+    client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256"},
+)
+
+
+@app.get("/login")
+def login():
+    return server.authorize_redirect(redirect_uri)
+
+
+@app.get("/callback")
+def callback():
+    token = server.authorize_access_token()
+    refreshed = server.fetch_access_token(grant_type="refresh_token", refresh_token=token["refresh_token"])
+    return jsonify(
+        claims=token["userinfo"],
+        user=server.userinfo(token=token),
+        refreshed=server.parse_id_token(refreshed, nonce=None),
+        user_again=server.userinfo(token=refreshed),
+    )
+
+
+browser = app.test_client()
+url = browser.get("/login").location
+back = subprocess.run(["node", PERSON, url], check=True, capture_output=True, text=True).stdout.strip()
+assert back.startswith(redirect_uri + "?"), back
+answer = browser.get("/callback?" + urlsplit(back).query)
+assert answer.status_code == 200, answer.text
+
+seen = answer.json
+assert seen["claims"]["sub"] == seen["refreshed"]["sub"] == seen["user"]["sub"] == "alice", seen
+assert seen["claims"]["iss"] == issuer and seen["claims"]["nonce"], seen
+assert seen["claims"]["auth_time"] == seen["refreshed"]["auth_time"], seen
+assert seen["user"]["name"] == "Alice Pleasance Liddell", seen
+assert seen["user"]["email"] == "alice@example.test", seen
+assert seen["user_again"] == seen["user"], seen
+print("Authlib: the walk works")
