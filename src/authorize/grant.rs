@@ -21,7 +21,7 @@ use crate::protocol::{GrantType, Reason, Scope};
 use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
 use crate::record::interaction::{PendingRequest, SignedIn};
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
-use crate::token::{Handle, HandleKind};
+use crate::token::{Handle, HandleKind, user_claims};
 
 /// Begins a grant and answers with what the response type asks for.
 ///
@@ -100,7 +100,10 @@ fn begun(
         redeemable: None,
         refresh: None,
         access: SmallVec::new(),
-        claims: request.claims.clone(),
+        claims: request
+            .claims
+            .as_deref()
+            .map(|claims| Box::new(user_claims::allowed(claims, &request.scope, scope))),
         jwts: None,
     }
 }

@@ -51,6 +51,9 @@ pub struct InteractionView {
     pub hints: PageHints,
     /// What is asked.
     pub scope: Scope,
+    /// The claims about the user that are asked for by name, beyond those that `scope` brings; who approves allows them
+    /// (OpenID Connect Core §5.5).
+    pub claims: Vec<String>,
     /// For which resources.
     pub resources: Vec<Resource>,
     /// Where the browser will be sent, exactly.
@@ -167,6 +170,7 @@ impl Decide for View {
             subject,
             hints: request.hints.as_deref().cloned().unwrap_or_default(),
             scope: request.scope.clone(),
+            claims: decide::claims_by_name(request).into_iter().map(str::to_owned).collect(),
             resources: request.resources.clone(),
             redirect_uri: still_registered(request, open.client).ok_or(Reason::RedirectUriUnregistered)?,
             csrf: open.csrf(&self.browser, cx),
@@ -265,11 +269,14 @@ impl Decide for Continue {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
-        match self.browser.signed_in(facts, cx)? {
-            Some(login) if open.record.record.reason == InteractReason::SelectAccount => {
-                open.signed_in(login, facts, cx)
-            }
-            _ => Ok(open.needs_login(cx)),
+        let login = match open.record.record.reason {
+            InteractReason::SelectAccount => self.browser.signed_in(facts, cx)?,
+            // The choice was made before: the form was sent twice.
+            _ => open.same_user(&self.browser, facts, cx)?,
+        };
+        match login {
+            Some(login) => open.signed_in(login, facts, cx),
+            None => Ok(open.needs_login(cx)),
         }
     }
 }
