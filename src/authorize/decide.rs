@@ -82,7 +82,7 @@ impl Decide for Authorize {
         let asks = client.consent != ConsentPolicy::FirstParty;
         let consent = asks.then(|| cx.namespace().consent(&client.id, &subject));
         facts.read(&[Some(cx.namespace().subject(&subject)), consent])?;
-        facts.account(&subject).map(|_| ())
+        life::has_account(&subject, facts, cx).map(|_| ())
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {

@@ -15,7 +15,7 @@ mod slow_hash;
 
 pub use accounts::Accounts;
 pub use audit::{Audit, NoAudit};
-pub use clients::{Clients, StaticClients, keep_secret};
+pub use clients::{Clients, ImmediateClients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use fetch::{Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, is_special_use};

@@ -137,11 +137,9 @@ impl Facts {
         }
     }
 
-    /// Adds the records that were read under these keys, in the same order.
-    pub fn learn_records(&mut self, keys: &[Key], records: Vec<Option<Versioned>>) {
-        for (key, record) in keys.iter().zip(records) {
-            self.records.push((*key, record));
-        }
+    /// Adds the record that was read under this key.
+    pub fn learn_record(&mut self, key: Key, record: Option<Versioned>) {
+        self.records.push((key, record));
     }
 
     /// Forgets the records, after a lost race; answers of people, hosts and counters stay.

@@ -126,6 +126,7 @@ impl Builder {
     /// [`ConfigError`], naming the setting and the rule it breaks.
     pub fn build(mut self) -> Result<AuthorizationServer, ConfigError> {
         self.parts.settings.slow_secrets = self.parts.clients.has_slow_secrets();
+        self.parts.settings.accounts = self.parts.accounts.is_some();
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

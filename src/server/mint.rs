@@ -1,6 +1,7 @@
 //! Minting: what a committed decision hands out. Opaque tokens are drawn by the decision itself; a JWT is signed here.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use super::AuthorizationServer;
 use crate::authorize::{InteractionView, Step};
@@ -24,10 +25,15 @@ pub trait Mint: sealed::Sealed + Send {
     type Response: Send;
 
     #[doc(hidden)]
-    fn mint(
-        self,
-        server: &AuthorizationServer,
-    ) -> impl Future<Output = Result<Self::Response, OAuthError>> + Send;
+    fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response>;
+}
+
+/// An answer that is there, or will be once something is signed.
+#[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "holds a future")]
+pub enum Minted<'s, R> {
+    Now(R),
+    Signing(Pin<Box<dyn Future<Output = Result<R, OAuthError>> + Send + 's>>),
 }
 
 macro_rules! already_made {
@@ -38,8 +44,8 @@ macro_rules! already_made {
             impl Mint for $plan {
                 type Response = Self;
 
-                async fn mint(self, _: &AuthorizationServer) -> Result<Self, OAuthError> {
-                    Ok(self)
+                fn mint(self, _: &AuthorizationServer) -> Minted<'_, Self> {
+                    Minted::Now(self)
                 }
             }
         )*
@@ -53,18 +59,20 @@ impl sealed::Sealed for TokenPlan {}
 impl Mint for TokenPlan {
     type Response = TokenResponse;
 
-    async fn mint(self, server: &AuthorizationServer) -> Result<TokenResponse, OAuthError> {
-        let access_token = match self.access_token {
-            AccessTokenPlan::Opaque(token) => token,
-            AccessTokenPlan::Jwt(claims, algorithm) => server.sign_access_token(&claims, algorithm).await?,
-        };
-        Ok(TokenResponse {
+    fn mint(self, server: &AuthorizationServer) -> Minted<'_, TokenResponse> {
+        let respond = move |access_token| TokenResponse {
             access_token,
             token_type: "Bearer",
             expires_in: self.expires_in.as_secs(),
             refresh_token: self.refresh_token,
             scope: self.scope,
-        })
+        };
+        match self.access_token {
+            AccessTokenPlan::Opaque(token) => Minted::Now(respond(token)),
+            AccessTokenPlan::Jwt(claims, algorithm) => Minted::Signing(Box::pin(async move {
+                Ok(respond(server.sign_access_token(&claims, algorithm).await?))
+            })),
+        }
     }
 }
 
