@@ -138,7 +138,7 @@ impl AuthorizationRequest {
         target::resolve(&self.resources, client, facts, cx)?;
         Ok(PendingRequest {
             client: client.id.clone(),
-            redirect_uri: redirect_uri.as_str().into(),
+            redirect_uri: redirect_uri.to_text(),
             redirect_uri_named: self.redirect_uri.is_some(),
             response_mode,
             state: self.state.as_deref().map(Into::into),

@@ -27,7 +27,7 @@ impl AuthorizationResponse {
         state: Option<&str>,
         cx: &Context<'_>,
     ) -> Self {
-        let parameters = with_state_and_issuer(vec![("code", code)], state, cx);
+        let parameters = with_state_and_issuer([("code", code)], state, cx);
         Self { redirect_uri: uri, mode, parameters, error: None }
     }
 
@@ -40,7 +40,7 @@ impl AuthorizationResponse {
         state: Option<&str>,
         cx: &Context<'_>,
     ) -> Self {
-        let parameters = vec![
+        let parameters = [
             ("error", Secret::new(error.code().as_str())),
             ("error_description", Secret::new(error.description())),
         ];
@@ -84,11 +84,13 @@ pub fn still_registered(request: &PendingRequest, client: &Client) -> Option<Mat
     client.redirect_uris.iter().find_map(|uri| uri.accept(&request.redirect_uri))
 }
 
-fn with_state_and_issuer(
-    mut parameters: Vec<(&'static str, Secret)>,
+fn with_state_and_issuer<const N: usize>(
+    first: [(&'static str, Secret); N],
     state: Option<&str>,
     cx: &Context<'_>,
 ) -> Vec<(&'static str, Secret)> {
+    let mut parameters = Vec::with_capacity(N + 2);
+    parameters.extend(first);
     parameters.extend(state.map(|state| ("state", Secret::new(state))));
     parameters.push(("iss", Secret::new(cx.settings.issuer.as_str())));
     parameters

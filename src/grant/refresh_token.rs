@@ -89,7 +89,9 @@ impl Decide for RefreshTokenRequest {
         let scope = target.narrow(&scope);
 
         let mut after = grant.record.clone();
-        after.refresh = Some(Box::new(refresh));
+        if let Some(family) = after.refresh.as_deref_mut() {
+            *family = refresh;
+        }
         let (access_token, expires_in) = issue::access_token(&mut after, id, &scope, &target, cx);
         let event = Event::new(EventKind::TokensRefreshed)
             .client(&client.id)

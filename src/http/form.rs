@@ -7,6 +7,8 @@ use super::{MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_URI_BYTES};
 use crate::protocol::params::ParamsError;
 use crate::protocol::{OAuthError, Params, Reason};
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The parameters in a form body. The query string is never looked at.
 ///
 /// # Errors
@@ -61,7 +63,10 @@ pub fn malformed(error: &ParamsError) -> OAuthError {
 fn is_form(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else { return false };
+    if value.as_bytes() == FORM.as_bytes() {
+        return true;
+    }
     let Ok(text) = value.to_str() else { return false };
     let essence = text.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    essence.trim().eq_ignore_ascii_case(FORM)
 }
