@@ -291,6 +291,6 @@ pub(super) fn grant(
     );
     let event = Event::new(EventKind::CodeIssued).client(&client.id).subject(Some(&login.subject)).grant(id);
     let mut batch = cx.batch();
-    batch.put.push(life::put(id, grant, cx));
+    batch.put = vec![life::put(id, grant, cx)];
     Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: smallvec![event] })
 }

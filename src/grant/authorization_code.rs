@@ -127,7 +127,7 @@ fn redeem(
         .subject(grant.subject.as_ref().map(|subject| &subject.id))
         .grant(id);
     let mut batch = cx.batch();
-    batch.put.push(life::put(id, grant, cx));
+    batch.put = vec![life::put(id, grant, cx)];
     Decision {
         batch,
         outcome: Ok(TokenPlan { access_token, expires_in, scope, refresh_token }),

@@ -98,7 +98,7 @@ impl Decide for RefreshTokenRequest {
             .subject(after.subject.as_ref().map(|subject| &subject.id))
             .grant(id);
         let mut batch = cx.batch();
-        batch.put.push(life::put(id, after, cx));
+        batch.put = vec![life::put(id, after, cx)];
         let plan = TokenPlan { access_token, expires_in, scope, refresh_token: Some(refresh_token) };
         Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
     }

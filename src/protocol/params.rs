@@ -86,7 +86,7 @@ impl<'a> Params<'a> {
             let value = value.unwrap_or_default();
             pairs.push(match is_escaped(part) {
                 false => (name.into(), value.into()),
-                true => (decode_text(name)?, decode_text(value)?),
+                true => (decode(name)?, decode(value)?),
             });
         }
         Ok(Self { pairs })
@@ -147,7 +147,7 @@ fn is_too_long(name: &str, value: &str) -> bool {
 }
 
 /// What stands before the character at `at`, and what after it, if there is one.
-fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
+pub(crate) fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
     at.and_then(|at| text.split_at_checked(at))
         .map_or((text, None), |(before, after)| (before, after.get(1..)))
 }
@@ -156,27 +156,28 @@ fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
 ///
 /// # Errors
 /// [`ParamsError`] when an escape is malformed or the result is not UTF-8.
-pub fn decode(input: &[u8]) -> Result<Cow<'_, str>, ParamsError> {
-    decode_text(std::str::from_utf8(input).map_err(|_| ParamsError::Utf8)?)
-}
-
-fn decode_text(text: &str) -> Result<Cow<'_, str>, ParamsError> {
+pub fn decode(text: &str) -> Result<Cow<'_, str>, ParamsError> {
     if is_escaped(text) { unescape(text).map(Cow::Owned) } else { Ok(text.into()) }
 }
 
 fn unescape(text: &str) -> Result<String, ParamsError> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || rest.next().ok_or(ParamsError::Escape).and_then(hex);
-                digit()? << 4 | digit()?
+    let mut decoded = text.as_bytes().to_vec();
+    let (mut rest, mut length) = (text.bytes(), 0);
+    for place in &mut decoded {
+        *place = match rest.next() {
+            None => break,
+            Some(b'+') => b' ',
+            Some(b'%') => {
+                let (Some(high), Some(low)) = (rest.next(), rest.next()) else {
+                    return Err(ParamsError::Escape);
+                };
+                hex(high)? << 4 | hex(low)?
             }
-            other => other,
-        });
+            Some(other) => other,
+        };
+        length += 1;
     }
+    decoded.truncate(length);
     String::from_utf8(decoded).map_err(|_| ParamsError::Utf8)
 }
 

@@ -158,15 +158,12 @@ impl Facts {
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
     pub fn read(&self, keys: &[Option<Key>]) -> Result<(), Halt> {
-        let unknown = || keys.iter().flatten().filter(|key| self.known(key).is_none());
-        match unknown().count() {
-            0 => Ok(()),
-            count => {
-                let mut all = Vec::with_capacity(count);
-                all.extend(unknown());
-                Err(Halt::Need(Need::Records(all)))
-            }
+        if keys.iter().flatten().all(|key| self.known(key).is_some()) {
+            return Ok(());
         }
+        let mut unknown = Vec::with_capacity(keys.len());
+        unknown.extend(keys.iter().flatten().filter(|key| self.known(key).is_none()));
+        Err(Halt::Need(Need::Records(unknown)))
     }
 
     fn known(&self, key: &Key) -> Option<&Option<Versioned>> {

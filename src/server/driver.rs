@@ -71,7 +71,7 @@ impl AuthorizationServer {
     }
 
     /// Mints, then commits, then answers: if minting fails, nothing is committed.
-    async fn drive<Q>(
+    pub(super) async fn drive<Q>(
         &self,
         request: &Q,
         facts: &mut Facts,
@@ -122,7 +122,7 @@ impl AuthorizationServer {
     }
 
     /// The context of a request; one that only reads gets no randomness.
-    fn context<Q: Decide>(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
+    pub(super) fn context<Q: Decide>(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
         let random = if Q::READ_ONLY { Random::none() } else { self.draw()? };
         Ok(self.context_with(random, origin))
     }
@@ -242,7 +242,7 @@ impl AuthorizationServer {
         Ok(records.iter().flatten().any(|record| record.version == batch.id))
     }
 
-    fn refuse<Q: Decide>(&self, request: &Q, error: OAuthError) -> OAuthError {
+    pub(super) fn refuse<Q: Decide>(&self, request: &Q, error: OAuthError) -> OAuthError {
         #[cfg(feature = "tracing")]
         tracing::info!(target: "grantor::refused", %error);
         let event = Event::new(EventKind::Refused).reason(error.reason());
