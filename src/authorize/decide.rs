@@ -73,7 +73,7 @@ impl Decide for Authorize {
         };
         let own = cx.namespace().subject(&subject);
         facts.read(&[Some(standing), Some(own), consent_key(client, &subject, cx)])?;
-        facts.account(&subject).map(|_| ())
+        life::has_account(&subject, facts, cx).map(|_| ())
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {

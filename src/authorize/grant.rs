@@ -66,7 +66,7 @@ pub(super) fn grant(
     let mut event = Event::new(kind).client(&client.id).subject(Some(&login.subject));
     if response_type.has_code() || response_type.has_token() {
         event = event.grant(id);
-        batch.put.push(life::put(id, grant, cx));
+        batch.put = vec![life::put(id, grant, cx)];
     }
     Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: smallvec![event] })
 }

@@ -17,7 +17,6 @@ use crate::jose::Purpose;
 use crate::protocol::id::is_vschar;
 use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
-use crate::record::facts::Account;
 use crate::record::grant::Authentication;
 use crate::record::interaction::{InteractReason, Interaction, PageHints, PendingRequest, SignedIn};
 use crate::record::session::Session;
@@ -202,7 +201,7 @@ impl Decide for Login {
             return Err(OAuthError::new(Reason::SubjectNamesClient).into());
         }
         let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
-        if standing.disabled || facts.account(subject)? != Account::Active {
+        if standing.disabled || !life::has_account(subject, facts, cx)? {
             return Err(Reason::SubjectDisabledAtAuthorize.into());
         }
         let open = match &self.interaction {
