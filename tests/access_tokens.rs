@@ -91,6 +91,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         resource_server_of: answers_for,
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
+        logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }
 

@@ -10,18 +10,21 @@
 //! - [`decide`]: what happens next, and the request that opens it all
 //! - [`interaction`]: the user's answers: [`Login`], [`Approve`],
 //!   [`Deny`]
+//! - [`logout`]: the end of it
 //! - [`browser`]: the cookies that bind it all to one browser
 //! - [`response`]: how the answer travels (RFC 9207, response modes)
 
 pub mod browser;
 pub mod decide;
 pub mod interaction;
+pub mod logout;
 pub mod request;
 pub mod response;
 
 pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
 pub use decide::{Action, Authorize, Interact, Step};
 pub use interaction::{Approve, Continue, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
+pub use logout::{LoggedOut, Logout, LogoutAction, LogoutHints, LogoutPage, LogoutRequest, LogoutStep};
 pub use request::AuthorizationRequest;
 pub use response::AuthorizationResponse;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::logout::LogoutMetadata;
 use crate::jose::Algorithm;
 use crate::jose::json::{self, JsonError};
 use crate::protocol::id::is_vschar;
@@ -60,6 +61,9 @@ pub struct ClientMetadata {
     /// `default_max_age`, in seconds.
     #[serde(default)]
     pub default_max_age: Option<u64>,
+    /// What it registers about logout.
+    #[serde(flatten)]
+    pub logout: LogoutMetadata,
     /// An extension of ours: the client belongs to the operator, and its users are not asked for consent.
     #[serde(default)]
     pub first_party: bool,
@@ -134,12 +138,14 @@ impl ClientMetadata {
         if self.redirect_uris.len() > MAX_REDIRECT_URIS {
             return contradiction("there are more than 128 redirect URIs");
         }
+        let redirect_uris = self.parse_redirect_uris()?;
+        let logout = self.logout.register(self.application_type, &redirect_uris)?;
         Ok(Client {
             id: self.client_id.clone(),
             name: self.client_name.clone(),
             auth_method: self.token_endpoint_auth_method,
             secrets,
-            redirect_uris: self.parse_redirect_uris()?,
+            redirect_uris,
             grant_types: self.grant_types.clone(),
             response_types,
             scope: self.scope.clone(),
@@ -152,6 +158,7 @@ impl ClientMetadata {
                 userinfo_alg: self.userinfo_signed_response_alg,
                 default_max_age: self.default_max_age.map(Duration::from_secs),
             },
+            logout,
         })
     }
 

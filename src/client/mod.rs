@@ -1,8 +1,10 @@
 //! Who the client is: how its metadata becomes a registration, and how it proves itself.
 
 pub mod authentication;
+pub mod logout;
 pub mod metadata;
 pub mod secret;
 
 pub use authentication::Credentials;
+pub use logout::LogoutMetadata;
 pub use metadata::{ClientMetadata, MetadataError};

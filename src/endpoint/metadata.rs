@@ -21,6 +21,8 @@ pub struct Paths {
     pub jwks: String,
     /// The UserInfo endpoint.
     pub userinfo: String,
+    /// The logout endpoint.
+    pub logout: String,
 }
 
 impl Default for Paths {
@@ -32,6 +34,7 @@ impl Default for Paths {
             introspect: "/introspect".into(),
             jwks: "/jwks".into(),
             userinfo: "/userinfo".into(),
+            logout: "/logout".into(),
         }
     }
 }
@@ -41,6 +44,8 @@ impl Default for Paths {
 pub struct OpenIdMetadata {
     /// `userinfo_endpoint`.
     pub userinfo_endpoint: String,
+    /// `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2.1).
+    pub end_session_endpoint: String,
     /// `subject_types_supported`.
     pub subject_types_supported: &'static [&'static str],
     /// `id_token_signing_alg_values_supported`.
@@ -69,6 +74,7 @@ impl OpenIdMetadata {
         let asked = BY_SCOPE.iter().filter(|(value, _)| settings.scope.contains(value));
         Self {
             userinfo_endpoint: settings.issuer.endpoint(&paths.userinfo),
+            end_session_endpoint: settings.issuer.endpoint(&paths.logout),
             subject_types_supported: &["public"],
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,

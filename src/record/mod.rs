@@ -15,6 +15,7 @@ pub mod grant;
 pub mod interaction;
 pub mod key;
 pub mod key_ring;
+pub mod logout;
 pub mod resource_server;
 pub mod session;
 pub mod settings;

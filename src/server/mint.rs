@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::AuthorizationServer;
-use crate::authorize::{InteractionView, Step};
+use crate::authorize::{InteractionView, LogoutStep, Step};
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
@@ -47,7 +47,7 @@ macro_rules! already_made {
     };
 }
 
-already_made!((), Introspection, InteractionView, LiveToken, Option<Login>, Standing, Step);
+already_made!((), Introspection, InteractionView, LiveToken, LogoutStep, Option<Login>, Standing, Step);
 
 impl sealed::Sealed for TokenPlan {}
 

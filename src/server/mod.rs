@@ -13,7 +13,8 @@ pub use driver::Trace;
 pub use mint::Mint;
 
 use crate::authorize::{
-    Approve, Authorize, Browser, Continue, Deny, ForgetLogin, FormToken, InteractionView, Login, Step, View,
+    Approve, Authorize, Browser, Continue, Deny, ForgetLogin, FormToken, InteractionView, Login, Logout,
+    LogoutStep, Step, View,
 };
 use crate::endpoint::administration::{
     ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
@@ -157,6 +158,15 @@ impl AuthorizationServer {
     /// What is shown on an error page.
     pub async fn forget_login(&self, forget: &ForgetLogin) -> Result<Step, OAuthError> {
         self.run(forget, Origin::default()).await
+    }
+
+    /// The logout endpoint (OpenID Connect RP-Initiated Logout §2). When it answers that nobody is signed in any more, every
+    /// grant bound to the session is dead.
+    ///
+    /// # Errors
+    /// What is shown on an error page, and never sent to a post-logout redirect URI.
+    pub async fn logout(&self, logout: &Logout) -> Result<LogoutStep, OAuthError> {
+        self.run(logout, Origin::default()).await
     }
 
     /// Who is signed in in a browser, if anyone is.

@@ -90,6 +90,7 @@ pub(crate) fn client(id: &str, auth_method: ClientAuthMethod, redirect_uris: &[&
         resource_server_of: vec![],
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
+        logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }
 

@@ -36,6 +36,7 @@ fn client(id: &str) -> Client {
         resource_server_of: vec![resource(OPAQUE)],
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
+        logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }
 
