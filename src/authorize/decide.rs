@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::browser::{self, Browser, Cookie, Cookies};
 use super::request::{Asked, AuthorizationRequest};
 use super::response::{AuthorizationResponse, still_registered};
-use crate::grant::life;
+use crate::grant::{life, session};
 use crate::profile::SilentConsent;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{ClientId, GrantType, MatchedRedirectUri, OAuthError, Reason, Scope};
@@ -16,6 +16,7 @@ use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
 use crate::record::interaction::{InteractReason, Interaction, Login, PendingRequest};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, InteractionId, Put, Record,
+    SessionId,
 };
 use crate::token::{Handle, HandleKind};
 
@@ -92,7 +93,11 @@ impl Decide for Authorize {
         };
         let reason = match (asked.needs_user(login.as_ref(), cx), &login) {
             (None, Some(login)) => match next(&asked.pending, client, login, facts, cx)? {
-                Next::Grant(scope) => return grant(&asked.pending, client, login, &scope, facts, cx),
+                Next::Grant(scope) => {
+                    let mut decision = grant(&asked.pending, client, login, &scope, facts, cx)?;
+                    remember_client(&mut decision, client, login.session, facts, cx)?;
+                    return Ok(decision);
+                }
                 Next::Consent => InteractReason::Consent,
             },
             (reason, _) => reason.unwrap_or_default(),
@@ -270,6 +275,24 @@ fn may_reuse_consent(request: &PendingRequest, client: &Client, cx: &Context<'_>
         .any(|uri| uri.is_loopback() || uri.is_private_scheme());
     let unvouched = client.self_registered && client.is_public();
     !(impersonable || unvouched)
+}
+
+/// Remembers a client in the session in which it got a grant, so that it is told when the session ends.
+pub(super) fn remember_client(
+    decision: &mut Decision<Step>,
+    client: &Client,
+    session: Option<SessionId>,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let Some(id) = session else { return Ok(()) };
+    let Some(before) = facts.session(cx.namespace().session(id))? else { return Ok(()) };
+    if session::learns_of(before.record, id, client, &decision.batch, cx) {
+        let mut session = before.record.clone();
+        session::remember(&mut session, id, client, &mut decision.batch, cx);
+        decision.batch.put.push(session::put(id, session, cx));
+    }
+    Ok(())
 }
 
 /// Begins a grant and answers with its code.

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::browser::{Browser, Cookies, FormToken};
-use crate::grant::life;
+use crate::grant::{life, session};
 use crate::protocol::{
     ClientId, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Secret, SubjectId,
 };
 use crate::record::key_ring::IdTokenHint;
-use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, SessionId};
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
 
 /// The parameters of a logout request, as they came (OpenID Connect RP-Initiated Logout §2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,25 +169,24 @@ struct Verified {
 }
 
 /// Whom a logout would sign out.
-struct Current {
+struct Current<'f> {
     subject: SubjectId,
     /// The session of the library's own; `None` where the host keeps its own.
-    session: Option<SessionId>,
+    session: Option<(SessionId, &'f Session)>,
 }
 
-impl Current {
-    fn of(browser: &Browser, facts: &Facts, cx: &Context<'_>) -> Result<Option<Self>, Halt> {
+impl<'f> Current<'f> {
+    fn of(browser: &Browser, facts: &'f Facts, cx: &Context<'_>) -> Result<Option<Self>, Halt> {
         if let Some(login) = &browser.host_login {
             return Ok(Some(Self { subject: login.subject.clone(), session: None }));
         }
-        let Some(id) = browser.proven_session(facts, cx)? else { return Ok(None) };
-        let session = facts.session(cx.namespace().session(id))?;
-        Ok(session.map(|session| Self { subject: session.record.subject.clone(), session: Some(id) }))
+        let session = browser.proven_session(facts, cx)?;
+        Ok(session.map(|own| Self { subject: own.1.subject.clone(), session: Some(own) }))
     }
 
     /// Whether the client holds an ID token of this very session: then its word is enough.
     fn is_named_by(&self, hint: &IdTokenHint) -> bool {
-        hint.subject == self.subject.as_str() && hint.session == self.session.map(|id| id.to_string())
+        hint.subject == self.subject.as_str() && hint.session == self.session.map(|(id, _)| id.to_string())
     }
 }
 
@@ -201,7 +200,8 @@ impl Decide for Logout {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LogoutStep>, Halt> {
         let verified = self.request.verify(facts, cx)?;
         let current = Current::of(&self.browser, facts, cx)?;
-        let named = |current: &Current| verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
+        let named =
+            |current: &Current<'_>| verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
         match (current, &self.csrf) {
             (Some(current), None) if !named(&current) => Ok(self.ask(verified, current.subject, cx)),
             (current, csrf) => {
@@ -234,7 +234,7 @@ impl Logout {
     fn log_out(
         &self,
         verified: &Verified,
-        current: Option<Current>,
+        current: Option<Current<'_>>,
         cx: &Context<'_>,
     ) -> Decision<LogoutStep> {
         let state = self.request.state.as_deref().map(|state| ("state", state));
@@ -245,7 +245,9 @@ impl Logout {
         let event = Event::new(EventKind::SignedOut).subject(Some(&current.subject));
         let event = verified.client.iter().fold(event, |event, client| event.client(&client.id));
         let mut batch = cx.batch();
-        batch.delete.extend(current.session.map(|id| cx.namespace().session(id)));
+        if let Some((id, ended)) = current.session {
+            session::end(id, ended, &mut batch, cx);
+        }
         Decision { batch, outcome: Ok(step), events: smallvec![event] }
     }
 }

@@ -46,6 +46,10 @@ pub struct OpenIdMetadata {
     pub userinfo_endpoint: String,
     /// `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2.1).
     pub end_session_endpoint: String,
+    /// `backchannel_logout_supported` (OpenID Connect Back-Channel Logout §2.1).
+    pub backchannel_logout_supported: bool,
+    /// `backchannel_logout_session_supported`.
+    pub backchannel_logout_session_supported: bool,
     /// `subject_types_supported`.
     pub subject_types_supported: &'static [&'static str],
     /// `id_token_signing_alg_values_supported`.
@@ -75,6 +79,8 @@ impl OpenIdMetadata {
         Self {
             userinfo_endpoint: settings.issuer.endpoint(&paths.userinfo),
             end_session_endpoint: settings.issuer.endpoint(&paths.logout),
+            backchannel_logout_supported: settings.backchannel_logout,
+            backchannel_logout_session_supported: settings.backchannel_logout,
             subject_types_supported: &["public"],
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,

@@ -13,7 +13,9 @@ use smallvec::SmallVec;
 
 use super::key::Key;
 use super::key_ring::PublishedKeys;
-use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
+use super::{
+    Client, Consent, Grant, Interaction, Outbox, Record, ResourceServer, Session, Standing, Versioned,
+};
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId};
 
 /// Why a decision could not be taken yet, or that it was taken at once.
@@ -334,4 +336,6 @@ typed_records! {
     subject: Subject => Standing;
     /// The standing of a client.
     client_state: ClientState => Standing;
+    /// A message that waits to be delivered.
+    outbox: Outbox => Outbox;
 }

@@ -100,6 +100,10 @@ typed_id! {
     SessionId
 }
 typed_id! {
+    /// The id of an [`Outbox`](super::Outbox) message.
+    OutboxId
+}
+typed_id! {
     /// The id of an [`Interaction`](super::Interaction).
     InteractionId
 }
@@ -164,6 +168,12 @@ impl Namespace {
         self.key(Kind::KeyRing, Id([0; 16]))
     }
 
+    /// The key of a message to another server.
+    #[must_use]
+    pub const fn outbox(self, id: OutboxId) -> Key {
+        self.key(Kind::Outbox, id.0)
+    }
+
     const fn key(self, kind: Kind, id: Id) -> Key {
         Key { namespace: self, kind, id }
     }
@@ -191,6 +201,8 @@ pub enum Kind {
     RevokedToken = 7,
     /// [`Record::KeyRing`](super::Record::KeyRing).
     KeyRing = 8,
+    /// [`Record::Outbox`](super::Record::Outbox).
+    Outbox = 10,
 }
 
 impl Kind {
@@ -204,6 +216,7 @@ impl Kind {
         Self::Interaction,
         Self::RevokedToken,
         Self::KeyRing,
+        Self::Outbox,
     ];
 }
 

@@ -22,11 +22,3 @@ pub struct LogoutUri {
     /// Whether it has to be told which session ended (`…_logout_session_required`).
     pub session_required: bool,
 }
-
-impl LogoutRegistration {
-    /// Whether the client wants to be told when a session ends in which it got an ID token.
-    #[must_use]
-    pub const fn wants_notice(&self) -> bool {
-        self.backchannel.is_some() || self.frontchannel.is_some()
-    }
-}

@@ -38,6 +38,8 @@ pub struct Settings {
     pub max_access_tokens: usize,
     /// Whether any client secret is kept as a slow hash, so that a failed authentication always costs one.
     pub slow_secrets: bool,
+    /// Whether clients are told over the back channel when a session ends.
+    pub backchannel_logout: bool,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
 }
@@ -108,6 +110,7 @@ impl Settings {
             },
             max_access_tokens: 32,
             slow_secrets: false,
+            backchannel_logout: false,
             sealer,
             dials,
         }

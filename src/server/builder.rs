@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicU32;
 
 use super::{AuthorizationServer, Parts};
 use crate::host::{
-    Accounts, AddNoClaims, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, MemoryLimiter, NoAudit,
-    NoSigner, OsEntropy, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
+    Accounts, AddNoClaims, Audit, ClaimsHook, Clients, Clock, Entropy, Fetch, Limiter, MemoryLimiter,
+    NoAudit, NoSigner, OsEntropy, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::Profile;
@@ -49,6 +49,7 @@ impl Builder {
                 accounts: None,
                 resources: Arc::new(StaticResources::default()),
                 limiter: Arc::new(MemoryLimiter::default()),
+                fetch: None,
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 claims_hook: Arc::new(AddNoClaims),
@@ -69,6 +70,8 @@ impl Builder {
         resources: ResourceCatalog;
         /// Counts what may be tried too often; in memory unless given.
         limiter: Limiter;
+        /// Reaches other servers, to tell clients that a session has ended; nobody is told unless given.
+        fetch: Fetch;
         /// The audit trail; none unless given.
         audit: Audit;
         /// Signs; without one, every access token is opaque.
@@ -129,6 +132,8 @@ impl Builder {
         let mut algorithms = self.parts.signer.algorithms();
         algorithms.sort_by_key(|algorithm| *algorithm != Algorithm::Rs256);
         self.parts.settings.signing_algorithms = algorithms;
+        let provides = self.parts.settings.is_openid_provider();
+        self.parts.settings.backchannel_logout = provides && self.parts.fetch.is_some();
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

@@ -213,6 +213,7 @@ impl AuthorizationServer {
             if !self.commit(&batch).await? {
                 return Ok(Settled::Conflict);
             }
+            self.dispatch(&batch).await;
         }
         for event in events {
             self.tell(event);

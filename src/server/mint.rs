@@ -5,6 +5,7 @@ use std::future::Future;
 use super::AuthorizationServer;
 use crate::authorize::{InteractionView, LogoutStep, Step};
 use crate::endpoint::introspection::Introspection;
+use crate::endpoint::outbox::LogoutNotice;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
 use crate::grant::issue::{AccessTokenPlan, IdTokenPlan, TokenPlan};
@@ -86,6 +87,19 @@ impl Mint for UserInfoPlan {
         claims.insert("aud".to_owned(), client.as_str().into());
         let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
         Ok(UserInfo::Jwt(server.sign(algorithm, "JWT", &payload).await?))
+    }
+}
+
+impl sealed::Sealed for Option<LogoutNotice> {}
+
+impl Mint for Option<LogoutNotice> {
+    /// Where it goes, and the signed token.
+    type Response = Option<(String, String)>;
+
+    async fn mint(self, server: &AuthorizationServer) -> Result<Self::Response, OAuthError> {
+        let Some(LogoutNotice { uri, claims, algorithm }) = self else { return Ok(None) };
+        let payload = claims.to_json().to_string();
+        Ok(Some((uri, server.sign(algorithm, "logout+jwt", payload.as_bytes()).await?)))
     }
 }
 

@@ -3,6 +3,7 @@
 mod builder;
 mod driver;
 mod mint;
+mod outbox;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, Clients, Clock, Entropy, Limiter, ResourceCatalog, Signer, SlowHashPool,
+    Accounts, Audit, ClaimsHook, Clients, Clock, Entropy, Fetch, Limiter, ResourceCatalog, Signer,
+    SlowHashPool,
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::Login as SignedIn;
@@ -50,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) accounts: Option<Arc<dyn Accounts>>,
     pub(crate) resources: Arc<dyn ResourceCatalog>,
     pub(crate) limiter: Arc<dyn Limiter>,
+    pub(crate) fetch: Option<Arc<dyn Fetch>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,

@@ -12,6 +12,8 @@ use crate::record::grant::{
 };
 use crate::record::interaction::{InteractReason, Login, PageHints, PendingRequest};
 use crate::record::key_ring::SealedKey;
+use crate::record::outbox::{Message, Outbox};
+use crate::record::session::SessionClient;
 use crate::record::{
     ClaimsRequest, Consent, Grant, Id, Interaction, KeyRing, Kind, Record, Session, SessionId, Standing,
 };
@@ -31,6 +33,7 @@ pub fn sample(kind: Kind) -> Record {
         Kind::Interaction => Record::Interaction(interaction(Some(Arc::from("a state")))),
         Kind::RevokedToken => Record::RevokedToken,
         Kind::KeyRing => Record::KeyRing(key_ring()),
+        Kind::Outbox => Record::Outbox(outbox()),
     }
 }
 
@@ -123,6 +126,17 @@ fn session() -> Session {
         subject: subject(),
         subject_epoch: u64::MAX,
         authentication: authentication(),
+        valid_until: LATER,
+        clients: vec![SessionClient { client: client(), session: SessionId(Id([9; 16])) }],
+    }
+}
+
+fn outbox() -> Outbox {
+    Outbox {
+        client: client(),
+        message: Message::Logout { subject: subject(), session: SessionId(Id([5; 16])) },
+        attempts: 2,
+        due_at: NOW,
         valid_until: LATER,
     }
 }
