@@ -66,3 +66,57 @@ impl LogoutMetadata {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register(json: &str) -> Result<LogoutRegistration, MetadataError> {
+        let own = RedirectUri::parse("https://a.example:8443/cb", ApplicationType::Web).unwrap();
+        serde_json::from_str::<LogoutMetadata>(json).unwrap().register(ApplicationType::Web, &[own])
+    }
+
+    #[test]
+    fn what_a_client_registers_is_kept_and_nothing_is_assumed() {
+        let client = register(
+            r#"{"post_logout_redirect_uris":["https://a.example/out?x=1","com.example.app:/out"],
+                "backchannel_logout_uri":"https://rp.example/bc","backchannel_logout_session_required":true,
+                "frontchannel_logout_uri":"https://a.example:8443/fc"}"#,
+        )
+        .unwrap();
+        assert_eq!(client.post_logout_redirect_uris.len(), 2);
+        assert!(client.backchannel.unwrap().session_required);
+        assert!(!client.frontchannel.unwrap().session_required);
+        assert_eq!(register("{}").unwrap(), LogoutRegistration::default());
+    }
+
+    #[test]
+    fn a_uri_that_is_no_place_to_go_or_to_tell_is_refused() {
+        for json in [
+            r#"{"post_logout_redirect_uris":["https://a.example/out#f"]}"#,
+            r#"{"post_logout_redirect_uris":["http://a.example/out"]}"#,
+            r#"{"post_logout_redirect_uris":["javascript:alert(1)"]}"#,
+            r#"{"backchannel_logout_uri":"https://a@rp.example/bc"}"#,
+            r#"{"backchannel_logout_uri":"http://rp.example/bc"}"#,
+            r#"{"backchannel_logout_uri":"com.example.app:/bc"}"#,
+            r#"{"backchannel_logout_uri":"https://rp.example/bc#f"}"#,
+            r#"{"frontchannel_logout_uri":"https://a.example/fc"}"#,
+            r#"{"frontchannel_logout_uri":"https://evil.example:8443/fc"}"#,
+        ] {
+            assert!(register(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn metadata_of_a_client_are_read_whole_and_never_with_a_name_twice() {
+        let list = |more: &str| {
+            let json = format!(
+                r#"[{{"client_id":"a","unknown":[1],"backchannel_logout_uri":"https://a.example/"{more}}}]"#
+            );
+            super::super::ClientMetadata::list_from_json(json.as_bytes())
+        };
+        let read = list("").unwrap().remove(0);
+        assert_eq!(read.logout.backchannel_logout_uri.as_deref(), Some("https://a.example/"));
+        assert!(list(r#","backchannel_logout_uri":"https://b.example/""#).is_err());
+    }
+}
