@@ -92,6 +92,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
+        logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }
 

@@ -27,6 +27,7 @@ macro_rules! races {
                     once_a_subject_is_disabled_nothing_of_it_lives(TURNS)
                     once_a_client_is_disabled_nothing_of_it_lives(TURNS)
                     once_the_user_took_access_back_nothing_lives(TURNS)
+                    once_a_logout_is_answered_nothing_of_the_session_lives(TURNS)
                     a_redemption_against_a_replay_leaves_nothing_alive(TURNS)
                 );
             }

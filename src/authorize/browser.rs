@@ -6,7 +6,7 @@ use crate::grant::life;
 use crate::jose::{Purpose, Sealer};
 use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::SignedIn;
-use crate::record::{Context, Decide, Decision, Facts, Halt, Key, SessionId};
+use crate::record::{Context, Decide, Decision, Facts, Halt, Key, Session, SessionId};
 use crate::token::{Handle, HandleKind};
 
 /// What came with a request from a browser.
@@ -133,13 +133,16 @@ impl Browser {
     ///
     /// # Errors
     /// [`Halt::Need`] while the session is unknown.
-    pub(crate) fn proven_session(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SessionId>, Halt> {
+    pub(crate) fn proven_session<'f>(
+        &self,
+        facts: &'f Facts,
+        cx: &Context<'_>,
+    ) -> Result<Option<(SessionId, &'f Session)>, Halt> {
         let Some(handle) = &self.session else { return Ok(None) };
         let id = SessionId(handle.id);
-        let session = facts.session(cx.namespace().session(id))?;
-        Ok(session
-            .is_some_and(|session| session.record.digest == handle.digest(HandleKind::Session))
-            .then_some(id))
+        let session = facts.session(cx.namespace().session(id))?.map(|session| session.record);
+        let proven = session.filter(|session| session.digest == handle.digest(HandleKind::Session));
+        Ok(proven.map(|session| (id, session)))
     }
 
     /// Who seems to be signed in, so that what depends on it can be read in one go; `beside` is read with the session.

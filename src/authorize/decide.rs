@@ -8,7 +8,7 @@ use super::browser::{self, Browser, Cookie, Cookies};
 use super::grant;
 use super::request::{Asked, AuthorizationRequest};
 use super::response::AuthorizationResponse;
-use crate::grant::life;
+use crate::grant::{life, session};
 use crate::profile::SilentConsent;
 use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope, SubjectId};
 use crate::record::client::ConsentPolicy;
@@ -16,6 +16,7 @@ use crate::record::facts::{Allowance, Counter};
 use crate::record::interaction::{InteractReason, Interaction, PendingRequest, SignedIn};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
+    SessionId,
 };
 use crate::token::{HandleKind, user_claims};
 
@@ -92,7 +93,11 @@ impl Decide for Authorize {
         };
         let reason = match (asked.needs_user(login.as_ref(), cx), &login) {
             (None, Some(login)) => match next(&asked.pending, client, login, facts, cx)? {
-                Next::Grant(scope) => return grant::grant(&asked.pending, client, login, &scope, facts, cx),
+                Next::Grant(scope) => {
+                    let mut decision = grant::grant(&asked.pending, client, login, &scope, facts, cx)?;
+                    remember_client(&mut decision, client, login.session, facts, cx)?;
+                    return Ok(decision);
+                }
                 Next::Consent => InteractReason::Consent,
             },
             (reason, _) => reason.unwrap_or_default(),
@@ -284,4 +289,22 @@ fn may_reuse_consent(request: &PendingRequest, client: &Client, cx: &Context<'_>
 /// The claims about the user that the request names itself, beyond those that its scope brings.
 pub(super) fn claims_by_name(request: &PendingRequest) -> BTreeSet<&str> {
     request.claims.as_ref().map(|claims| user_claims::beyond(claims, &request.scope)).unwrap_or_default()
+}
+
+/// Remembers a client in the session in which it got a grant, so that it is told when the session ends.
+pub(super) fn remember_client(
+    decision: &mut Decision<Step>,
+    client: &Client,
+    session: Option<SessionId>,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let Some(id) = session else { return Ok(()) };
+    let Some(before) = facts.session(cx.namespace().session(id))? else { return Ok(()) };
+    if session::learns_of(before.record, id, client, &decision.batch, cx) {
+        let mut session = before.record.clone();
+        session::remember(&mut session, id, client, &mut decision.batch, cx);
+        decision.batch.put.push(session::put(id, session, cx));
+    }
+    Ok(())
 }

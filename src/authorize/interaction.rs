@@ -12,7 +12,7 @@ use super::browser::{Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
 use super::grant;
 use super::response::{AuthorizationResponse, still_registered};
-use crate::grant::life;
+use crate::grant::{life, session};
 use crate::jose::Purpose;
 use crate::protocol::id::is_vschar;
 use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
@@ -208,55 +208,80 @@ impl Decide for Login {
             Some(answer) => Some(Open::answered(answer, &self.browser, facts, cx)?),
             None => None,
         };
-        let (session, put_session, cookie) = self.new_session(standing.epoch, cx);
+        let new = self.new_session(standing.epoch, cx);
         let login = SignedIn {
             subject: subject.clone(),
             subject_epoch: standing.epoch,
             authentication: authentication.clone(),
-            session,
+            session: new.as_ref().map(|new| new.id),
         };
-        let mut decision = match open {
+        let mut decision = match &open {
             Some(open) => open.signed_in(login, facts, cx)?,
             None => Decision::answer(cx, Step { action: Action::SignedIn, cookies: Cookies::default() }),
         };
-        decision.batch.put.extend(put_session);
-        let old = self.browser.proven_session(facts, cx)?;
-        decision.batch.delete.extend(old.map(|old| cx.namespace().session(old)));
-        if let (Ok(step), Some(cookie)) = (&mut decision.outcome, cookie) {
-            step.cookies.set(Cookie::Session, cookie, cx.settings.lifetimes.session);
-        }
+        let client = open.map(|open| open.client.as_ref());
+        self.replace_session(new, client, &mut decision, facts, cx)?;
         Ok(decision.event(Event::new(EventKind::SignedIn).subject(Some(subject))))
     }
 }
 
 impl Login {
     /// A session of the library's own, with a new id at every login; none where the host keeps its own.
-    fn new_session(
-        &self,
-        subject_epoch: u64,
-        cx: &Context<'_>,
-    ) -> (Option<SessionId>, Option<Put>, Option<Secret>) {
+    fn new_session(&self, subject_epoch: u64, cx: &Context<'_>) -> Option<NewSession> {
         if self.browser.host_login.is_some() {
-            return (None, None, None);
+            return None;
         }
         let id = SessionId(cx.other_id());
         let handle = Handle { id: id.0, secret: cx.random.other_secret };
-        let valid_until = cx.now.plus(cx.settings.lifetimes.session);
         let session = Session {
             digest: handle.digest(HandleKind::Session),
             subject: self.login.subject.clone(),
             subject_epoch,
             authentication: self.login.authentication.clone(),
-            valid_until,
+            valid_until: cx.now.plus(cx.settings.lifetimes.session),
+            clients: Vec::new(),
         };
-        let put = Put {
-            key: cx.namespace().session(id),
-            record: Arc::new(Record::Session(session)),
-            terms: vec![crate::record::Index::subject(cx.namespace(), &self.login.subject)],
-            retain_until: valid_until.plus(life::RETENTION_MARGIN),
-        };
-        (Some(id), Some(put), Some(handle.encode(HandleKind::Session)))
+        Some(NewSession { id, session, cookie: handle.encode(HandleKind::Session) })
     }
+
+    /// Puts the new session into the place of the old one. Who signs in again stays signed in at the clients, which are
+    /// told when the new session ends; those of another user are told now.
+    fn replace_session(
+        &self,
+        mut new: Option<NewSession>,
+        client: Option<&Client>,
+        decision: &mut Decision<Step>,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<(), Halt> {
+        if let Some((id, old)) = self.browser.proven_session(facts, cx)? {
+            match &mut new {
+                Some(new) if new.session.subject == old.subject => {
+                    new.session.clients.clone_from(&old.clients);
+                    decision.batch.delete.push(cx.namespace().session(id));
+                }
+                _ => session::end(id, old, &mut decision.batch, cx),
+            }
+        }
+        let Some(NewSession { id, mut session, cookie }) = new else { return Ok(()) };
+        if let Some(client) = client
+            && session::learns_of(&session, id, client, &decision.batch, cx)
+        {
+            session::remember(&mut session, id, client, &mut decision.batch, cx);
+        }
+        decision.batch.put.push(session::put(id, session, cx));
+        if let Ok(step) = &mut decision.outcome {
+            step.cookies.set(Cookie::Session, cookie, cx.settings.lifetimes.session);
+        }
+        Ok(())
+    }
+}
+
+/// A session that begins.
+struct NewSession {
+    id: SessionId,
+    session: Session,
+    cookie: Secret,
 }
 
 impl Decide for Continue {
@@ -274,7 +299,12 @@ impl Decide for Continue {
             _ => open.same_user(&self.browser, facts, cx)?,
         };
         match login {
-            Some(login) => open.signed_in(login, facts, cx),
+            Some(login) => {
+                let session = login.session;
+                let mut decision = open.signed_in(login, facts, cx)?;
+                decide::remember_client(&mut decision, open.client, session, facts, cx)?;
+                Ok(decision)
+            }
             None => Ok(open.needs_login(cx)),
         }
     }
@@ -300,6 +330,7 @@ impl Decide for Approve {
             return Err(OAuthError::new(Reason::ScopeNothingLeft).into());
         }
         let mut decision = grant::grant(request, open.client, &login, &self.scope, facts, cx)?;
+        decide::remember_client(&mut decision, open.client, login.session, facts, cx)?;
         open.close(&mut decision, cx);
         remember(&mut decision, request, &login.subject, &self.scope, facts, cx)?;
         let event = Event::new(EventKind::ConsentGiven).client(&request.client).subject(Some(&login.subject));
@@ -340,8 +371,9 @@ impl Decide for ForgetLogin {
         if let Ok(step) = &mut decision.outcome {
             step.cookies = Cookies::signed_out();
         }
-        let session = self.browser.proven_session(facts, cx)?;
-        decision.batch.delete.extend(session.map(|id| cx.namespace().session(id)));
+        if let Some((id, ended)) = self.browser.proven_session(facts, cx)? {
+            session::end(id, ended, &mut decision.batch, cx);
+        }
         Ok(decision)
     }
 }

@@ -10,6 +10,7 @@
 //! - [`decide`]: what happens next, and the request that opens it all
 //! - [`interaction`]: the user's answers: [`Login`], [`Approve`],
 //!   [`Deny`]
+//! - [`logout`]: the end of it
 //! - [`browser`]: the cookies that bind it all to one browser
 //! - [`response`]: how the answer travels (RFC 9207, response modes)
 
@@ -17,12 +18,14 @@ pub mod browser;
 pub mod decide;
 mod grant;
 pub mod interaction;
+pub mod logout;
 pub mod request;
 pub mod response;
 
 pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
 pub use decide::{Action, Authorize, Interact, Step};
 pub use interaction::{Approve, Continue, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
+pub use logout::{LoggedOut, Logout, LogoutAction, LogoutHints, LogoutPage, LogoutRequest, LogoutStep};
 pub use request::AuthorizationRequest;
 pub use response::AuthorizationResponse;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::{Host, Url};
 
+use super::logout::LogoutMetadata;
 use crate::jose::json::{self, JsonError};
 use crate::jose::{Algorithm, Jwk, JwkSet};
 use crate::protocol::id::is_vschar;
@@ -79,6 +80,9 @@ pub struct ClientMetadata {
     /// `default_max_age`, in seconds.
     #[serde(default)]
     pub default_max_age: Option<u64>,
+    /// What it registers about logout.
+    #[serde(flatten)]
+    pub logout: LogoutMetadata,
     /// An extension of ours: the client belongs to the operator, and its users are not asked for consent.
     #[serde(default)]
     pub first_party: bool,
@@ -167,13 +171,15 @@ impl ClientMetadata {
         if self.redirect_uris.len() > MAX_REDIRECT_URIS {
             return contradiction("there are more than 128 redirect URIs");
         }
+        let redirect_uris = self.parse_redirect_uris()?;
+        let logout = self.logout.register(self.application_type, &redirect_uris)?;
         Ok(Client {
             id: self.client_id.clone(),
             name: self.client_name.clone(),
             auth_method: method,
             secrets,
             keys: self.keys()?,
-            redirect_uris: self.parse_redirect_uris()?,
+            redirect_uris,
             grant_types: self.grant_types.clone(),
             response_types,
             scope: self.scope.clone(),
@@ -186,6 +192,7 @@ impl ClientMetadata {
                 userinfo_alg: self.userinfo_signed_response_alg,
                 default_max_age: self.default_max_age.map(Duration::from_secs),
             },
+            logout,
         })
     }
 

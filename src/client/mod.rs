@@ -2,8 +2,10 @@
 
 pub mod assertion;
 pub mod authentication;
+pub mod logout;
 pub mod metadata;
 pub mod secret;
 
 pub use authentication::Credentials;
+pub use logout::LogoutMetadata;
 pub use metadata::{ClientMetadata, MetadataError};

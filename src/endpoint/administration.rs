@@ -3,7 +3,7 @@
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
-use crate::grant::life;
+use crate::grant::{life, session};
 use crate::protocol::{ClientId, SubjectId, Timestamp};
 use crate::record::grant::{EndReason, GrantStatus};
 use crate::record::{
@@ -133,10 +133,10 @@ impl Decide for EndSession {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
         let key = cx.namespace().session(self.0);
-        let Some(session) = facts.session(key)? else { return Ok(Decision::answer(cx, ())) };
-        let event = Event::new(EventKind::SignedOut).subject(Some(&session.record.subject));
+        let Some(ended) = facts.session(key)? else { return Ok(Decision::answer(cx, ())) };
+        let event = Event::new(EventKind::SignedOut).subject(Some(&ended.record.subject));
         let mut batch = cx.batch();
-        batch.delete.push(key);
+        session::end(self.0, ended.record, &mut batch, cx);
         Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
     }
 }

@@ -22,6 +22,8 @@ pub struct Paths {
     pub jwks: String,
     /// The UserInfo endpoint.
     pub userinfo: String,
+    /// The logout endpoint.
+    pub logout: String,
 }
 
 impl Paths {
@@ -41,6 +43,7 @@ impl Default for Paths {
             introspect: "/introspect".into(),
             jwks: "/jwks".into(),
             userinfo: "/userinfo".into(),
+            logout: "/logout".into(),
         }
     }
 }
@@ -50,6 +53,12 @@ impl Default for Paths {
 pub struct OpenIdMetadata {
     /// `userinfo_endpoint`.
     pub userinfo_endpoint: String,
+    /// `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2.1).
+    pub end_session_endpoint: String,
+    /// `backchannel_logout_supported` (OpenID Connect Back-Channel Logout §2.1).
+    pub backchannel_logout_supported: bool,
+    /// `backchannel_logout_session_supported`.
+    pub backchannel_logout_session_supported: bool,
     /// `subject_types_supported`.
     pub subject_types_supported: &'static [&'static str],
     /// `id_token_signing_alg_values_supported`.
@@ -78,6 +87,9 @@ impl OpenIdMetadata {
         let asked = BY_SCOPE.iter().filter(|(value, _)| settings.scope.contains(value));
         Self {
             userinfo_endpoint: settings.issuer.endpoint(&paths.userinfo),
+            end_session_endpoint: settings.issuer.endpoint(&paths.logout),
+            backchannel_logout_supported: settings.backchannel_logout,
+            backchannel_logout_session_supported: settings.backchannel_logout,
             subject_types_supported: &["public"],
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,

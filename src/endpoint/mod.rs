@@ -3,7 +3,7 @@
 pub mod administration;
 pub mod introspection;
 pub mod metadata;
-
+pub mod outbox;
 pub mod resource;
 pub mod revocation;
 pub mod token;

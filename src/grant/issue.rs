@@ -131,9 +131,7 @@ pub fn id_token(
     cx: &Context<'_>,
 ) -> Result<Option<Box<IdTokenPlan>>, Halt> {
     let Some(subject) = grant.subject.as_ref().filter(|_| scope.contains(OPENID)) else { return Ok(None) };
-    let algorithms = &cx.settings.signing_algorithms;
-    let chosen = client.openid.id_token_alg.filter(|chosen| algorithms.contains(chosen));
-    let algorithm = chosen.or(algorithms.first().copied()).ok_or(Reason::SigningUnavailable)?;
+    let algorithm = id_token_algorithm(client, cx)?;
     let wishes = grant.claims.as_deref().map(|claims| claims.id_token.clone()).unwrap_or_default();
     let user = match only || !wishes.is_empty() {
         true => user_claims::select(facts.claims(&subject.id)?, only.then_some(scope), &wishes),
@@ -151,6 +149,16 @@ pub fn id_token(
         user,
     };
     Ok(Some(Box::new(IdTokenPlan { claims, algorithm })))
+}
+
+/// How the ID tokens and logout tokens of a client are signed.
+///
+/// # Errors
+/// [`Reason::SigningUnavailable`] when the server signs nothing.
+pub fn id_token_algorithm(client: &Client, cx: &Context<'_>) -> Result<Algorithm, Reason> {
+    let algorithms = &cx.settings.signing_algorithms;
+    let chosen = client.openid.id_token_alg.filter(|chosen| algorithms.contains(chosen));
+    chosen.or(algorithms.first().copied()).ok_or(Reason::SigningUnavailable)
 }
 
 /// Gives a grant its first refresh token.

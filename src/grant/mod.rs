@@ -18,4 +18,5 @@ pub mod issue;
 pub mod life;
 pub mod refresh_token;
 pub mod resolve;
+pub mod session;
 pub mod target;

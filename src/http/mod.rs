@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `/authorize` | GET, POST | no |
 //! | `/token`, `/revoke`, `/introspect` | POST | yes, without credentials |
+//! | `/logout` | GET, POST | no |
 //! | `/userinfo` | GET, POST | yes, without credentials |
 //! | `/jwks`, `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | GET, HEAD | yes, without credentials |
 
@@ -15,6 +16,7 @@
 pub mod axum;
 pub mod form;
 mod interaction;
+mod logout;
 pub mod pages;
 pub mod proxy;
 pub mod reply;
@@ -28,7 +30,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 pub use pages::{DefaultPages, ErrorPage, FORM_POST_SCRIPT_HASH, Pages};
 pub use proxy::TrustedProxies;
 
-use crate::authorize::{Action, AuthorizationRequest, Authorize, Browser, InteractReason, Step};
+use crate::authorize::{Action, AuthorizationRequest, Authorize, Browser, Cookies, InteractReason, Step};
 use crate::endpoint::introspection::IntrospectionRequest;
 use crate::endpoint::metadata::{Metadata, Paths};
 use crate::endpoint::revocation::RevocationRequest;
@@ -75,6 +77,8 @@ pub enum Endpoint {
     Metadata,
     /// OpenID Connect Core §5.3.
     UserInfo,
+    /// OpenID Connect RP-Initiated Logout §2.
+    Logout,
 }
 
 impl HttpServer {
@@ -160,6 +164,7 @@ impl HttpServer {
         let origin = Origin { address: self.proxies.client_address(peer, request.headers()) };
         let result = match endpoint {
             Endpoint::Authorize => return self.authorize(request, origin).await,
+            Endpoint::Logout => return Box::pin(self.logout(request)).await,
             Endpoint::UserInfo => return Box::pin(self.userinfo(request, origin)).await,
             Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
@@ -307,12 +312,16 @@ impl HttpServer {
             }
             Action::SignedIn => reply::redirect(&self.server.settings().issuer.endpoint("/"), method),
         };
-        for cookie in step.cookies.headers(self.secure_cookies()) {
+        self.set_cookies(&mut response, &step.cookies);
+        response
+    }
+
+    fn set_cookies(&self, response: &mut Response<Bytes>, cookies: &Cookies) {
+        for cookie in cookies.headers(self.secure_cookies()) {
             if let Ok(value) = cookie.parse() {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }
         }
-        response
     }
 
     /// The error page: never a redirect (RFC 6749 §4.1.2.1).
@@ -333,7 +342,7 @@ impl HttpServer {
     pub fn too_large(&self, endpoint: Endpoint) -> Response<Bytes> {
         let error = self.refused(Reason::BodyTooLarge.into());
         match endpoint {
-            Endpoint::Authorize => self.error_page(&error),
+            Endpoint::Authorize | Endpoint::Logout => self.error_page(&error),
             _ => reply::error(&error, endpoint),
         }
     }
@@ -357,6 +366,7 @@ fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)
     ];
     if server.settings().is_openid_provider() {
         routes.push((Endpoint::UserInfo, at(&paths.userinfo)));
+        routes.push((Endpoint::Logout, at(&paths.logout)));
         routes.push((Endpoint::Metadata, at("/.well-known/openid-configuration")));
     }
     routes

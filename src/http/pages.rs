@@ -1,8 +1,9 @@
-//! The two pages that come from the endpoints themselves: the error page, and the form that posts an answer.
+//! The pages that come from the endpoints themselves: the error page, the form that posts an answer, and those of logout.
 
 use std::fmt::Write as _;
 
-use crate::authorize::AuthorizationResponse;
+use super::logout;
+use crate::authorize::{AuthorizationResponse, LoggedOut, LogoutPage};
 use crate::protocol::OAuthError;
 
 /// The source expression for the one script that any page runs: `document.forms[0].submit()`.
@@ -15,6 +16,17 @@ pub trait Pages: Send + Sync {
 
     /// The page that posts an answer to the client. Its only script must be exactly `document.forms[0].submit()`.
     fn form_post(&self, response: &AuthorizationResponse) -> String;
+
+    /// The page that asks whether to sign out. Its form is posted to where the page came from, with the
+    /// [hidden fields](LogoutPage::hidden_fields); a plain page unless given.
+    fn logout(&self, page: &LogoutPage) -> String {
+        logout::ask(page)
+    }
+
+    /// The page that says that the user is signed out; a plain page unless given.
+    fn logged_out(&self, done: &LoggedOut) -> String {
+        logout::done(done)
+    }
 }
 
 /// What an error page says.

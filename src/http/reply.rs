@@ -131,7 +131,7 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, body, [JSON, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER]);
     let headers = response.headers_mut();
-    if endpoint != Endpoint::Authorize {
+    if !matches!(endpoint, Endpoint::Authorize | Endpoint::Logout) {
         headers.extend([ANY_ORIGIN, EXPOSED].map(|(name, value)| (Some(name), value)));
     }
     if status == StatusCode::UNAUTHORIZED {
@@ -142,7 +142,7 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         let allowed = match endpoint {
-            Endpoint::Authorize => "GET, POST",
+            Endpoint::Authorize | Endpoint::Logout => "GET, POST",
             Endpoint::UserInfo => "GET, POST, OPTIONS",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",

@@ -191,6 +191,12 @@ reasons! {
     SubjectNamesClient: ServerError 500, "the server met an unexpected condition", "RFC 9700 §4.15";
     QuotaExhausted: SlowDown 429, "too many requests", "RFC 6585 §4";
 
+    // Logout
+    LogoutHintInvalid: InvalidRequest 400, "the ID token hint is not one of ours", "OpenID Connect RP-Initiated Logout §2";
+    LogoutClientMismatch: InvalidRequest 400, "the ID token hint was issued to another application", "OpenID Connect RP-Initiated Logout §2";
+    LogoutClientUnknown: InvalidRequest 400, "the application that sent you here is not known", "OpenID Connect RP-Initiated Logout §4";
+    LogoutRedirectUnregistered: InvalidRequest 400, "the post-logout redirect URI is not registered for this application", "OpenID Connect RP-Initiated Logout §3";
+
     // The token endpoint
     GrantTypeUnsupported: UnsupportedGrantType 400, "the grant type is not supported", "RFC 6749 §5.2";
     GrantTypeUnregistered: UnauthorizedClient 400, "the client may not use this grant type", "RFC 6749 §5.2";

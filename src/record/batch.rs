@@ -43,6 +43,8 @@ pub enum IndexKind {
     Client = 2,
     /// Records of one session.
     Session = 3,
+    /// Messages that wait to be delivered.
+    Outbox = 4,
 }
 
 /// A term under which records can be listed.
@@ -67,6 +69,12 @@ impl Index {
     #[must_use]
     pub const fn client(namespace: Namespace, id: &ClientId) -> Self {
         Self { namespace, kind: IndexKind::Client, id: Id(id.key()) }
+    }
+
+    /// The messages that wait to be delivered.
+    #[must_use]
+    pub const fn outbox(namespace: Namespace) -> Self {
+        Self { namespace, kind: IndexKind::Outbox, id: Id([0; 16]) }
     }
 
     /// The records of a session.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::assertion::ClientKeys;
+use super::logout::LogoutRegistration;
 use crate::jose::Algorithm;
 use crate::protocol::{
     ClientAuthMethod, ClientId, Digest, GrantType, RedirectUri, Resource, ResponseType, Scope, Timestamp,
@@ -41,6 +42,8 @@ pub struct Client {
     pub lifetimes: ClientLifetimes,
     /// What it registered as a relying party.
     pub openid: OpenIdRegistration,
+    /// What it registered for the end of a session.
+    pub logout: LogoutRegistration,
 }
 
 impl Client {

@@ -51,6 +51,10 @@ pub enum EventKind {
     ReplayDetected,
     /// A subject or a client was switched off, on, or lost everything issued to it.
     StandingChanged,
+    /// A client was told that a session has ended.
+    LogoutNotified,
+    /// A client could not be told, this time or for good.
+    LogoutNoticeFailed,
     /// A request was refused.
     Refused,
 }

@@ -14,7 +14,9 @@ use url::Url;
 
 use super::key::Key;
 use super::key_ring::PublishedKeys;
-use super::{Client, Consent, Grant, Interaction, Record, ResourceServer, Session, Standing, Versioned};
+use super::{
+    Client, Consent, Grant, Interaction, Outbox, Record, ResourceServer, Session, Standing, Versioned,
+};
 use crate::jose::Algorithm;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
 
@@ -395,4 +397,6 @@ typed_records! {
     subject: Subject => Standing;
     /// The standing of a client.
     client_state: ClientState => Standing;
+    /// A message that waits to be delivered.
+    outbox: Outbox => Outbox;
 }

@@ -100,6 +100,10 @@ typed_id! {
     SessionId
 }
 typed_id! {
+    /// The id of an [`Outbox`](super::Outbox) message.
+    OutboxId
+}
+typed_id! {
     /// The id of an [`Interaction`](super::Interaction).
     InteractionId
 }
@@ -170,6 +174,12 @@ impl Namespace {
         self.key(Kind::KeyRing, Id([0; 16]))
     }
 
+    /// The key of a message to another server.
+    #[must_use]
+    pub const fn outbox(self, id: OutboxId) -> Key {
+        self.key(Kind::Outbox, id.0)
+    }
+
     const fn key(self, kind: Kind, id: Id) -> Key {
         Key { namespace: self, kind, id }
     }
@@ -199,6 +209,8 @@ pub enum Kind {
     KeyRing = 8,
     /// [`Record::UsedJti`](super::Record::UsedJti).
     UsedJti = 9,
+    /// [`Record::Outbox`](super::Record::Outbox).
+    Outbox = 10,
 }
 
 impl Kind {
@@ -213,6 +225,7 @@ impl Kind {
         Self::RevokedToken,
         Self::KeyRing,
         Self::UsedJti,
+        Self::Outbox,
     ];
 }
 

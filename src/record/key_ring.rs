@@ -149,21 +149,45 @@ impl PublishedKeys {
     /// The subject of an ID token that one of these keys signed for this client, expired or not.
     #[must_use]
     pub fn id_token_subject(&self, token: &str, issuer: &str, client: &str) -> Option<String> {
+        self.id_token_hint(token, issuer).filter(|hint| hint.client == client).map(|hint| hint.subject)
+    }
+
+    /// What an ID token says that one of these keys signed, expired or not.
+    #[must_use]
+    pub fn id_token_hint(&self, token: &str, issuer: &str) -> Option<IdTokenHint> {
         #[cfg(feature = "aws-lc-rs")]
         {
             use crate::jose::{Algorithm, Unverified, Verification};
             let accepted = Verification::new(&["JWT"], &Algorithm::ALL).or_untyped();
             let claims = Unverified::parse(token).ok()?.verify(&self.verifying, &accepted).ok()?.into_inner();
+            // A signed answer of the UserInfo endpoint has no `exp` and is no ID token.
+            claims.required_date("exp").ok()?;
+            let audience = claims.required_audience().ok()?;
+            let [client] = audience.recipients() else { return None };
             let ours = claims.required_string("iss").ok()? == issuer;
-            let theirs = claims.required_audience().ok()?.contains(client);
-            claims.required_string("sub").ok().filter(|_| ours && theirs).map(str::to_owned)
+            ours.then_some(IdTokenHint {
+                subject: claims.required_string("sub").ok()?.to_owned(),
+                client: (*client).to_owned(),
+                session: claims.string("sid").ok()?.map(str::to_owned),
+            })
         }
         #[cfg(not(feature = "aws-lc-rs"))]
         {
-            let _ = (token, issuer, client);
+            let _ = (token, issuer);
             None
         }
     }
+}
+
+/// What an ID token of ours says of whom it was issued for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdTokenHint {
+    /// `sub`.
+    pub subject: String,
+    /// `aud`: the client.
+    pub client: String,
+    /// `sid`.
+    pub session: Option<String>,
 }
 
 #[cfg(test)]

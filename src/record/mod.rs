@@ -16,6 +16,8 @@ pub mod grant;
 pub mod interaction;
 pub mod key;
 pub mod key_ring;
+pub mod logout;
+pub mod outbox;
 pub mod resource_server;
 pub mod session;
 pub mod settings;
@@ -34,8 +36,9 @@ pub use event::{Event, EventKind};
 pub use facts::{Facts, Halt, Need};
 pub use grant::Grant;
 pub use interaction::Interaction;
-pub use key::{GrantId, Id, InteractionId, Key, Kind, Namespace, SessionId};
+pub use key::{GrantId, Id, InteractionId, Key, Kind, Namespace, OutboxId, SessionId};
 pub use key_ring::KeyRing;
+pub use outbox::Outbox;
 pub use resource_server::{ResourceServer, TokenFormat};
 pub use session::Session;
 pub use settings::Settings;
@@ -64,6 +67,8 @@ pub enum Record {
     KeyRing(KeyRing),
     /// The `jti` of a one-time token that was used, until it would have expired.
     UsedJti,
+    /// A message that has to reach another server.
+    Outbox(Outbox),
 }
 
 /// A record and the version it was read at.

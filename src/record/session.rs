@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::grant::Authentication;
-use crate::protocol::{Digest, SubjectId, Timestamp};
+use super::key::SessionId;
+use crate::protocol::{ClientId, Digest, SubjectId, Timestamp};
 
 /// The server's own session with a user's browser. It ends by being deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,4 +19,16 @@ pub struct Session {
     pub authentication: Authentication,
     /// Until when the session is valid.
     pub valid_until: Timestamp,
+    /// The clients that are told when it ends, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<SessionClient>,
+}
+
+/// A client that may hold an ID token of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionClient {
+    /// Which.
+    pub client: ClientId,
+    /// The session that its latest ID token names: this one, or one of the same user that this one replaced.
+    pub session: SessionId,
 }

@@ -43,6 +43,8 @@ pub struct Settings {
     pub slow_secrets: bool,
     /// Whether the host is asked if it still knows a subject. If not, whoever has signed in stays active.
     pub accounts: bool,
+    /// Whether clients are told over the back channel when a session ends.
+    pub backchannel_logout: bool,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
     /// How assertions of clients are judged.
@@ -124,6 +126,7 @@ impl Settings {
             max_access_tokens: 32,
             slow_secrets: false,
             accounts: false,
+            backchannel_logout: false,
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),

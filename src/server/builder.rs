@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicU32;
 use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
-    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Limiter, MemoryLimiter,
-    NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, ResourceCatalog, Signer, SlowHashPool,
-    StaticResources, SystemClock,
+    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter,
+    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, ResourceCatalog, Signer,
+    SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::Profile;
@@ -54,6 +54,7 @@ impl Builder {
                 limiter: Arc::new(MemoryLimiter::default()),
                 replay_guard: None,
                 client_jwks: Arc::new(NoClientJwks),
+                fetch: None,
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 claims_hook: Arc::new(AddNoClaims),
@@ -79,6 +80,8 @@ impl Builder {
         replay_guard: ReplayGuard;
         /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given.
         client_jwks: ClientJwks;
+        /// Reaches other servers, to tell clients that a session has ended; nobody is told unless given.
+        fetch: Fetch;
         /// The audit trail; none unless given.
         audit: Audit;
         /// Signs; without one, every access token is opaque.
@@ -157,6 +160,7 @@ impl Builder {
             settings.response_types.retain(|own| !own.has_id_token());
         }
         settings.accounts = self.parts.accounts.is_some();
+        settings.backchannel_logout = settings.is_openid_provider() && self.parts.fetch.is_some();
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

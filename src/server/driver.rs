@@ -107,6 +107,7 @@ impl AuthorizationServer {
                         Err(error) => Err(error),
                     };
                     if batch.is_empty() || self.commit(&mut batch, facts).await? {
+                        self.dispatch(&batch).await;
                         events.into_iter().for_each(|event| self.tell(event));
                         return answer;
                     }

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::AuthorizationServer;
-use crate::authorize::{Action, AuthorizationResponse, InteractionView, Step};
+use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutStep, Step};
 use crate::endpoint::introspection::Introspection;
+use crate::endpoint::outbox::LogoutNotice;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
 use crate::grant::issue::{AccessTokenPlan, IdTokenPlan, TokenPlan};
@@ -54,7 +55,7 @@ macro_rules! already_made {
     };
 }
 
-already_made!((), Introspection, InteractionView, LiveToken, Option<SignedIn>, Standing);
+already_made!((), Introspection, InteractionView, LiveToken, LogoutStep, Option<SignedIn>, Standing);
 
 impl sealed::Sealed for Step {}
 
@@ -124,6 +125,21 @@ impl Mint for UserInfoPlan {
         Minted::Signing(Box::pin(async move {
             let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
             Ok(UserInfo::Jwt(server.sign(algorithm, "JWT", &payload).await?))
+        }))
+    }
+}
+
+impl sealed::Sealed for Option<LogoutNotice> {}
+
+impl Mint for Option<LogoutNotice> {
+    /// Where it goes, and the signed token.
+    type Response = Option<(String, String)>;
+
+    fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response> {
+        let Some(LogoutNotice { uri, claims, algorithm }) = self else { return Minted::Now(None) };
+        Minted::Signing(Box::pin(async move {
+            let payload = claims.to_json().to_string();
+            Ok(Some((uri, server.sign(algorithm, "logout+jwt", payload.as_bytes()).await?)))
         }))
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod driver;
 mod mint;
+mod outbox;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ pub use driver::Trace;
 pub use mint::Mint;
 
 use crate::authorize::{
-    Approve, Authorize, Browser, Continue, Deny, ForgetLogin, FormToken, InteractionView, Login, Step, View,
+    Approve, Authorize, Browser, Continue, Deny, ForgetLogin, FormToken, InteractionView, Login, Logout,
+    LogoutStep, Step, View,
 };
 use crate::endpoint::administration::{
     ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
@@ -26,8 +28,8 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Limiter, ReplayGuard, ResourceCatalog,
-    Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, ReplayGuard,
+    ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::SignedIn;
@@ -54,6 +56,7 @@ pub(crate) struct Parts {
     /// `None`: over the store.
     pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
     pub(crate) client_jwks: Arc<dyn ClientJwks>,
+    pub(crate) fetch: Option<Arc<dyn Fetch>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,
@@ -176,6 +179,15 @@ impl AuthorizationServer {
     /// What is shown on an error page.
     pub async fn forget_login(&self, forget: &ForgetLogin) -> Result<Step, OAuthError> {
         self.run(forget, Origin::default()).await
+    }
+
+    /// The logout endpoint (OpenID Connect RP-Initiated Logout §2). When it answers that nobody is signed in any more, every
+    /// grant bound to the session is dead.
+    ///
+    /// # Errors
+    /// What is shown on an error page, and never sent to a post-logout redirect URI.
+    pub async fn logout(&self, logout: &Logout) -> Result<LogoutStep, OAuthError> {
+        self.run(logout, Origin::default()).await
     }
 
     /// Who is signed in in a browser, if anyone is.

@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod handle;
 pub mod id_token;
+pub mod logout_token;
 mod presented;
 pub mod user_claims;
 

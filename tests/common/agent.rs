@@ -61,7 +61,11 @@ impl<'f> Agent<'f> {
     }
 
     pub(crate) async fn authorize_by_post(&mut self, request: &Form) -> Answer {
-        let mut http = Request::post("/authorize").body(Bytes::from(request.encode())).unwrap();
+        self.post("/authorize", request).await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, request: &Form) -> Answer {
+        let mut http = Request::post(path).body(Bytes::from(request.encode())).unwrap();
         *http.headers_mut() = self.cookie_header();
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         http.headers_mut().insert(header::CONTENT_TYPE, form);
@@ -90,6 +94,14 @@ impl<'f> Agent<'f> {
     /// The host's answer after a step.
     pub(crate) fn shown(&mut self, step: Result<Step, OAuthError>) -> Answer {
         let answer = self.fixture.http.step(step, &Method::POST).into();
+        self.keep(answer)
+    }
+
+    pub(crate) fn shown_logout(
+        &mut self,
+        step: Result<grantor::authorize::LogoutStep, OAuthError>,
+    ) -> Answer {
+        let answer = self.fixture.http.logout_step(step, &Method::POST).into();
         self.keep(answer)
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use grantor::authorize::{Logout, LogoutAction, LogoutRequest};
 use grantor::protocol::SubjectId;
 use grantor::record::grant::{EndReason, GrantStatus};
 use grantor::store::Store;
@@ -288,5 +289,43 @@ pub(crate) async fn a_redemption_against_a_replay_leaves_nothing_alive(store: An
         .await;
         no_fault(&answers);
         assert_eq!(alive(&fixture, "spa", &answers).await, Vec::<String>::new());
+    }
+}
+
+pub(crate) async fn once_a_logout_is_answered_nothing_of_the_session_lives(store: AnyStore, turns: usize) {
+    let mut clients = super::clients::all();
+    for client in &mut clients {
+        client.scope = super::scope("openid read write");
+    }
+    let scope = super::scope("openid read write");
+    let fixture = Arc::new(Fixture::over(store, clients, |builder| builder.scope(scope)));
+    for turn in 0..turns {
+        for (client, redeem) in [("spa", false), ("web", false), ("spa", true), ("web", true)] {
+            let mut agent = fixture.agent();
+            let asked = authorization(client).set("scope", "openid read");
+            let code = agent.walk(&asked, "alice").await.param("code").unwrap();
+            let hint = agent.walk(&asked, "alice").await.param("code").unwrap();
+            let hint = fixture.redeem(client, &hint).await;
+            let request = if redeem {
+                redemption(client, &code)
+            } else {
+                refreshing(&fixture.redeem(client, &code).await.tokens().refresh)
+            };
+            let id_token = hint.json()["id_token"].as_str().map(grantor::protocol::Secret::new);
+            let logout = Logout {
+                request: LogoutRequest { id_token_hint: id_token, ..LogoutRequest::default() },
+                browser: agent.browser(),
+                csrf: None,
+            };
+            let other = Arc::clone(&fixture);
+            let mut answers = against(&fixture, client, request, turn, async move {
+                let step = other.server.logout(&logout).await.unwrap();
+                assert!(matches!(step.action, LogoutAction::LoggedOut(_)));
+            })
+            .await;
+            no_fault(&answers);
+            answers.push(hint);
+            assert_eq!(alive(&fixture, client, &answers).await, Vec::<String>::new());
+        }
     }
 }

@@ -14,6 +14,8 @@ use crate::record::grant::{
 };
 use crate::record::interaction::{InteractReason, PageHints, PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
+use crate::record::outbox::{Message, Outbox};
+use crate::record::session::SessionClient;
 use crate::record::{
     ClaimsRequest, Consent, Grant, Id, Interaction, KeyRing, Kind, Record, Session, SessionId, Standing,
 };
@@ -34,6 +36,7 @@ pub fn sample(kind: Kind) -> Record {
         Kind::RevokedToken => Record::RevokedToken,
         Kind::KeyRing => Record::KeyRing(key_ring()),
         Kind::UsedJti => Record::UsedJti,
+        Kind::Outbox => Record::Outbox(outbox()),
     }
 }
 
@@ -126,6 +129,17 @@ fn session() -> Session {
         subject: subject(),
         subject_epoch: u64::MAX,
         authentication: authentication(),
+        valid_until: LATER,
+        clients: vec![SessionClient { client: client(), session: SessionId(Id([9; 16])) }],
+    }
+}
+
+fn outbox() -> Outbox {
+    Outbox {
+        client: client(),
+        message: Message::Logout { subject: subject(), session: SessionId(Id([5; 16])) },
+        attempts: 2,
+        due_at: NOW,
         valid_until: LATER,
     }
 }

@@ -1,0 +1,253 @@
+//! Logout at the request of a client (OpenID Connect RP-Initiated Logout).
+//!
+//! ```text
+//! request ─► verified ─► for the session of this browser? ──yes──► session ends ─► back to the client, or a page
+//!               │                      │                              ▲
+//!             page                     no ──► the user is asked ──yes─┘
+//! ```
+//!
+//! Nothing is stored while the user is asked: the form carries the request, without its hint, and a token that only
+//! pages of this browser and this session know. When the session has ended, the token has too.
+
+use std::sync::Arc;
+
+use smallvec::smallvec;
+
+use super::browser::{Browser, Cookies, FormToken};
+use crate::grant::{life, session};
+use crate::protocol::{
+    ClientId, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Secret, SubjectId,
+};
+use crate::record::key_ring::IdTokenHint;
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
+
+/// The parameters of a logout request, as they came (OpenID Connect RP-Initiated Logout §2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogoutRequest {
+    /// `id_token_hint`.
+    pub id_token_hint: Option<Secret>,
+    /// `client_id`.
+    pub client_id: Option<String>,
+    /// `post_logout_redirect_uri`.
+    pub post_logout_redirect_uri: Option<String>,
+    /// `state`.
+    pub state: Option<String>,
+    /// What the page may want to know.
+    pub hints: LogoutHints,
+}
+
+/// What the client would like the page to know. Nothing here is verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogoutHints {
+    /// `logout_hint`: who the user may be.
+    pub logout_hint: Option<String>,
+    /// `ui_locales`: languages of the page, by preference.
+    pub ui_locales: Option<String>,
+}
+
+/// A logout request in a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logout {
+    /// What is asked.
+    pub request: LogoutRequest,
+    /// By which browser.
+    pub browser: Browser,
+    /// What the form of [`LogoutPage`] carried, once the user has said yes.
+    pub csrf: Option<Secret>,
+}
+
+/// What happens next to a logout request.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LogoutStep {
+    /// Ask the user, or say that it is done.
+    pub action: LogoutAction,
+    /// Cookies to send along.
+    pub cookies: Cookies,
+}
+
+/// Ask the user, or say that it is done.
+#[derive(Clone, Debug)]
+pub enum LogoutAction {
+    /// The user is asked: nothing has happened yet.
+    Confirm(Box<LogoutPage>),
+    /// Nobody is signed in any more. A host with sessions of its own ends its own now.
+    LoggedOut(Box<LoggedOut>),
+}
+
+/// What the page needs to know that asks the user.
+#[derive(Clone, Debug)]
+pub struct LogoutPage {
+    /// Who asks, as far as the request names somebody.
+    pub client: Option<Arc<Client>>,
+    /// Who is signed in.
+    pub subject: SubjectId,
+    /// What the client would like the page to know; nothing of it is verified.
+    pub hints: LogoutHints,
+    /// Where the browser will be sent after a yes.
+    pub redirect_uri: Option<MatchedRedirectUri>,
+    /// What the form of the page posts back to the logout endpoint: hidden fields, by name and value.
+    pub fields: Vec<(&'static str, Secret)>,
+}
+
+/// What the browser gets when it is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoggedOut {
+    /// Where the client wants the browser to go, with `state`; a page of the server's own where it does not say.
+    pub location: Option<String>,
+}
+
+impl LogoutRequest {
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// `invalid_request` for a parameter that is repeated or too long.
+    pub fn read(params: &Params<'_>) -> Result<Self, OAuthError> {
+        if let Some((name, fault)) = params.first_fault() {
+            let reason = match fault {
+                ParamFault::Repeated => Reason::ParameterRepeated,
+                ParamFault::TooLong => Reason::ParameterTooLong,
+            };
+            return Err(OAuthError::new(reason).detail(name));
+        }
+        let text = |name: &str| params.get(name).map(str::to_owned);
+        Ok(Self {
+            id_token_hint: params.get("id_token_hint").map(Secret::new),
+            client_id: text("client_id"),
+            post_logout_redirect_uri: text("post_logout_redirect_uri"),
+            state: text("state"),
+            hints: LogoutHints { logout_hint: text("logout_hint"), ui_locales: text("ui_locales") },
+        })
+    }
+
+    /// What of the request can be relied on. The URI is compared byte for byte with those registered with the client that
+    /// the hint or the request names (OpenID Connect RP-Initiated Logout §3); without a client there is none.
+    fn verify(&self, facts: &Facts, cx: &Context<'_>) -> Result<Verified, Halt> {
+        let hint = match &self.id_token_hint {
+            Some(hint) => Some(
+                facts
+                    .signing_keys()?
+                    .id_token_hint(hint.expose(), cx.settings.issuer.as_str())
+                    .ok_or(Reason::LogoutHintInvalid)?,
+            ),
+            None => None,
+        };
+        if let (Some(hint), Some(named)) = (&hint, &self.client_id)
+            && hint.client != *named
+        {
+            return Err(Reason::LogoutClientMismatch.into());
+        }
+        let client = match hint.as_ref().map(|hint| &hint.client).or(self.client_id.as_ref()) {
+            Some(id) => Some(known_client(id, facts, cx)?),
+            None => None,
+        };
+        let redirect_uri = match (&self.post_logout_redirect_uri, &client) {
+            (Some(presented), Some(client)) => {
+                let registered = &client.logout.post_logout_redirect_uris;
+                let same = registered.iter().find(|uri| uri.as_str() == presented);
+                Some(same.ok_or(Reason::LogoutRedirectUnregistered)?.as_registered())
+            }
+            (Some(_), None) => return Err(Reason::LogoutRedirectUnregistered.into()),
+            (None, _) => None,
+        };
+        Ok(Verified { hint, client, redirect_uri })
+    }
+}
+
+fn known_client(id: &str, facts: &Facts, cx: &Context<'_>) -> Result<Arc<Client>, Halt> {
+    let client = facts.client(id)?.ok_or(Reason::LogoutClientUnknown)?;
+    match life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
+        true => Err(Reason::LogoutClientUnknown.into()),
+        false => Ok(Arc::clone(client)),
+    }
+}
+
+struct Verified {
+    hint: Option<IdTokenHint>,
+    client: Option<Arc<Client>>,
+    redirect_uri: Option<MatchedRedirectUri>,
+}
+
+/// Whom a logout would sign out.
+struct Current<'f> {
+    subject: SubjectId,
+    /// The session of the library's own; `None` where the host keeps its own.
+    session: Option<(SessionId, &'f Session)>,
+}
+
+impl<'f> Current<'f> {
+    fn of(browser: &Browser, facts: &'f Facts, cx: &Context<'_>) -> Result<Option<Self>, Halt> {
+        if let Some(login) = &browser.host_login {
+            return Ok(Some(Self { subject: login.subject.clone(), session: None }));
+        }
+        let session = browser.proven_session(facts, cx)?;
+        Ok(session.map(|own| Self { subject: own.1.subject.clone(), session: Some(own) }))
+    }
+
+    /// Whether the client holds an ID token of this very session: then its word is enough.
+    fn is_named_by(&self, hint: &IdTokenHint) -> bool {
+        hint.subject == self.subject.as_str() && hint.session == self.session.map(|(id, _)| id.to_string())
+    }
+}
+
+impl Decide for Logout {
+    type Plan = LogoutStep;
+
+    fn client_id(&self) -> Option<ClientId> {
+        Some(self.request.client_id.as_deref()?.into())
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LogoutStep>, Halt> {
+        let verified = self.request.verify(facts, cx)?;
+        let current = Current::of(&self.browser, facts, cx)?;
+        let named =
+            |current: &Current<'_>| verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
+        match (current, &self.csrf) {
+            (Some(current), None) if !named(&current) => Ok(self.ask(verified, current.subject, cx)),
+            (current, csrf) => {
+                if let Some(csrf) = csrf {
+                    self.browser.check_form(csrf, &cx.settings.sealer)?;
+                }
+                Ok(self.log_out(&verified, current, cx))
+            }
+        }
+    }
+}
+
+impl Logout {
+    fn ask(&self, verified: Verified, subject: SubjectId, cx: &Context<'_>) -> Decision<LogoutStep> {
+        let FormToken { csrf, cookies } = self.browser.form_token(cx);
+        let Verified { client, redirect_uri, .. } = verified;
+        let fields = [
+            ("client_id", client.as_ref().map(|client| Secret::new(client.id.as_str()))),
+            ("post_logout_redirect_uri", redirect_uri.as_ref().map(|uri| Secret::new(uri.as_str()))),
+            ("state", self.request.state.as_deref().map(Secret::new)),
+            ("csrf", Some(csrf)),
+        ];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let hints = self.request.hints.clone();
+        let page = LogoutPage { client, subject, hints, redirect_uri, fields };
+        Decision::answer(cx, LogoutStep { action: LogoutAction::Confirm(Box::new(page)), cookies })
+    }
+
+    /// Ends the session, if there is one: to be signed out already is no error (OpenID Connect RP-Initiated Logout §4).
+    fn log_out(
+        &self,
+        verified: &Verified,
+        current: Option<Current<'_>>,
+        cx: &Context<'_>,
+    ) -> Decision<LogoutStep> {
+        let state = self.request.state.as_deref().map(|state| ("state", state));
+        let location = verified.redirect_uri.as_ref().map(|uri| uri.with_query(state));
+        let action = LogoutAction::LoggedOut(Box::new(LoggedOut { location }));
+        let step = LogoutStep { action, cookies: Cookies::signed_out() };
+        let Some(current) = current else { return Decision::answer(cx, step) };
+        let event = Event::new(EventKind::SignedOut).subject(Some(&current.subject));
+        let event = verified.client.iter().fold(event, |event, client| event.client(&client.id));
+        let mut batch = cx.batch();
+        if let Some((id, ended)) = current.session {
+            session::end(id, ended, &mut batch, cx);
+        }
+        Decision { batch, outcome: Ok(step), events: smallvec![event] }
+    }
+}

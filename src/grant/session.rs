@@ -1,0 +1,81 @@
+//! The life of a session: the clients that may hold an ID token of it are remembered while it lives, and told when it
+//! ends (OpenID Connect Back-Channel Logout §2.3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::life;
+use crate::protocol::{Digest, SubjectId};
+use crate::record::outbox::{Message, Outbox};
+use crate::record::session::{Session, SessionClient};
+use crate::record::{Batch, Client, Context, Id, Index, OutboxId, Put, Record, SessionId};
+
+/// The most clients that a session remembers; beyond it the oldest is told to log out and forgotten.
+pub const MAX_CLIENTS: usize = 64;
+/// How long a client that cannot be reached is tried again.
+const PERSISTENCE: Duration = Duration::from_secs(24 * 3600);
+/// How long a message that was just written is left to whoever wrote it.
+const FIRST_TRY: Duration = Duration::from_secs(60);
+
+/// A session as it is written: listed under its subject.
+#[must_use]
+pub fn put(id: SessionId, session: Session, cx: &Context<'_>) -> Put {
+    Put {
+        key: cx.namespace().session(id),
+        terms: vec![Index::subject(cx.namespace(), &session.subject)],
+        retain_until: session.valid_until.plus(life::RETENTION_MARGIN),
+        record: Arc::new(Record::Session(session)),
+    }
+}
+
+/// Whether `batch` begins a grant in the session for a client that wants to be told of its end and is not remembered
+/// yet.
+#[must_use]
+pub fn learns_of(session: &Session, id: SessionId, client: &Client, batch: &Batch, cx: &Context<'_>) -> bool {
+    let begins = |put: &Put| matches!(&*put.record, Record::Grant(grant) if grant.session == Some(id));
+    let known = |known: &SessionClient| known.client == client.id && known.session == id;
+    cx.settings.backchannel_logout
+        && client.logout.backchannel.is_some()
+        && batch.put.iter().any(begins)
+        && !session.clients.iter().any(known)
+}
+
+/// Remembers a client until the session ends.
+pub fn remember(session: &mut Session, id: SessionId, client: &Client, batch: &mut Batch, cx: &Context<'_>) {
+    session.clients.retain(|known| known.client != client.id);
+    let excess = (session.clients.len() + 1).saturating_sub(MAX_CLIENTS);
+    for oldest in session.clients.drain(..excess) {
+        tell(batch, &session.subject, &oldest, cx);
+    }
+    session.clients.push(SessionClient { client: client.id.clone(), session: id });
+}
+
+/// Ends a session: every grant bound to it is dead, and every client that it remembers is told.
+pub fn end(id: SessionId, session: &Session, batch: &mut Batch, cx: &Context<'_>) {
+    batch.delete.push(cx.namespace().session(id));
+    for client in &session.clients {
+        tell(batch, &session.subject, client, cx);
+    }
+}
+
+fn tell(batch: &mut Batch, subject: &SubjectId, told: &SessionClient, cx: &Context<'_>) {
+    let SessionClient { client, session } = told;
+    let once = batch.id.0.to_string();
+    let id = OutboxId(Id(Digest::key_of(&[client.as_str(), &session.to_string(), &once])));
+    let valid_until = cx.now.plus(PERSISTENCE);
+    let message = Message::Logout { subject: subject.clone(), session: *session };
+    let due_at = cx.now.plus(FIRST_TRY);
+    let outbox = Outbox { client: client.clone(), message, attempts: 0, due_at, valid_until };
+    batch.put.push(outbox_put(id, outbox, cx));
+}
+
+/// A message as it is written: listed among all that wait.
+#[must_use]
+pub fn outbox_put(id: OutboxId, outbox: Outbox, cx: &Context<'_>) -> Put {
+    Put {
+        key: cx.namespace().outbox(id),
+        terms: vec![Index::outbox(cx.namespace())],
+        retain_until: outbox.valid_until.plus(life::RETENTION_MARGIN),
+        record: Arc::new(Record::Outbox(outbox)),
+    }
+}

@@ -1,0 +1,112 @@
+//! The logout endpoint: reading its requests, and the pages it answers with.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+
+use super::pages::escape;
+use super::{Endpoint, HttpServer, form, reply};
+use crate::authorize::{LoggedOut, Logout, LogoutAction, LogoutPage, LogoutRequest, LogoutStep};
+use crate::protocol::{OAuthError, Params, Reason, Secret};
+
+impl HttpServer {
+    pub(super) async fn logout(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let logout = match self.read_logout(request) {
+            Ok(logout) => logout,
+            Err(error) if error.reason() == Reason::MethodNotAllowed => {
+                return reply::error(&error, Endpoint::Logout);
+            }
+            Err(error) => return self.error_page(&self.refused(error)),
+        };
+        // A form of the client's site comes without our cookies (SameSite=Lax); a request that follows our redirect has
+        // them.
+        let crossed = logout.browser.session.is_none() && logout.csrf.is_none();
+        match std::str::from_utf8(request.body()) {
+            Ok(body) if *request.method() == Method::POST && crossed => {
+                let endpoint = self.server.settings().issuer.endpoint(&self.server.paths().logout);
+                reply::redirect(&format!("{endpoint}?{body}"), request.method())
+            }
+            _ => self.logout_step(self.server.logout(&logout).await, request.method()),
+        }
+    }
+
+    fn read_logout(&self, request: &Request<Bytes>) -> Result<Logout, OAuthError> {
+        let posted = *request.method() == Method::POST;
+        let params = match *request.method() {
+            Method::GET => {
+                form::check_size(request)?;
+                let query = request.uri().query().unwrap_or_default();
+                Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))?
+            }
+            Method::POST => form::body(request)?,
+            _ => return Err(Reason::MethodNotAllowed.into()),
+        };
+        Ok(Logout {
+            request: LogoutRequest::read(&params)?,
+            browser: self.browser(request.headers()),
+            csrf: params.get("csrf").filter(|_| posted).map(Secret::new),
+        })
+    }
+
+    /// Turns the outcome of a logout request into HTTP: the page that asks, a redirect, the page that says that it is done,
+    /// or an error page. `method` is that of the request which is answered.
+    #[must_use]
+    pub fn logout_step(&self, step: Result<LogoutStep, OAuthError>, method: &Method) -> Response<Bytes> {
+        let LogoutStep { action, cookies } = match step {
+            Ok(step) => step,
+            Err(error) => return self.error_page(&error),
+        };
+        let mut response = match &action {
+            LogoutAction::Confirm(page) => {
+                let onward = page.redirect_uri.as_ref().map(|uri| uri.origin());
+                let html = self.pages.logout(page);
+                let mut response = Response::new(html.into());
+                response.headers_mut().extend(reply::page_headers(None, onward.as_deref()));
+                response
+            }
+            LogoutAction::LoggedOut(done) => match &done.location {
+                Some(location) => reply::redirect(location, method),
+                None => {
+                    let mut response = Response::new(self.pages.logged_out(done).into());
+                    response.headers_mut().extend(reply::page_headers(None, None));
+                    response
+                }
+            },
+        };
+        self.set_cookies(&mut response, &cookies);
+        response
+    }
+}
+
+impl LogoutPage {
+    /// The hidden fields of the page's form, as HTML.
+    #[must_use]
+    pub fn hidden_fields(&self) -> String {
+        self.fields.iter().fold(String::new(), |mut html, (name, value)| {
+            let value = escape(value.expose());
+            let _ = write!(html, r#"<input type="hidden" name="{name}" value="{value}">"#);
+            html
+        })
+    }
+}
+
+/// The plain page that asks.
+pub(super) fn ask(page: &LogoutPage) -> String {
+    let client = page.client.as_ref().map(|client| client.name.as_deref().unwrap_or(client.id.as_str()));
+    let who = client.map(|name| format!("<p>{} asks to sign you out.</p>", escape(name))).unwrap_or_default();
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Sign out</title>\
+         <main><h1>Sign out?</h1>{who}<p>You are signed in as {}.</p>\
+         <form method=\"post\">{}<button>Sign out</button></form></main></html>",
+        escape(page.subject.as_str()),
+        page.hidden_fields()
+    )
+}
+
+/// The plain page that says that it is done.
+pub(super) fn done(_: &LoggedOut) -> String {
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Signed out</title>\
+     <main><h1>You are signed out</h1></main></html>"
+        .to_owned()
+}

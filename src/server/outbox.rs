@@ -1,0 +1,98 @@
+//! Delivery of what decisions have to tell other servers.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::{AuthorizationServer, Origin};
+use crate::endpoint::outbox::{Delivery, PrepareMessage, SettleMessage};
+use crate::host::FetchRequest;
+use crate::protocol::{OAuthError, Reason};
+use crate::record::{Batch, Index, OutboxId, Record};
+use crate::store::{Page, StoreError};
+
+/// The longest answer that is read, in bytes: nothing in it matters.
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
+
+type Delivering<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+
+impl AuthorizationServer {
+    /// Sends again what could not be delivered and is due, at most `limit` messages, and returns how many were tried. Call
+    /// it now and then, from one process or from several; two may then send the same message, with the same `jti`.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn deliver_outbox(&self, limit: usize) -> Result<usize, OAuthError> {
+        let unavailable = |error: StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
+        let index = Index::outbox(self.parts.settings.namespace);
+        let now = self.parts.clock.now();
+        let mut page = Page { after: None, limit: 100 };
+        let mut due = Vec::new();
+        while due.len() < limit {
+            let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
+            let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
+            let is_due = |record: &Record| matches!(record, Record::Outbox(own) if own.due_at.is_past(now));
+            let keys = listing.keys.iter().zip(records);
+            let found = keys.filter(|(_, record)| record.as_ref().is_some_and(|own| is_due(&own.record)));
+            due.extend(found.map(|(key, _)| OutboxId(key.id)).take(limit - due.len()));
+            match listing.next {
+                Some(next) => page.after = Some(next),
+                None => break,
+            }
+        }
+        let count = due.len();
+        self.deliver(due).await;
+        Ok(count)
+    }
+
+    /// Delivers what `batch` wrote for the first time, once it is committed.
+    pub(super) async fn dispatch(&self, batch: &Batch) {
+        let fresh =
+            batch.put.iter().filter(|put| matches!(&*put.record, Record::Outbox(own) if own.attempts == 0));
+        let ids: Vec<OutboxId> = fresh.map(|put| OutboxId(put.key.id)).collect();
+        if !ids.is_empty() {
+            self.deliver(ids).await;
+        }
+    }
+
+    /// Delivers at once and all together. Each takes as long as the host's [`Fetch`](crate::host::Fetch) gives it.
+    fn deliver(&self, ids: Vec<OutboxId>) -> Delivering<'_> {
+        Box::pin(async move {
+            let mut running: Vec<Delivering<'_>> =
+                ids.into_iter().map(|id| Box::pin(self.deliver_one(id)) as Delivering<'_>).collect();
+            poll_fn(|task| {
+                running.retain_mut(|one| one.as_mut().poll(task).is_pending());
+                if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        })
+    }
+
+    /// What goes wrong here is in the audit trail, and the message stays.
+    async fn deliver_one(&self, id: OutboxId) {
+        let delivery = match self.run(&PrepareMessage(id), Origin::default()).await {
+            Ok(Some((uri, token))) => self.send(&uri, &token).await,
+            Ok(None) => Delivery::Refused,
+            Err(_) => Delivery::Failed,
+        };
+        let _ = self.run(&SettleMessage { id, delivery }, Origin::default()).await;
+    }
+
+    /// Posts a logout token (OpenID Connect Back-Channel Logout §2.5, §2.8).
+    async fn send(&self, uri: &str, token: &str) -> Delivery {
+        let (Some(fetch), Ok(url)) = (&self.parts.fetch, Url::parse(uri)) else { return Delivery::Refused };
+        let form = Serializer::new(String::new()).append_pair("logout_token", token).finish();
+        match fetch.fetch(FetchRequest::post_form(url, form, MAX_ANSWER_BYTES)).await {
+            Ok(answer) => match answer.status {
+                200..=299 => Delivery::Accepted,
+                408 | 429 | 500..=599 => Delivery::Failed,
+                _ => Delivery::Refused,
+            },
+            Err(crate::host::FetchError::Refused(_)) => Delivery::Refused,
+            Err(_) => Delivery::Failed,
+        }
+    }
+}
