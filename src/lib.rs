@@ -1,4 +1,4 @@
-//! An embeddable OAuth 2.0 / 2.1 authorization server.
+//! An embeddable OAuth 2.0 / 2.1 authorization server and OpenID Provider.
 //!
 //! The host adds this crate, picks or implements the storage traits, keeps its own login and consent pages, and
 //! calls it from whatever HTTP framework it runs. Every grant is a pure state machine over request and response

@@ -42,17 +42,16 @@ async fn page(app: &App, visit: &Visit, id: InteractionId, problem: Option<&str>
     else {
         return Ok(visit::go_to(&format!("/login?interaction={interaction}")));
     };
-    let scopes = view.scope.iter().map(|token| RequestedScope {
-        token,
-        words: scopes::describe(token),
-        fixed: token == OPENID,
-    });
+    let requested = |token| RequestedScope { token, words: scopes::describe(token), fixed: token == OPENID };
+    let mut scopes: Vec<_> = view.scope.iter().map(requested).collect();
+    scopes.sort_by_key(|scope| !scope.fixed);
     let page = ConsentPage {
         client_name: pages::client_name(client),
         username: subject.as_str(),
         interaction: &interaction,
         csrf: view.csrf.expose(),
-        scopes: scopes.collect(),
+        scopes,
+        claims: view.claims.iter().map(|claim| scopes::describe_claim(claim)).collect(),
         resources: view.resources.iter().map(|resource| resource.as_str()).collect(),
         redirect_host: host_of(view.redirect_uri.as_str()),
         problem,

@@ -54,6 +54,8 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) interaction: &'a str,
     pub(crate) csrf: &'a str,
     pub(crate) scopes: Vec<RequestedScope<'a>>,
+    /// What it asks to know besides, claim by claim, in words.
+    pub(crate) claims: Vec<String>,
     /// The resource indicators (RFC 8707) asked for.
     pub(crate) resources: Vec<&'a str>,
     /// Host, and port if any, of the redirect URI.
@@ -208,12 +210,13 @@ mod tests {
             interaction: r#""><script>"#,
             csrf: "'><script>",
             scopes: vec![RequestedScope { token: r#""onclick="x"#, words: "<b>all</b>", fixed: false }],
+            claims: vec!["<em>all</em>".into()],
             resources: vec!["https://api.example/<i>"],
             redirect_host: "<u>app.example</u>",
             problem: Some("<s>"),
         };
         let html = page.render().unwrap();
-        for injected in ["<img src=x", "<script>", r#"""onclick"#, "<b>", "<i>", "<u>", "<s>"] {
+        for injected in ["<img src=x", "<script>", r#"""onclick"#, "<b>", "<em>", "<i>", "<u>", "<s>"] {
             assert!(!html.contains(injected), "{injected} stands in the page as markup");
         }
     }

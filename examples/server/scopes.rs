@@ -15,6 +15,11 @@ pub(crate) fn describe(scope: &str) -> &str {
     }
 }
 
+/// Says in plain words what a claim asked for by itself tells, to be read after "Wants to know".
+pub(crate) fn describe_claim(claim: &str) -> String {
+    format!("your {}", claim.replace('_', " "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::describe;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::grant::life;
 use crate::jose::{Purpose, Sealer};
 use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
-use crate::record::facts::Account;
 use crate::record::interaction::SignedIn;
 use crate::record::{Context, Decide, Decision, Facts, Halt, Key, SessionId};
 use crate::token::{Handle, HandleKind};
@@ -187,7 +186,7 @@ impl Browser {
         };
         let standing = life::standing(facts.subject(cx.namespace().subject(&subject))?);
         let stale = epoch.is_some_and(|epoch| epoch != standing.epoch);
-        if standing.disabled || stale || facts.account(&subject)? != Account::Active {
+        if standing.disabled || stale || !life::has_account(&subject, facts, cx)? {
             return Ok(None);
         }
         Ok(Some(SignedIn { subject, subject_epoch: standing.epoch, authentication, session }))

@@ -1,6 +1,7 @@
 //! What happens next to an authorization request: an answer, a login, or a question to the user.
 
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::browser::{self, Browser, Cookie, Cookies};
@@ -16,7 +17,7 @@ use crate::record::interaction::{InteractReason, Interaction, PendingRequest, Si
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
 };
-use crate::token::HandleKind;
+use crate::token::{HandleKind, user_claims};
 
 /// An authorization request in a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl Decide for Authorize {
         };
         let own = cx.namespace().subject(&subject);
         facts.read(&[Some(standing), Some(own), consent_key(client, &subject, cx)])?;
-        facts.account(&subject).map(|_| ())
+        life::has_account(&subject, facts, cx).map(|_| ())
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -262,8 +263,12 @@ pub(super) fn consent_key(client: &Client, subject: &SubjectId, cx: &Context<'_>
 }
 
 /// Whether a recorded consent may stand in for the user. Anyone on the device can receive at a loopback or
-/// private-scheme URI, and nobody vouches for a public client that registered itself: there the user is asked anew.
+/// private-scheme URI, and nobody vouches for a public client that registered itself: there the user is asked anew. So
+/// they are about claims asked for by name, of which no record says that they were allowed.
 fn may_reuse_consent(request: &PendingRequest, client: &Client, cx: &Context<'_>) -> bool {
+    if !claims_by_name(request).is_empty() {
+        return false;
+    }
     if cx.settings.dials.silent_consent == SilentConsent::Everywhere {
         return true;
     }
@@ -274,4 +279,9 @@ fn may_reuse_consent(request: &PendingRequest, client: &Client, cx: &Context<'_>
         .any(|uri| uri.is_loopback() || uri.is_private_scheme());
     let unvouched = client.self_registered && client.is_public();
     !(impersonable || unvouched)
+}
+
+/// The claims about the user that the request names itself, beyond those that its scope brings.
+pub(super) fn claims_by_name(request: &PendingRequest) -> BTreeSet<&str> {
+    request.claims.as_ref().map(|claims| user_claims::beyond(claims, &request.scope)).unwrap_or_default()
 }

@@ -21,7 +21,7 @@ use crate::protocol::{GrantType, Reason, Scope};
 use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
 use crate::record::interaction::{PendingRequest, SignedIn};
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
-use crate::token::{Handle, HandleKind};
+use crate::token::{Handle, HandleKind, user_claims};
 
 /// Begins a grant and answers with what the response type asks for.
 ///
@@ -66,7 +66,7 @@ pub(super) fn grant(
     let mut event = Event::new(kind).client(&client.id).subject(Some(&login.subject));
     if response_type.has_code() || response_type.has_token() {
         event = event.grant(id);
-        batch.put.push(life::put(id, grant, cx));
+        batch.put = vec![life::put(id, grant, cx)];
     }
     Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: smallvec![event] })
 }
@@ -100,7 +100,10 @@ fn begun(
         redeemable: None,
         refresh: None,
         access: SmallVec::new(),
-        claims: request.claims.clone(),
+        claims: request
+            .claims
+            .as_deref()
+            .map(|claims| Box::new(user_claims::allowed(claims, &request.scope, scope))),
         jwts: None,
     }
 }

@@ -17,7 +17,6 @@ use crate::jose::Purpose;
 use crate::protocol::id::is_vschar;
 use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
-use crate::record::facts::Account;
 use crate::record::grant::Authentication;
 use crate::record::interaction::{InteractReason, Interaction, PageHints, PendingRequest, SignedIn};
 use crate::record::session::Session;
@@ -51,6 +50,9 @@ pub struct InteractionView {
     pub hints: PageHints,
     /// What is asked.
     pub scope: Scope,
+    /// The claims about the user that are asked for by name, beyond those that `scope` brings; who approves allows them
+    /// (OpenID Connect Core §5.5).
+    pub claims: Vec<String>,
     /// For which resources.
     pub resources: Vec<Resource>,
     /// Where the browser will be sent, exactly.
@@ -167,6 +169,7 @@ impl Decide for View {
             subject,
             hints: request.hints.as_deref().cloned().unwrap_or_default(),
             scope: request.scope.clone(),
+            claims: decide::claims_by_name(request).into_iter().map(str::to_owned).collect(),
             resources: request.resources.clone(),
             redirect_uri: still_registered(request, open.client).ok_or(Reason::RedirectUriUnregistered)?,
             csrf: open.csrf(&self.browser, cx),
@@ -198,7 +201,7 @@ impl Decide for Login {
             return Err(OAuthError::new(Reason::SubjectNamesClient).into());
         }
         let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
-        if standing.disabled || facts.account(subject)? != Account::Active {
+        if standing.disabled || !life::has_account(subject, facts, cx)? {
             return Err(Reason::SubjectDisabledAtAuthorize.into());
         }
         let open = match &self.interaction {
@@ -265,11 +268,14 @@ impl Decide for Continue {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
-        match self.browser.signed_in(facts, cx)? {
-            Some(login) if open.record.record.reason == InteractReason::SelectAccount => {
-                open.signed_in(login, facts, cx)
-            }
-            _ => Ok(open.needs_login(cx)),
+        let login = match open.record.record.reason {
+            InteractReason::SelectAccount => self.browser.signed_in(facts, cx)?,
+            // The choice was made before: the form was sent twice.
+            _ => open.same_user(&self.browser, facts, cx)?,
+        };
+        match login {
+            Some(login) => open.signed_in(login, facts, cx),
+            None => Ok(open.needs_login(cx)),
         }
     }
 }

@@ -179,7 +179,7 @@ impl AuthorizationRequest {
         let max_age = if openid { self.max_age(client)? } else { None };
         let pending = PendingRequest {
             client: client.id.clone(),
-            redirect_uri: redirect_uri.as_str().into(),
+            redirect_uri: redirect_uri.to_text(),
             redirect_uri_named: self.redirect_uri.is_some(),
             response_type,
             response_mode,

@@ -192,16 +192,17 @@ fn within_limit(counter: &Counter, facts: &Facts) -> Result<(), Halt> {
 fn read_basic(header: &[u8]) -> Result<(String, Secret), OAuthError> {
     let malformed = || OAuthError::new(Reason::BasicMalformed);
     let header = std::str::from_utf8(header).map_err(|_| malformed())?;
-    let (scheme, encoded) = header.split_once(' ').ok_or_else(malformed)?;
+    let (scheme, encoded) = params::split(header, header.bytes().position(|byte| byte == b' '));
+    let encoded = encoded.ok_or_else(malformed)?;
     if !scheme.eq_ignore_ascii_case("Basic") {
         return Err(Reason::ClientMethodWrong.into());
     }
-    let decoded =
-        zeroize::Zeroizing::new(STANDARD.decode(encoded.trim_start_matches(' ')).map_err(|_| malformed())?);
-    let colon = decoded.iter().position(|byte| *byte == b':').ok_or_else(malformed)?;
-    let (id, secret) = decoded.split_at_checked(colon).ok_or_else(malformed)?;
+    let mut decoded = zeroize::Zeroizing::new(Vec::with_capacity(encoded.len()));
+    STANDARD.decode_vec(encoded.trim_start_matches(' '), &mut decoded).map_err(|_| malformed())?;
+    let decoded = std::str::from_utf8(&decoded).map_err(|_| malformed())?;
+    let (id, secret) = params::split(decoded, decoded.bytes().position(|byte| byte == b':'));
     let id = params::decode(id).map_err(|_| malformed())?;
-    let secret = params::decode(secret.get(1..).unwrap_or_default()).map_err(|_| malformed())?;
+    let secret = params::decode(secret.ok_or_else(malformed)?).map_err(|_| malformed())?;
     if !is_vschar(&id) {
         return Err(malformed());
     }

@@ -129,7 +129,7 @@ impl TokenResponse {
     /// controls (RFC 6749 appendix A.4).
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = String::with_capacity(256);
+        let mut json = String::with_capacity(512);
         json.push_str("{\"access_token\":\"");
         json.push_str(self.access_token.expose());
         json.push_str("\",\"token_type\":\"");

@@ -130,7 +130,7 @@ fn redeem(
         .subject(grant.subject.as_ref().map(|subject| &subject.id))
         .grant(id);
     let mut batch = cx.batch();
-    batch.put.push(life::put(id, grant, cx));
+    batch.put = vec![life::put(id, grant, cx)];
     let plan = TokenPlan { access_token, expires_in, scope, refresh_token, id_token };
     Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }

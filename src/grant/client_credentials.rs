@@ -72,7 +72,7 @@ fn opaque(
     let id = GrantId(cx.id());
     let mut grant = new_grant(client, scope, target, epoch, cx);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, scope, target, cx);
-    batch.put.push(life::put(id, grant, cx));
+    batch.put = vec![life::put(id, grant, cx)];
     let plan =
         TokenPlan { access_token, expires_in, scope: scope.clone(), refresh_token: None, id_token: None };
     let event = Event::new(EventKind::TokensIssued).client(&client.id).grant(id);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::client::Credentials;
-use crate::protocol::{Reason, Timestamp};
+use crate::protocol::{Reason, SubjectId, Timestamp};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
 use crate::record::{
@@ -34,7 +34,7 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
         return Ok(Some(Reason::ClientEpochMoved));
     }
     if let (Some(subject), Some(key)) = (&grant.subject, guards.subject)
-        && let Some(reason) = subject_obstacle(subject, key, facts)?
+        && let Some(reason) = subject_obstacle(subject, key, facts, cx)?
     {
         return Ok(Some(reason));
     }
@@ -56,15 +56,28 @@ pub fn read_ahead(key: Option<Key>, facts: &Facts, cx: &Context<'_>) -> Result<(
     let Some(grant) = facts.grant(key)? else { return Ok(()) };
     facts.read(&Guards::of(grant.record, cx).keys())?;
     match &grant.record.subject {
-        Some(subject) => facts.account(&subject.id).map(|_| ()),
+        Some(subject) => has_account(&subject.id, facts, cx).map(|_| ()),
         None => Ok(()),
     }
 }
 
-fn subject_obstacle(subject: &GrantSubject, key: Key, facts: &Facts) -> Result<Option<Reason>, Halt> {
+fn subject_obstacle(
+    subject: &GrantSubject,
+    key: Key,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Option<Reason>, Halt> {
     let now = standing(facts.subject(key)?);
-    let dead = now.disabled || now.epoch != subject.epoch || facts.account(&subject.id)? != Account::Active;
+    let dead = now.disabled || now.epoch != subject.epoch || !has_account(&subject.id, facts, cx)?;
     Ok(dead.then_some(Reason::SubjectDisabled))
+}
+
+/// Whether the host, if it wants to be asked, says that the subject may be acted for.
+///
+/// # Errors
+/// [`Halt::Need`] while that is unknown.
+pub fn has_account(subject: &SubjectId, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
+    Ok(!cx.settings.accounts || facts.account(subject)? == Account::Active)
 }
 
 /// The standing in a record; absent means never touched.

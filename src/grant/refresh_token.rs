@@ -89,14 +89,16 @@ impl Decide for RefreshTokenRequest {
         let scope = target.narrow(&scope);
 
         let mut after = grant.record.clone();
-        after.refresh = Some(Box::new(refresh));
+        if let Some(family) = after.refresh.as_deref_mut() {
+            *family = refresh;
+        }
         let (access_token, expires_in) = issue::access_token(&mut after, id, &scope, &target, cx);
         let event = Event::new(EventKind::TokensRefreshed)
             .client(&client.id)
             .subject(after.subject.as_ref().map(|subject| &subject.id))
             .grant(id);
         let mut batch = cx.batch();
-        batch.put.push(life::put(id, after, cx));
+        batch.put = vec![life::put(id, after, cx)];
         let id_token = issue::id_token(grant.record, client, &scope, None, false, facts, cx)?;
         let plan =
             TokenPlan { access_token, expires_in, scope, refresh_token: Some(refresh_token), id_token };

@@ -31,6 +31,20 @@ pub trait Clients: Send + Sync {
     fn has_slow_secrets(&self) -> bool {
         false
     }
+
+    /// These very clients, if finding one never waits: they are then asked without making a future each time.
+    fn immediate(&self) -> Option<&dyn ImmediateClients> {
+        None
+    }
+}
+
+/// [`Clients`] that never wait.
+pub trait ImmediateClients: Send + Sync {
+    /// As [`Clients::client`].
+    ///
+    /// # Errors
+    /// As [`Clients::client`].
+    fn client_now(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError>;
 }
 
 /// A fixed list of clients.
@@ -108,10 +122,20 @@ pub fn keep_secret(secret: &str) -> Result<ClientSecret, MetadataError> {
 #[async_trait]
 impl Clients for StaticClients {
     async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
-        Ok(self.clients.get(id).cloned())
+        self.client_now(id)
     }
 
     fn has_slow_secrets(&self) -> bool {
         self.clients.values().any(|client| client.secrets.iter().any(|secret| secret.is_slow()))
+    }
+
+    fn immediate(&self) -> Option<&dyn ImmediateClients> {
+        Some(self)
+    }
+}
+
+impl ImmediateClients for StaticClients {
+    fn client_now(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError> {
+        Ok(self.clients.get(id).cloned())
     }
 }

@@ -24,7 +24,7 @@ pub use audit::{Audit, NoAudit};
 #[cfg(feature = "aws-lc-rs")]
 pub use client_jwks::FetchedJwks;
 pub use client_jwks::{ClientJwks, KeysUnavailable, NoClientJwks};
-pub use clients::{Clients, StaticClients, keep_secret};
+pub use clients::{Clients, ImmediateClients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use fetch::{Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, is_special_use};

@@ -9,6 +9,8 @@ use crate::protocol::params::ParamsError;
 use crate::protocol::{OAuthError, Params, Reason};
 use crate::resource_server::bearer::{self, BearerFault};
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The parameters in a form body. The query string is never looked at.
 ///
 /// # Errors
@@ -86,7 +88,10 @@ pub fn malformed(error: &ParamsError) -> OAuthError {
 fn is_form(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else { return false };
+    if value.as_bytes() == FORM.as_bytes() {
+        return true;
+    }
     let Ok(text) = value.to_str() else { return false };
     let essence = text.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    essence.trim().eq_ignore_ascii_case(FORM)
 }

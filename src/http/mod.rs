@@ -138,7 +138,7 @@ impl HttpServer {
     pub async fn handle(&self, request: Request<Bytes>, peer: Option<IpAddr>) -> Option<Response<Bytes>> {
         let path = request.uri().path();
         let endpoint = self.routes.iter().find(|(_, own)| own == path)?.0;
-        Some(self.handle_endpoint(endpoint, request, peer).await)
+        Some(self.answer(endpoint, &request, peer).await)
     }
 
     /// Answers a request to one endpoint.
@@ -148,13 +148,22 @@ impl HttpServer {
         request: Request<Bytes>,
         peer: Option<IpAddr>,
     ) -> Response<Bytes> {
+        self.answer(endpoint, &request, peer).await
+    }
+
+    async fn answer(
+        &self,
+        endpoint: Endpoint,
+        request: &Request<Bytes>,
+        peer: Option<IpAddr>,
+    ) -> Response<Bytes> {
         let origin = Origin { address: self.proxies.client_address(peer, request.headers()) };
         let result = match endpoint {
-            Endpoint::Authorize => return self.authorize(&request, origin).await,
-            Endpoint::UserInfo => return self.userinfo(&request, origin).await,
-            Endpoint::Jwks | Endpoint::Metadata => self.publish(endpoint, &request).await,
+            Endpoint::Authorize => return self.authorize(request, origin).await,
+            Endpoint::UserInfo => return Box::pin(self.userinfo(request, origin)).await,
+            Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
-                self.post(endpoint, &request, origin).await
+                self.post(endpoint, request, origin).await
             }
         };
         result.unwrap_or_else(|error| reply::error(&error, endpoint))

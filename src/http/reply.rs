@@ -31,6 +31,12 @@ static SECRET_JSON: LazyLock<HeaderMap> = LazyLock::new(|| {
     HeaderMap::from_iter([JSON, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER, ANY_ORIGIN, EXPOSED])
 });
 
+/// The headers of a redirect, hashed once; the location is still to be filled in.
+static REDIRECT: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let location = (header::LOCATION, HeaderValue::from_static(""));
+    HeaderMap::from_iter([location, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER])
+});
+
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: &'static str,
@@ -157,14 +163,13 @@ fn retry_after(response: &mut Response<Bytes>, error: &OAuthError) {
 /// A redirect: 302 after GET, 303 after anything else, so that no body travels on (RFC 9700 §4.12).
 pub(super) fn redirect(location: &str, method: &Method) -> Response<Bytes> {
     let status = if *method == Method::GET { StatusCode::FOUND } else { StatusCode::SEE_OTHER };
-    match HeaderValue::try_from(location) {
-        Ok(location) => respond(
-            status,
-            Bytes::new(),
-            [(header::LOCATION, location), NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER],
-        ),
-        Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new(), [NO_STORE]),
-    }
+    let Ok(location) = HeaderValue::try_from(location) else {
+        return respond(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new(), [NO_STORE]);
+    };
+    let mut response = respond(status, Bytes::new(), []);
+    response.headers_mut().clone_from(&REDIRECT);
+    response.headers_mut().insert(header::LOCATION, location);
+    response
 }
 
 /// The headers of every page that a person sees. `script` and `form_action` are further sources for those directives.

@@ -12,9 +12,9 @@ pub fn challenge(text: &str) -> Option<Digest> {
 /// (RFC 7636 §4.1, §4.6).
 #[must_use]
 pub fn verifies(verifier: &str, challenge: &Digest) -> bool {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b'~');
     (43..=128).contains(&verifier.len())
-        && verifier.bytes().all(unreserved)
+        && verifier.bytes().fold(true, |all, byte| all & unreserved(byte))
         && Digest::of(verifier.as_bytes()) == *challenge
 }
 

@@ -27,6 +27,9 @@ const LIMITS: &[(&str, usize)] = &[
     ("authorization_details", 16 * 1024),
 ];
 
+/// The lowest of all limits.
+const SHORTEST_LIMIT: usize = 128;
+
 /// Parameters that may be given several times (RFC 8707 §2, RFC 8693 §2.1).
 const REPEATABLE: &[&str] = &["resource", "audience"];
 
@@ -83,7 +86,7 @@ impl<'a> Params<'a> {
             let value = value.unwrap_or_default();
             pairs.push(match is_escaped(part) {
                 false => (name.into(), value.into()),
-                true => (unescape(name)?.into(), unescape(value)?.into()),
+                true => (decode(name)?, decode(value)?),
             });
         }
         Ok(Self { pairs })
@@ -99,7 +102,7 @@ impl<'a> Params<'a> {
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.values(name);
         let value = values.next()?;
-        let sound = values.next().is_none() && !value.is_empty() && value.len() <= limit(name);
+        let sound = values.next().is_none() && !value.is_empty() && !is_too_long(name, value);
         sound.then_some(value)
     }
 
@@ -130,7 +133,7 @@ impl<'a> Params<'a> {
         if repeated && !REPEATABLE.contains(&name.as_ref()) {
             return Some(ParamFault::Repeated);
         }
-        (value.len() > limit(name)).then_some(ParamFault::TooLong)
+        is_too_long(name, value).then_some(ParamFault::TooLong)
     }
 
     fn values(&self, name: &str) -> impl Iterator<Item = &str> {
@@ -138,12 +141,13 @@ impl<'a> Params<'a> {
     }
 }
 
-fn limit(name: &str) -> usize {
-    LIMITS.iter().find(|(own, _)| *own == name).map_or(MAX_VALUE_BYTES, |(_, limit)| *limit)
+fn is_too_long(name: &str, value: &str) -> bool {
+    let limit = || LIMITS.iter().find(|(own, _)| *own == name).map_or(MAX_VALUE_BYTES, |(_, limit)| *limit);
+    value.len() > SHORTEST_LIMIT && value.len() > limit()
 }
 
 /// What stands before the character at `at`, and what after it, if there is one.
-fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
+pub(crate) fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
     at.and_then(|at| text.split_at_checked(at))
         .map_or((text, None), |(before, after)| (before, after.get(1..)))
 }
@@ -152,27 +156,29 @@ fn split(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
 ///
 /// # Errors
 /// [`ParamsError`] when an escape is malformed or the result is not UTF-8.
-pub fn decode(input: &[u8]) -> Result<Cow<'_, str>, ParamsError> {
-    let text = std::str::from_utf8(input).map_err(|_| ParamsError::Utf8)?;
+pub fn decode(text: &str) -> Result<Cow<'_, str>, ParamsError> {
     if is_escaped(text) { unescape(text).map(Cow::Owned) } else { Ok(text.into()) }
 }
 
 fn unescape(text: &str) -> Result<String, ParamsError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
-        let (plain, escaped) = rest.split_at(at);
-        bytes.extend_from_slice(plain);
-        let (byte, after) = match escaped {
-            [b'%', high, low, after @ ..] => (hex(*high)? << 4 | hex(*low)?, after),
-            [b'+', after @ ..] => (b' ', after),
-            _ => return Err(ParamsError::Escape),
+    let mut decoded = text.as_bytes().to_vec();
+    let (mut rest, mut length) = (text.bytes(), 0);
+    for place in &mut decoded {
+        *place = match rest.next() {
+            None => break,
+            Some(b'+') => b' ',
+            Some(b'%') => {
+                let (Some(high), Some(low)) = (rest.next(), rest.next()) else {
+                    return Err(ParamsError::Escape);
+                };
+                hex(high)? << 4 | hex(low)?
+            }
+            Some(other) => other,
         };
-        bytes.push(byte);
-        rest = after;
+        length += 1;
     }
-    bytes.extend_from_slice(rest);
-    String::from_utf8(bytes).map_err(|_| ParamsError::Utf8)
+    decoded.truncate(length);
+    String::from_utf8(decoded).map_err(|_| ParamsError::Utf8)
 }
 
 fn is_escaped(text: &str) -> bool {
@@ -223,6 +229,7 @@ mod tests {
     #[test]
     fn a_value_is_refused_one_byte_beyond_its_limit() {
         for (name, limit) in LIMITS.iter().copied().chain([("anything", MAX_VALUE_BYTES)]) {
+            assert!(limit >= SHORTEST_LIMIT, "{name}");
             let at = format!("{name}={}", "x".repeat(limit));
             assert_eq!(parse(&at).fault(name), None, "{name}");
             assert_eq!(parse(&at).get(name).map(str::len), Some(limit));

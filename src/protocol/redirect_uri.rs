@@ -289,14 +289,17 @@ impl RedirectUri {
     /// The proof that `presented` matches, or `None`. The response goes to `presented`, port included.
     #[must_use]
     pub fn accept(&self, presented: &str) -> Option<MatchedRedirectUri> {
-        self.matches(presented).then(|| MatchedRedirectUri(presented.to_owned()))
+        if *self.uri == *presented {
+            return Some(self.as_registered());
+        }
+        self.matches_on_another_port(presented).then(|| MatchedRedirectUri(presented.into()))
     }
 
     /// The URI as registered, for a request without `redirect_uri` of a client that has only this one (OAuth
     /// 2.1 §2.3.2). OpenID Connect requests always name it.
     #[must_use]
     pub fn as_registered(&self) -> MatchedRedirectUri {
-        MatchedRedirectUri(self.uri.as_ref().to_owned())
+        MatchedRedirectUri(Arc::clone(&self.uri))
     }
 
     /// Whether the response stays on the user's machine: any program there may listen, so a consent is not
@@ -350,12 +353,18 @@ impl From<RedirectUri> for Stored {
 /// Comes from [`RedirectUri::accept`] or [`RedirectUri::as_registered`] and from nowhere else; it is not read
 /// back from storage, so a URI that was stored meanwhile is matched again against the client as it is then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MatchedRedirectUri(String);
+pub struct MatchedRedirectUri(Arc<str>);
 
 impl MatchedRedirectUri {
     /// The URI as it was presented.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same text, shared.
+    #[must_use]
+    pub fn to_text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The URI with `parameters` added to its query, form-encoded; a query it has is kept as it is (RFC 6749
@@ -515,10 +524,20 @@ fn append<N: AsRef<str>, V: AsRef<str>>(
     let mut separator = separator;
     for (name, value) in parameters {
         target.push_str(separator);
-        target.extend(form_urlencoded::byte_serialize(name.as_ref().as_bytes()));
+        push_encoded(&mut target, name.as_ref());
         target.push('=');
-        target.extend(form_urlencoded::byte_serialize(value.as_ref().as_bytes()));
+        push_encoded(&mut target, value.as_ref());
         separator = "&";
     }
     target
+}
+
+fn push_encoded(target: &mut String, text: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'*' | b'-' | b'.' | b'_');
+    let is_itself = text.bytes().fold(true, |all, byte| all & plain(byte));
+    if is_itself {
+        target.push_str(text)
+    } else {
+        target.extend(form_urlencoded::byte_serialize(text.as_bytes()))
+    }
 }

@@ -46,12 +46,12 @@ impl Scope {
         if text.len() > MAX_SCOPE_BYTES {
             return Err(ScopeError::TooLong);
         }
-        let allowed = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        let allowed = |byte: u8| (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\');
+        if !text.bytes().fold(true, |all, byte| all & allowed(byte)) {
+            return Err(ScopeError::Character);
+        }
         let (mut last, mut count, mut sorted) = (&[][..], 0, true);
         for value in split(text) {
-            if !value.iter().all(allowed) {
-                return Err(ScopeError::Character);
-            }
             sorted &= last < value;
             count += 1;
             last = value;

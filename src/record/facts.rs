@@ -177,11 +177,9 @@ impl Facts {
         }
     }
 
-    /// Adds the records that were read under these keys, in the same order.
-    pub fn learn_records(&mut self, keys: &[Key], records: Vec<Option<Versioned>>) {
-        for (key, record) in keys.iter().zip(records) {
-            self.records.push((*key, record));
-        }
+    /// Adds the record that was read under this key.
+    pub fn learn_record(&mut self, key: Key, record: Option<Versioned>) {
+        self.records.push((key, record));
     }
 
     /// Forgets the records, after a lost race; answers of people, hosts and counters stay, and so does what was claimed.
@@ -200,15 +198,12 @@ impl Facts {
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
     pub fn read(&self, keys: &[Option<Key>]) -> Result<(), Halt> {
-        let unknown = || keys.iter().flatten().filter(|key| self.known(key).is_none());
-        match unknown().count() {
-            0 => Ok(()),
-            count => {
-                let mut all = Vec::with_capacity(count);
-                all.extend(unknown());
-                Err(Halt::Need(Need::Records(all)))
-            }
+        if keys.iter().flatten().all(|key| self.known(key).is_some()) {
+            return Ok(());
         }
+        let mut unknown = Vec::with_capacity(keys.len());
+        unknown.extend(keys.iter().flatten().filter(|key| self.known(key).is_none()));
+        Err(Halt::Need(Need::Records(unknown)))
     }
 
     fn known(&self, key: &Key) -> Option<&Option<Versioned>> {

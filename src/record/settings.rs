@@ -41,6 +41,8 @@ pub struct Settings {
     pub max_access_tokens: usize,
     /// Whether any client secret is kept as a slow hash, so that a failed authentication always costs one.
     pub slow_secrets: bool,
+    /// Whether the host is asked if it still knows a subject. If not, whoever has signed in stays active.
+    pub accounts: bool,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
     /// How assertions of clients are judged.
@@ -121,6 +123,7 @@ impl Settings {
             },
             max_access_tokens: 32,
             slow_secrets: false,
+            accounts: false,
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),

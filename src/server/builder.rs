@@ -156,6 +156,7 @@ impl Builder {
         if !settings.is_openid_provider() {
             settings.response_types.retain(|own| !own.has_id_token());
         }
+        settings.accounts = self.parts.accounts.is_some();
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

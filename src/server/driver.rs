@@ -14,7 +14,7 @@ use crate::record::{
 };
 use crate::store::{CommitError, StoreError};
 
-use super::mint::Mint;
+use super::mint::{Mint, Minted};
 use super::{AuthorizationServer, Origin};
 
 /// How often a request may lose a race. A request loses only when another one wins between its read and its commit,
@@ -31,11 +31,6 @@ pub struct Trace<'a> {
     pub facts: Facts,
     /// What else was looked at.
     pub context: Context<'a>,
-}
-
-enum Settled<R> {
-    Answered(Result<R, OAuthError>),
-    Conflict,
 }
 
 impl AuthorizationServer {
@@ -76,7 +71,8 @@ impl AuthorizationServer {
         (answer, Some(Trace { facts, context }))
     }
 
-    async fn drive<Q>(
+    /// Mints, then commits, then answers: if minting fails, nothing is committed.
+    pub(super) async fn drive<Q>(
         &self,
         request: &Q,
         facts: &mut Facts,
@@ -91,7 +87,9 @@ impl AuthorizationServer {
             match request.read_ahead(facts, cx).and_then(|()| request.decide(facts, cx)) {
                 Err(Halt::Need(need)) if needs < MAX_NEEDS => {
                     needs += 1;
-                    self.fetch(need, facts, cx).await?;
+                    if let Some(need) = self.fetch_now(need, facts)? {
+                        Box::pin(self.fetch(need, facts, cx)).await?;
+                    }
                 }
                 Err(Halt::Need(need)) => {
                     return Err(
@@ -102,24 +100,30 @@ impl AuthorizationServer {
                 Ok(decision) if Q::READ_ONLY && !decision.batch.is_empty() => {
                     return Err(OAuthError::new(Reason::Bug).detail("a request that only reads wrote"));
                 }
-                Ok(decision) => match self.settle(decision, facts).await? {
-                    Settled::Answered(answer) => return answer,
-                    Settled::Conflict if cx.attempt >= MAX_ATTEMPTS => {
+                Ok(Decision { mut batch, outcome, events }) => {
+                    let answer = match outcome.map(|plan| plan.mint(self)) {
+                        Ok(Minted::Now(answer)) => Ok(answer),
+                        Ok(Minted::Signing(signing)) => Ok(signing.await?),
+                        Err(error) => Err(error),
+                    };
+                    if batch.is_empty() || self.commit(&mut batch, facts).await? {
+                        events.into_iter().for_each(|event| self.tell(event));
+                        return answer;
+                    }
+                    if cx.attempt >= MAX_ATTEMPTS {
                         return Err(Reason::ContentionExhausted.into());
                     }
-                    Settled::Conflict => {
-                        needs = 0;
-                        facts.forget_records();
-                        self.next_attempt(cx)?;
-                        step_aside(cx).await;
-                    }
-                },
+                    needs = 0;
+                    facts.forget_records();
+                    self.next_attempt(cx)?;
+                    Box::pin(step_aside(cx)).await;
+                }
             }
         }
     }
 
     /// The context of a request; one that only reads gets no randomness.
-    fn context<Q: Decide>(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
+    pub(super) fn context<Q: Decide>(&self, origin: Origin) -> Result<Context<'_>, OAuthError> {
         let random = if Q::READ_ONLY { Random::none() } else { self.draw()? };
         Ok(self.context_with(random, origin))
     }
@@ -149,6 +153,22 @@ impl AuthorizationServer {
         Ok(Random::from_block(&block))
     }
 
+    /// Fetches what can be had without waiting; anything else it hands back.
+    fn fetch_now(&self, need: Need, facts: &mut Facts) -> Result<Option<Need>, OAuthError> {
+        match (need, self.parts.clients.immediate(), self.parts.store.immediate()) {
+            (Need::Client(id), Some(clients), _) => {
+                let client = clients.client_now(&id).map_err(unavailable)?;
+                facts.learn(Fact::Client(id, client));
+            }
+            (Need::Records(keys), _, Some(store)) => {
+                let mut learn = |key, record| facts.learn_record(key, record);
+                store.load_now(&keys, &mut learn).map_err(unavailable)?;
+            }
+            (need, ..) => return Ok(Some(need)),
+        }
+        Ok(None)
+    }
+
     async fn fetch(&self, need: Need, facts: &mut Facts, cx: &Context<'_>) -> Result<(), OAuthError> {
         facts.learn(match need {
             Need::Client(id) => {
@@ -162,7 +182,9 @@ impl AuthorizationServer {
                         OAuthError::new(Reason::StoreUnavailable).detail("the store left out a record")
                     );
                 }
-                facts.learn_records(&keys, records);
+                for (key, record) in keys.into_iter().zip(records) {
+                    facts.learn_record(key, record);
+                }
                 return Ok(());
             }
             Need::Account(subject) => {
@@ -205,34 +227,15 @@ impl AuthorizationServer {
         Ok(())
     }
 
-    /// Mints, then commits, then answers: if minting fails, nothing is committed. The commit fails if anything that was
-    /// read has changed.
-    async fn settle<P: Mint>(
-        &self,
-        decision: Decision<P>,
-        facts: &Facts,
-    ) -> Result<Settled<P::Response>, OAuthError> {
-        let Decision { mut batch, outcome, events } = decision;
-        let answer = match outcome {
-            Ok(plan) => Ok(plan.mint(self).await?),
-            Err(error) => Err(error),
-        };
-        if !batch.is_empty() {
-            batch.rely_on(facts.records());
-            if !self.commit(&batch).await? {
-                return Ok(Settled::Conflict);
-            }
-        }
-        for event in events {
-            self.tell(event);
-        }
-        Ok(Settled::Answered(answer))
-    }
-
-    /// Whether the batch was applied. After an outcome that is unknown, or a conflict that may be with the first
+    /// Whether the batch was applied, which it is only if nothing that was read has changed. After an outcome that is unknown, or a conflict that may be with the first
     /// delivery of this very batch, the records tell: their version is the id of the batch that wrote them.
-    async fn commit(&self, batch: &Batch) -> Result<bool, OAuthError> {
-        match self.parts.store.commit(batch).await {
+    async fn commit(&self, batch: &mut Batch, facts: &Facts) -> Result<bool, OAuthError> {
+        batch.rely_on(facts.records());
+        let committed = match self.parts.store.immediate() {
+            Some(store) => store.commit_now(batch),
+            None => self.parts.store.commit(batch).await,
+        };
+        match committed {
             Ok(()) => Ok(true),
             // What was only deleted bears no version: a conflict is taken at its word, and an unknown outcome stays so.
             Err(CommitError::Conflict) if batch.put.is_empty() => Ok(false),
@@ -241,7 +244,7 @@ impl AuthorizationServer {
             }
             Err(error @ (CommitError::Conflict | CommitError::Unknown(_))) => {
                 let unknown = |_| OAuthError::new(Reason::CommitUnknown).detail(error.to_string());
-                self.is_applied(batch).await.map_err(unknown)
+                Box::pin(self.is_applied(batch)).await.map_err(unknown)
             }
             Err(CommitError::Unavailable(cause)) => {
                 Err(OAuthError::new(Reason::StoreUnavailable).detail(cause))
@@ -256,7 +259,7 @@ impl AuthorizationServer {
         Ok(records.iter().flatten().any(|record| record.version == batch.id))
     }
 
-    fn refuse<Q: Decide>(&self, request: &Q, error: OAuthError) -> OAuthError {
+    pub(super) fn refuse<Q: Decide>(&self, request: &Q, error: OAuthError) -> OAuthError {
         #[cfg(feature = "tracing")]
         tracing::info!(target: "grantor::refused", %error);
         let event = Event::new(EventKind::Refused).reason(error.reason());

@@ -1,6 +1,7 @@
 //! Minting: what a committed decision hands out. Opaque tokens are drawn by the decision itself; a JWT is signed here.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use super::AuthorizationServer;
 use crate::authorize::{Action, AuthorizationResponse, InteractionView, Step};
@@ -26,10 +27,15 @@ pub trait Mint: sealed::Sealed + Send {
     type Response: Send;
 
     #[doc(hidden)]
-    fn mint(
-        self,
-        server: &AuthorizationServer,
-    ) -> impl Future<Output = Result<Self::Response, OAuthError>> + Send;
+    fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response>;
+}
+
+/// An answer that is there, or will be once something is signed.
+#[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "holds a future")]
+pub enum Minted<'s, R> {
+    Now(R),
+    Signing(Pin<Box<dyn Future<Output = Result<R, OAuthError>> + Send + 's>>),
 }
 
 macro_rules! already_made {
@@ -40,8 +46,8 @@ macro_rules! already_made {
             impl Mint for $plan {
                 type Response = Self;
 
-                async fn mint(self, _: &AuthorizationServer) -> Result<Self, OAuthError> {
-                    Ok(self)
+                fn mint(self, _: &AuthorizationServer) -> Minted<'_, Self> {
+                    Minted::Now(self)
                 }
             }
         )*
@@ -55,11 +61,18 @@ impl sealed::Sealed for Step {}
 impl Mint for Step {
     type Response = Self;
 
-    async fn mint(mut self, server: &AuthorizationServer) -> Result<Self, OAuthError> {
-        if let Action::Respond(response) = &mut self.action {
-            server.sign_front_tokens(response).await?;
+    fn mint(mut self, server: &AuthorizationServer) -> Minted<'_, Self> {
+        match &self.action {
+            Action::Respond(response) if response.to_sign.is_some() => {
+                Minted::Signing(Box::pin(async move {
+                    if let Action::Respond(response) = &mut self.action {
+                        server.sign_front_tokens(response).await?;
+                    }
+                    Ok(self)
+                }))
+            }
+            _ => Minted::Now(self),
         }
-        Ok(self)
     }
 }
 
@@ -68,21 +81,33 @@ impl sealed::Sealed for TokenPlan {}
 impl Mint for TokenPlan {
     type Response = TokenResponse;
 
-    async fn mint(self, server: &AuthorizationServer) -> Result<TokenResponse, OAuthError> {
-        let access_token = server.access_token(self.access_token).await?;
-        let beside = Beside { access_token: Some(access_token.expose()), ..Beside::default() };
-        let id_token = match &self.id_token {
-            Some(plan) => Some(server.sign_id_token(plan, beside).await?),
-            None => None,
-        };
-        Ok(TokenResponse {
-            access_token,
-            id_token,
-            token_type: "Bearer",
-            expires_in: self.expires_in.as_secs(),
-            refresh_token: self.refresh_token,
-            scope: self.scope,
-        })
+    fn mint(self, server: &AuthorizationServer) -> Minted<'_, TokenResponse> {
+        match (self.access_token, self.id_token) {
+            (AccessTokenPlan::Opaque(access_token), None) => Minted::Now(TokenResponse {
+                access_token,
+                id_token: None,
+                token_type: "Bearer",
+                expires_in: self.expires_in.as_secs(),
+                refresh_token: self.refresh_token,
+                scope: self.scope,
+            }),
+            (access_token, id_token) => Minted::Signing(Box::pin(async move {
+                let access_token = server.access_token(access_token).await?;
+                let beside = Beside { access_token: Some(access_token.expose()), ..Beside::default() };
+                let id_token = match &id_token {
+                    Some(plan) => Some(server.sign_id_token(plan, beside).await?),
+                    None => None,
+                };
+                Ok(TokenResponse {
+                    access_token,
+                    id_token,
+                    token_type: "Bearer",
+                    expires_in: self.expires_in.as_secs(),
+                    refresh_token: self.refresh_token,
+                    scope: self.scope,
+                })
+            })),
+        }
     }
 }
 
@@ -91,13 +116,15 @@ impl sealed::Sealed for UserInfoPlan {}
 impl Mint for UserInfoPlan {
     type Response = UserInfo;
 
-    async fn mint(self, server: &AuthorizationServer) -> Result<UserInfo, OAuthError> {
-        let Some((algorithm, client)) = self.signed else { return Ok(UserInfo::Json(self.claims)) };
+    fn mint(self, server: &AuthorizationServer) -> Minted<'_, UserInfo> {
+        let Some((algorithm, client)) = self.signed else { return Minted::Now(UserInfo::Json(self.claims)) };
         let mut claims = self.claims;
         claims.insert("iss".to_owned(), server.settings().issuer.as_str().into());
         claims.insert("aud".to_owned(), client.as_str().into());
-        let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
-        Ok(UserInfo::Jwt(server.sign(algorithm, "JWT", &payload).await?))
+        Minted::Signing(Box::pin(async move {
+            let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
+            Ok(UserInfo::Jwt(server.sign(algorithm, "JWT", &payload).await?))
+        }))
     }
 }
 

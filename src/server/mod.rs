@@ -32,7 +32,7 @@ use crate::host::{
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
-use crate::record::{Event, EventKind, Grant, GrantId, Index, Record, SessionId};
+use crate::record::{Event, EventKind, Facts, Grant, GrantId, Index, Record, SessionId};
 use crate::store::{Page, Store};
 
 /// An authorization server over the host's store, clients and other parts. Cheap to clone.
@@ -119,12 +119,12 @@ impl AuthorizationServer {
     /// # Errors
     /// What is shown on an error page and never sent to a redirect URI, because there is none that was verified.
     pub async fn authorize(&self, request: &Authorize, origin: Origin) -> Result<Step, OAuthError> {
-        let (answer, trace) = self.trace(request, origin).await;
-        answer.or_else(|error| {
+        let mut facts = Facts::new();
+        let mut cx = self.context::<Authorize>(origin).map_err(|error| self.refuse(request, error))?;
+        self.drive(request, &mut facts, &mut cx).await.or_else(|error| {
+            let error = self.refuse(request, error);
             let ours = matches!(error.code(), ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError);
-            let response = trace
-                .filter(|_| ours)
-                .and_then(|trace| request.failure(error.clone(), &trace.facts, &trace.context));
+            let response = if ours { request.failure(error.clone(), &facts, &cx) } else { None };
             response.map(Step::respond).ok_or(error)
         })
     }

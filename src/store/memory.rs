@@ -27,7 +27,7 @@ use self::hash::Seed;
 use self::index::{TermRef, TermRefs, TermShard};
 use self::lock::{Guards, Poisoned, Shards};
 use self::shard::{Entry, RecordShard};
-use super::{CommitError, Listing, Page, Store, StoreError};
+use super::{CommitError, ImmediateStore, Listing, Page, Store, StoreError};
 use crate::protocol::Timestamp;
 use crate::record::{Batch, Expectation, Index, Key, Put, Versioned};
 
@@ -91,21 +91,22 @@ impl MemoryStore {
         self.capacity
     }
 
-    fn read(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, Poisoned> {
+    fn read(&self, keys: &[Key], mut found: impl FnMut(Key, Option<Versioned>)) -> Result<(), Poisoned> {
         if let [key] = keys {
             let hash = self.seed.of_key(key);
             let shard = self.records.lock_one(hash.shard())?;
-            return Ok(vec![shard.and_then(|shard| shard.get(hash, key).map(Entry::versioned))]);
+            found(*key, shard.and_then(|shard| shard.get(hash, key).map(Entry::versioned)));
+            return Ok(());
         }
         let hash = |key: &Key| self.seed.of_key(key);
         let shards = keys.iter().fold(0, |mask, key| mask | hash(key).shard_bit());
         let mut guards = self.records.lock(shards)?;
-        let mut found = Vec::with_capacity(keys.len());
         for key in keys {
             let hash = hash(key);
-            found.push(guards.get(hash.shard()).and_then(|shard| shard.get(hash, key)).map(Entry::versioned));
+            let shard = guards.get(hash.shard());
+            found(*key, shard.and_then(|shard| shard.get(hash, key)).map(Entry::versioned));
         }
-        Ok(found)
+        Ok(())
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), CommitError> {
@@ -325,7 +326,9 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
-        Ok(self.read(keys)?)
+        let mut records = Vec::with_capacity(keys.len());
+        self.read(keys, |_, record| records.push(record))?;
+        Ok(records)
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
@@ -338,6 +341,24 @@ impl Store for MemoryStore {
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         Ok(self.forget(now, limit)?)
+    }
+
+    fn immediate(&self) -> Option<&dyn ImmediateStore> {
+        Some(self)
+    }
+}
+
+impl ImmediateStore for MemoryStore {
+    fn load_now(
+        &self,
+        keys: &[Key],
+        found: &mut dyn FnMut(Key, Option<Versioned>),
+    ) -> Result<(), StoreError> {
+        Ok(self.read(keys, found)?)
+    }
+
+    fn commit_now(&self, batch: &Batch) -> Result<(), CommitError> {
+        self.apply(batch)
     }
 }
 

@@ -50,6 +50,27 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] when nothing could be deleted.
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// This very store, if it never waits: it is then called without making a future for each call.
+    fn immediate(&self) -> Option<&dyn ImmediateStore> {
+        None
+    }
+}
+
+/// A [`Store`] that never waits. It promises the same.
+pub trait ImmediateStore: Send + Sync {
+    /// As [`Store::load`]; hands each key and its record to `found`, in the order of `keys`.
+    ///
+    /// # Errors
+    /// As [`Store::load`]; then nothing was handed over.
+    fn load_now(&self, keys: &[Key], found: &mut dyn FnMut(Key, Option<Versioned>))
+    -> Result<(), StoreError>;
+
+    /// As [`Store::commit`].
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn commit_now(&self, batch: &Batch) -> Result<(), CommitError>;
 }
 
 /// Which part of a listing.

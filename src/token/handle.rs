@@ -200,11 +200,12 @@ fn decode<const N: usize>(kind: HandleKind, text: &str) -> Option<[u8; N]> {
     rest.starts_with(&checksum(kind, body)).then_some(*body)
 }
 
+/// Over the prefix, too, so that no kind passes for another.
 fn checksum(kind: HandleKind, body: &[u8]) -> [u8; 3] {
-    let mut digest = CHECKSUM.digest();
-    digest.update(kind.prefix().as_bytes());
-    digest.update(body);
-    let [_, checksum @ ..] = digest.finalize().to_be_bytes();
+    let (prefix, mut bytes) = (kind.prefix().as_bytes(), [0; 64]);
+    fill(&mut bytes, &[prefix, body]);
+    let [_, checksum @ ..] =
+        CHECKSUM.checksum(bytes.get(..prefix.len() + body.len()).unwrap_or_default()).to_be_bytes();
     checksum
 }
 

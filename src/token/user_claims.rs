@@ -1,11 +1,11 @@
 //! Which of a user's claims leave the server: those that were asked for and allowed, and no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use crate::protocol::Scope;
-use crate::record::claims_request::ClaimWish;
+use crate::record::claims_request::{ClaimWish, ClaimsRequest};
 
 /// The claims each scope value asks for (OpenID Connect Core §5.4).
 pub const BY_SCOPE: &[(&str, &[&str])] = &[
@@ -36,6 +36,33 @@ pub const BY_SCOPE: &[(&str, &[&str])] = &[
 /// Claims of ours, whatever a host says.
 const NEVER: &[&str] = &["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "azp", "nonce", "sid"];
 
+fn comes_with(name: &str, scope: &Scope) -> bool {
+    BY_SCOPE.iter().any(|(value, names)| names.contains(&name) && scope.contains(value))
+}
+
+/// A claim without its language.
+fn plain(name: &str) -> &str {
+    name.split_once('#').map_or(name, |(plain, _)| plain)
+}
+
+/// The claims about the user that a request names itself, beyond those that its scope brings.
+#[must_use]
+pub fn beyond<'c>(claims: &'c ClaimsRequest, scope: &Scope) -> BTreeSet<&'c str> {
+    let names = claims.id_token.keys().chain(claims.userinfo.keys()).map(|name| plain(name));
+    names.filter(|name| !NEVER.contains(name) && !comes_with(name, scope)).collect()
+}
+
+/// What is left of the claims that a request for `asked` names when no more than `allowed` was: who refuses a scope
+/// value refuses its claims, by whatever name they were asked for.
+#[must_use]
+pub fn allowed(claims: &ClaimsRequest, asked: &Scope, allowed: &Scope) -> ClaimsRequest {
+    let kept = |name: &str| !comes_with(plain(name), asked) || comes_with(plain(name), allowed);
+    let mut left = claims.clone();
+    left.id_token.retain(|name, _| kept(name));
+    left.userinfo.retain(|name, _| kept(name));
+    left
+}
+
 /// The claims that a scope asks for, and those asked for one by one. A claim may come in several languages, as
 /// `name#de` (OpenID Connect Core §5.2); whoever asks for `name` gets them all. Aggregated and distributed claims
 /// (§5.6.2) are passed on as they are, with the sources they name.
@@ -45,14 +72,9 @@ pub fn select(
     scope: Option<&Scope>,
     wishes: &BTreeMap<String, ClaimWish>,
 ) -> Map<String, Value> {
-    let by_scope = |name: &str| {
-        let asks = |(value, names): &(&str, &[&str])| {
-            names.contains(&name) && scope.is_some_and(|scope| scope.contains(value))
-        };
-        BY_SCOPE.iter().any(asks)
-    };
+    let by_scope = |name: &str| scope.is_some_and(|scope| comes_with(name, scope));
     let asked = |name: &str, value: &Value| {
-        let plain = name.split_once('#').map_or(name, |(plain, _)| plain);
+        let plain = plain(name);
         let wished = |name: &str| wishes.get(name).is_some_and(|wish| wish.accepts(value));
         !NEVER.contains(&plain) && (by_scope(plain) || wished(name) || wished(plain))
     };
@@ -114,6 +136,20 @@ mod tests {
         assert_eq!(names("openid", &[("name#ja", ClaimWish::default())]), ["name#ja"]);
         let other = ClaimWish { essential: true, values: vec![8.into()] };
         assert!(names("openid", &[("employee_id", other)]).is_empty());
+    }
+
+    #[test]
+    fn what_is_asked_for_by_name_is_told_apart_from_what_the_scope_brings() {
+        let claims = ClaimsRequest::parse(
+            r#"{"id_token": {"acr": null, "name#de": null}, "userinfo": {"phone_number": null, "email": null}}"#,
+        );
+        let claims = claims.unwrap();
+        let (asked, less) = (Scope::parse("openid email").unwrap(), Scope::parse("openid").unwrap());
+        assert_eq!(beyond(&claims, &asked), BTreeSet::from(["name", "phone_number"]));
+        assert_eq!(allowed(&claims, &asked, &asked), claims);
+        let left = allowed(&claims, &asked, &less);
+        assert_eq!(left.id_token, claims.id_token);
+        assert_eq!(left.userinfo.keys().collect::<Vec<_>>(), ["phone_number"]);
     }
 
     #[test]

@@ -116,6 +116,42 @@ async fn a_user_signs_in_is_known_and_stays_known_after_a_refresh() {
     assert!(again.issue_time() >= claims.issue_time());
 }
 
+/// A client that asks for claims by name gets them with the user's knowledge, and no other way.
+#[tokio::test]
+async fn whoever_is_asked_for_a_claim_by_name_is_told_and_may_refuse() {
+    let server = Server::start(&["--tls-self-signed", "--test-controls"]);
+    let client = discover(&server).await;
+    let claims = r#"{"userinfo": {"birthdate": {"essential": true}, "phone_number": null}}"#;
+    let mut browser = Browser::new(&server);
+    let login = browser.get("/login").await;
+    browser.sign_in(&login, USERNAME, PASSWORD).await;
+
+    for (allowed, birthdate, phone) in [
+        (&["openid", "profile", "phone"][..], true, true),
+        (&["openid", "phone"], false, true),
+        (&["openid"], false, false),
+    ] {
+        let sent = request(&client, &[("claims", claims)]);
+        let page = browser.get(sent.url.as_str()).await;
+        let consent = browser.follow(page).await;
+        let back = browser.decide(&consent, "approve", allowed).await;
+        let tokens = redeem(&client, back.answer("code").unwrap(), sent.verifier).await;
+        let user = client.user_info(tokens.access_token().clone(), None).unwrap();
+        let user: CoreUserInfoClaims = user.request_async(&carry).await.unwrap();
+        assert_eq!((user.birthdate().is_some(), user.phone_number().is_some()), (birthdate, phone));
+    }
+
+    let flow = CoreAuthenticationFlow::AuthorizationCode;
+    let bare = client.authorize_url(flow, CsrfToken::new_random, Nonce::new_random);
+    let (challenge, _) = PkceCodeChallenge::new_random_sha256();
+    let (url, ..) = bare.set_pkce_challenge(challenge).add_extra_param("claims", claims).url();
+    let page = browser.get(url.as_str()).await;
+    let consent = browser.follow(page).await;
+    for words in ["your birthdate", "your phone number"] {
+        assert!(consent.html.contains(words), "{words}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_asks_silently_again_or_for_a_new_login() {
     let server = Server::start(&["--tls-self-signed", "--test-controls"]);

@@ -88,6 +88,14 @@ async fn whoever_is_signed_in_goes_on_or_leaves_it_to_somebody_else() {
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert!(browser.post("/continue", &fields).await.answer("code").is_some());
 
+    let choice = open(&mut browser, &format!("{}&prompt=select_account", request("demo-web"))).await;
+    let fields = choice.fields(&["interaction", "csrf"]);
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    for press in 1..=2 {
+        let page = browser.post("/continue", &fields).await;
+        assert!(browser.follow(page).await.html.contains("consent-allow"), "press {press}");
+    }
+
     let choice = open(&mut browser, &url).await;
     let other = format!("/login?interaction={}&account=other", choice.field("interaction").unwrap());
     assert!(choice.html.contains(&other.replace('&', "&amp;")));
