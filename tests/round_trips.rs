@@ -16,12 +16,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use common::clients::{API, JWT_API, resource};
+use common::clients::{self, API, JWT_API, resource};
 use common::{
     Agent, Answer, Fixture, Form, Tokens, alice, authorization, form, machine, redemption, refreshing, scope,
 };
-use grantor::authorize::{Approve, AuthorizationRequest, Authorize, Deny, ForgetLogin, Login, View};
+use grantor::authorize::{
+    Approve, AuthorizationRequest, Authorize, Continue, Deny, ForgetLogin, Login, View,
+};
 use grantor::endpoint::resource::ResourceCheck;
+use grantor::endpoint::userinfo::UserInfoRequest;
 use grantor::protocol::{Params, Timestamp};
 use grantor::record::{Batch, Index, InteractionId, Key, Versioned};
 use grantor::server::Origin;
@@ -73,9 +76,13 @@ struct World {
     store: Arc<Counting>,
 }
 
+const SCOPE: &str = "openid read write";
+
 fn world() -> World {
     let store = Arc::new(Counting::default());
-    World { fixture: Fixture::on(store.clone()), store }
+    let mut clients = clients::all();
+    clients.iter_mut().for_each(|client| client.scope = scope(SCOPE));
+    World { fixture: Fixture::over(store.clone(), clients, |builder| builder.scope(scope(SCOPE))), store }
 }
 
 impl World {
@@ -253,6 +260,19 @@ async fn the_check_of_a_token_costs_a_second_load_only_for_what_the_grant_alone_
 }
 
 #[tokio::test]
+async fn what_is_told_of_a_user_costs_two_loads() {
+    let world = world();
+    let request = authorization("web").set("scope", "openid");
+    let code = world.fixture.agent().walk(&request, "alice").await.param("code").unwrap();
+    let (tokens, cost) = world.token("web", &redemption("web", &code)).await;
+    assert_eq!(cost, trips(2, 1), "an ID token costs no more");
+    let userinfo = UserInfoRequest::read(&tokens.access);
+    let (answer, cost) = world.cost(world.fixture.server.userinfo(&userinfo, Origin::default())).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(cost, trips(2, 0));
+}
+
+#[tokio::test]
 async fn a_revocation_costs_one_load_and_one_commit() {
     let world = world();
     let tokens = world.tokens("web", None).await;
@@ -307,6 +327,25 @@ async fn every_answer_of_the_user_costs_two_loads_and_one_commit() {
 }
 
 #[tokio::test]
+async fn a_choice_of_accounts_costs_two_loads_to_look_at_and_two_and_a_commit_to_go_on() {
+    let world = world();
+    for client in ["web", "first"] {
+        let mut agent = world.fixture.agent();
+        agent.sign_in("alice").await;
+        let request = authorization(client).add("prompt", "select_account");
+        let (asked, cost) = world.cost(agent.authorize(&request)).await;
+        assert_eq!(cost, trips(2, 1), "{client}");
+        let id = Agent::interaction(&asked);
+        let (form, cost) = world.cost(agent.form(id)).await;
+        assert_eq!(cost, trips(2, 0), "{client}");
+        let go_on = Continue { answer: form, browser: agent.browser() };
+        let (step, cost) = world.cost(world.fixture.server.go_on(&go_on)).await;
+        assert_eq!(cost, trips(2, 1), "{client}");
+        assert_eq!(agent.shown(step).param("code").is_some(), client == "first");
+    }
+}
+
+#[tokio::test]
 async fn the_view_of_an_interaction_costs_two_loads() {
     let world = world();
     let mut stranger = world.fixture.agent();
@@ -342,7 +381,7 @@ async fn a_request_of_a_client_that_does_not_prove_itself_commits_nothing() {
     for (path, request) in
         [("/token", refreshing(&tokens.refresh)), ("/revoke", form([("token", &tokens.refresh)]))]
     {
-        let wrong = common::clients::basic("web", "wrong");
+        let wrong = clients::basic("web", "wrong");
         let (answer, cost) = world.cost(world.fixture.post(path, Some(&wrong), &request)).await;
         answer.refused(401, "invalid_client");
         assert_eq!(cost.commits, 0, "{path}");

@@ -145,18 +145,12 @@ impl Browser {
         Ok(proven.map(|session| (id, session)))
     }
 
-    /// Who seems to be signed in, so that what depends on it can be read in one go; `beside` is read with the session.
-    pub(super) fn claimed_subject(
-        &self,
-        beside: Key,
-        facts: &Facts,
-        cx: &Context<'_>,
-    ) -> Result<Option<SubjectId>, Halt> {
+    /// Who seems to be signed in, so that what depends on it can be read in one go.
+    pub(super) fn claimed_subject(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SubjectId>, Halt> {
         if let Some(login) = &self.host_login {
             return Ok(Some(login.subject.clone()));
         }
         let Some(session) = self.session_key(cx) else { return Ok(None) };
-        facts.read(&[Some(beside), Some(session)])?;
         Ok(facts.session(session)?.map(|session| session.record.subject.clone()))
     }
 

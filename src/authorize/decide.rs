@@ -69,9 +69,10 @@ impl Decide for Authorize {
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let Some(client) = facts.client(&self.request.client_id)? else { return Ok(()) };
         let standing = cx.namespace().client_state(&client.id);
-        let Some(subject) = self.browser.claimed_subject(standing, facts, cx)? else {
-            return facts.read(&[Some(standing)]);
-        };
+        if self.browser.host_login.is_none() {
+            facts.read(&[Some(standing), self.browser.session_key(cx)])?;
+        }
+        let Some(subject) = self.browser.claimed_subject(facts, cx)? else { return Ok(()) };
         let own = cx.namespace().subject(&subject);
         facts.read(&[Some(standing), Some(own), consent_key(client, &subject, cx)])?;
         life::has_account(&subject, facts, cx).map(|_| ())

@@ -138,13 +138,28 @@ fn read_ahead(
     facts.read(&[Some(client), first, second])
 }
 
+/// Reads ahead what allowing takes besides: who seems to be signed in, and what that user allowed before.
+fn read_consent_ahead(
+    id: InteractionId,
+    browser: &Browser,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let named = |interaction: &Interaction| {
+        let Some(subject) = browser.claimed_subject(facts, cx)? else { return Ok([None, None]) };
+        let consent = cx.namespace().consent(&interaction.request.client, &subject);
+        Ok([Some(cx.namespace().subject(&subject)), Some(consent)])
+    };
+    read_ahead(id, [browser.session_key(cx), None], named, facts, cx)
+}
+
 impl Decide for View {
     type Plan = InteractionView;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        let named = |interaction: &Interaction| {
-            let login = interaction.login.as_ref();
-            Ok([login.map(|login| cx.namespace().subject(&login.subject)), None])
+        let named = |_: &Interaction| {
+            let subject = self.browser.claimed_subject(facts, cx)?;
+            Ok([subject.map(|subject| cx.namespace().subject(&subject)), None])
         };
         read_ahead(self.id, [self.browser.session_key(cx), None], named, facts, cx)
     }
@@ -288,7 +303,7 @@ impl Decide for Continue {
     type Plan = Step;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        read_ahead(self.answer.id, [self.browser.session_key(cx), None], |_| Ok([None, None]), facts, cx)
+        read_consent_ahead(self.answer.id, &self.browser, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
@@ -314,12 +329,7 @@ impl Decide for Approve {
     type Plan = Step;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        let named = |interaction: &Interaction| {
-            let Some(login) = &interaction.login else { return Ok([None, None]) };
-            let consent = cx.namespace().consent(&interaction.request.client, &login.subject);
-            Ok([Some(cx.namespace().subject(&login.subject)), Some(consent)])
-        };
-        read_ahead(self.answer.id, [self.browser.session_key(cx), None], named, facts, cx)
+        read_consent_ahead(self.answer.id, &self.browser, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {

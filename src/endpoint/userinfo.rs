@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::grant::life;
 use crate::grant::resolve;
 use crate::jose::Algorithm;
 use crate::protocol::scope::OPENID;
@@ -49,7 +48,7 @@ impl Decide for UserInfoRequest {
     const READ_ONLY: bool = true;
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        life::read_ahead(self.token.grant().map(|id| cx.namespace().grant(id)), facts, cx)
+        resolve::read_ahead(&self.token, facts, cx)
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<UserInfoPlan>, Halt> {

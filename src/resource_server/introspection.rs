@@ -37,26 +37,30 @@ pub struct IntrospectionVerifier {
     remembered: Mutex<HashMap<[u8; 32], (AccessToken, Timestamp)>>,
 }
 
+/// Whom an API asks about its tokens, as which client, and which tokens are good for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntrospectionSettings {
+    /// The `introspection_endpoint` of the authorization server (RFC 8414 §2).
+    pub endpoint: Url,
+    /// The client that answers for this API there.
+    pub client_id: ClientId,
+    /// Its secret, for `client_secret_basic`.
+    pub client_secret: Secret,
+    /// What `iss` must be, exactly, where the answer says it.
+    pub issuer: String,
+    /// This API, which `aud` must name.
+    pub audience: Resource,
+}
+
 impl IntrospectionVerifier {
-    /// Asks `endpoint` (an `introspection_endpoint`) with `client_secret_basic`.
-    pub fn new(
-        fetch: Arc<dyn Fetch>,
-        endpoint: Url,
-        client_id: &ClientId,
-        client_secret: &Secret,
-        issuer: impl Into<String>,
-        audience: &Resource,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    /// Asks through `fetch`, and judges expiry by `clock`.
+    pub fn new(fetch: Arc<dyn Fetch>, settings: IntrospectionSettings, clock: Arc<dyn Clock>) -> Self {
+        let IntrospectionSettings { endpoint, client_id, client_secret, issuer, audience } = settings;
         Self {
             fetch,
             endpoint,
-            credentials: basic(client_id, client_secret),
-            expected: Expected {
-                issuer: issuer.into(),
-                audience: audience.as_str().to_owned(),
-                leeway: LEEWAY,
-            },
+            credentials: basic(&client_id, &client_secret),
+            expected: Expected { issuer, audience: audience.as_str().to_owned(), leeway: LEEWAY },
             clock,
             remember_for: Duration::ZERO,
             remembered: Mutex::default(),

@@ -50,6 +50,6 @@ pub use crate::host::{JwksCache, JwksOptions, KeysUnavailable};
 pub use access_token::{AccessToken, TokenFault, TokenVerifier, VerifyError};
 pub use challenge::Challenge;
 pub use guard::Guard;
-pub use introspection::IntrospectionVerifier;
+pub use introspection::{IntrospectionSettings, IntrospectionVerifier};
 #[cfg(feature = "aws-lc-rs")]
 pub use jwt::JwtVerifier;

@@ -12,7 +12,7 @@ use grantor::jose::{Algorithm, Sealer};
 use grantor::protocol::{ClientAuthMethod, GrantType, Issuer, Params, Resource, Scope, Secret};
 use grantor::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
 use grantor::record::{Client, Namespace, ResourceServer, TokenFormat};
-use grantor::resource_server::{Guard, IntrospectionVerifier, JwksCache, JwtVerifier};
+use grantor::resource_server::{Guard, IntrospectionSettings, IntrospectionVerifier, JwksCache, JwtVerifier};
 use grantor::server::{AuthorizationServer, Origin};
 use grantor::store::MemoryStore;
 
@@ -136,18 +136,14 @@ async fn an_api_that_introspects_sees_a_revocation_at_once() {
     let (server, _) = started(&clock).await;
     let remote = serve(&server).await;
     let ask = |audience: &str| {
-        let url = remote.url("/introspect").parse().unwrap();
-        let secret = Secret::new(SECRET);
-        let audience = resource(audience);
-        Guard::new(Arc::new(IntrospectionVerifier::new(
-            fetch(),
-            url,
-            &"api".into(),
-            &secret,
-            ISSUER,
-            &audience,
-            clock.clone(),
-        )))
+        let settings = IntrospectionSettings {
+            endpoint: remote.url("/introspect").parse().unwrap(),
+            client_id: "api".into(),
+            client_secret: Secret::new(SECRET),
+            issuer: ISSUER.to_owned(),
+            audience: resource(audience),
+        };
+        Guard::new(Arc::new(IntrospectionVerifier::new(fetch(), settings, clock.clone())))
     };
     let guard = ask(OPAQUE);
     let token = token(&server, OPAQUE).await;

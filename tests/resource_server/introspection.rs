@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grantor::protocol::Secret;
-use grantor::resource_server::{Guard, IntrospectionVerifier};
+use grantor::resource_server::{Guard, IntrospectionSettings, IntrospectionVerifier};
 use serde_json::{Value, json};
 
 use crate::support::{API, Answer, ISSUER, START, Server, TestClock, api, check, fetch};
@@ -19,9 +19,14 @@ fn active() -> Value {
 }
 
 fn verifier(server: &Server, clock: &Arc<TestClock>) -> IntrospectionVerifier {
-    let url = server.url("/introspect").parse().unwrap();
-    let secret = Secret::new("s:e c+ret%");
-    IntrospectionVerifier::new(fetch(), url, &"api:1".into(), &secret, ISSUER, &api(), clock.clone())
+    let settings = IntrospectionSettings {
+        endpoint: server.url("/introspect").parse().unwrap(),
+        client_id: "api:1".into(),
+        client_secret: Secret::new("s:e c+ret%"),
+        issuer: ISSUER.to_owned(),
+        audience: api(),
+    };
+    IntrospectionVerifier::new(fetch(), settings, clock.clone())
 }
 
 fn guard(server: &Server, clock: &Arc<TestClock>) -> Guard {
