@@ -104,8 +104,9 @@ pub struct SqliteStats {
 /// A store in an SQLite file. Dropping it finishes what is queued and joins its threads.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: Writer,
+    // Closed in this order: of several connections that close at once none is the last, and the log would stay.
     readers: Readers,
+    writer: Writer,
     counters: Arc<Counters>,
 }
 
@@ -129,7 +130,7 @@ impl SqliteStore {
         let readers = Readers::start(options)?;
         let counters = Arc::new(Counters::default());
         let writer = Writer::start(connection, options, Arc::clone(&counters))?;
-        Ok(Self { writer, readers, counters })
+        Ok(Self { readers, writer, counters })
     }
 
     /// What it has done since it was opened.
