@@ -18,6 +18,7 @@ use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
     SessionId,
 };
+use crate::token::subject::seen_by;
 use crate::token::{HandleKind, user_claims};
 
 /// An authorization request in a browser.
@@ -92,7 +93,7 @@ impl Decide for Authorize {
             Err(Halt::Refuse(error)) if client.self_registered && login.is_none() => return Err(error.into()),
             Err(Halt::Refuse(error)) => return Ok(self.error(client, redirect_uri, error, cx)),
         };
-        let reason = match (asked.needs_user(login.as_ref(), cx), &login) {
+        let reason = match (asked.needs_user(client, login.as_ref(), cx), &login) {
             (None, Some(login)) => match next(&asked.pending, client, login, facts, cx)? {
                 Next::Grant(scope) => {
                     let mut decision = grant::grant(&asked.pending, client, login, &scope, facts, cx)?;
@@ -115,7 +116,12 @@ impl Decide for Authorize {
 
 impl Asked {
     /// What the user is needed for before anything can be allowed, if anything (OpenID Connect Core §3.1.2.3).
-    fn needs_user(&self, login: Option<&SignedIn>, cx: &Context<'_>) -> Option<InteractReason> {
+    fn needs_user(
+        &self,
+        client: &Client,
+        login: Option<&SignedIn>,
+        cx: &Context<'_>,
+    ) -> Option<InteractReason> {
         if self.prompts.create {
             return Some(InteractReason::Create);
         }
@@ -124,7 +130,7 @@ impl Asked {
             !self.max_age.is_some_and(|age| auth_time.plus(age).is_past(cx.now))
         };
         match login.filter(fresh) {
-            Some(login) if !self.prompts.login && mismatch(&self.pending, login).is_none() => {
+            Some(login) if !self.prompts.login && suits(&self.pending, client, login, cx).is_ok() => {
                 self.prompts.select_account.then_some(InteractReason::SelectAccount)
             }
             _ => Some(InteractReason::Login),
@@ -132,15 +138,25 @@ impl Asked {
     }
 }
 
-/// Why this login cannot answer this request, if it cannot.
-pub(super) fn mismatch(request: &PendingRequest, login: &SignedIn) -> Option<Reason> {
-    if request.subject.as_ref().is_some_and(|subject| *subject != login.subject) {
-        return Some(Reason::LoginOfAnother);
+/// Whether this login can answer this request.
+///
+/// # Errors
+/// Why it cannot.
+pub(super) fn suits(
+    request: &PendingRequest,
+    client: &Client,
+    login: &SignedIn,
+    cx: &Context<'_>,
+) -> Result<(), Reason> {
+    if let Some(named) = &request.subject
+        && *named != seen_by(client, &login.subject, cx)?
+    {
+        return Err(Reason::LoginOfAnother);
     }
     let mut required = request.claims.iter().flat_map(|claims| claims.essential_acr()).peekable();
     let acr = login.authentication.acr.as_deref();
     let unmet = required.peek().is_some() && !required.any(|required| Some(required) == acr);
-    unmet.then_some(Reason::AcrUnmet)
+    if unmet { Err(Reason::AcrUnmet) } else { Ok(()) }
 }
 
 impl Authorize {

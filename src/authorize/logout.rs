@@ -20,6 +20,7 @@ use crate::protocol::{
 };
 use crate::record::key_ring::IdTokenHint;
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
+use crate::token::subject::seen_by;
 
 /// The parameters of a logout request, as they came (OpenID Connect RP-Initiated Logout §2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -185,8 +186,10 @@ impl<'f> Current<'f> {
     }
 
     /// Whether the client holds an ID token of this very session: then its word is enough.
-    fn is_named_by(&self, hint: &IdTokenHint) -> bool {
-        hint.subject == self.subject.as_str() && hint.session == self.session.map(|(id, _)| id.to_string())
+    fn is_named_by(&self, verified: &Verified, cx: &Context<'_>) -> Result<bool, Reason> {
+        let (Some(hint), Some(client)) = (&verified.hint, &verified.client) else { return Ok(false) };
+        let session = self.session.map(|(id, _)| id.to_string());
+        Ok(hint.session == session && hint.subject == seen_by(client, &self.subject, cx)?.as_str())
     }
 }
 
@@ -200,10 +203,9 @@ impl Decide for Logout {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LogoutStep>, Halt> {
         let verified = self.request.verify(facts, cx)?;
         let current = Current::of(&self.browser, facts, cx)?;
-        let named =
-            |current: &Current<'_>| verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
+        let named = current.as_ref().map(|current| current.is_named_by(&verified, cx)).transpose()?;
         match (current, &self.csrf) {
-            (Some(current), None) if !named(&current) => Ok(self.ask(verified, current.subject, cx)),
+            (Some(current), None) if named != Some(true) => Ok(self.ask(verified, current.subject, cx)),
             (current, csrf) => {
                 if let Some(csrf) = csrf {
                     self.browser.check_form(csrf, &cx.settings.sealer)?;

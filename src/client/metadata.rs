@@ -7,6 +7,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::logout::LogoutMetadata;
+use super::subject::SubjectMetadata;
 use crate::jose::json::{self, JsonError};
 use crate::jose::{Algorithm, Jwk, JwkSet};
 use crate::protocol::id::is_vschar;
@@ -80,6 +81,9 @@ pub struct ClientMetadata {
     /// `default_max_age`, in seconds.
     #[serde(default)]
     pub default_max_age: Option<u64>,
+    /// What it registers about subject identifiers.
+    #[serde(flatten)]
+    pub subject: SubjectMetadata,
     /// What it registers about logout.
     #[serde(flatten)]
     pub logout: LogoutMetadata,
@@ -172,6 +176,7 @@ impl ClientMetadata {
             return contradiction("there are more than 128 redirect URIs");
         }
         let redirect_uris = self.parse_redirect_uris()?;
+        let sector = self.subject.register(&redirect_uris)?;
         let logout = self.logout.register(self.application_type, &redirect_uris)?;
         Ok(Client {
             id: self.client_id.clone(),
@@ -191,6 +196,7 @@ impl ClientMetadata {
                 id_token_alg: self.id_token_signed_response_alg,
                 userinfo_alg: self.userinfo_signed_response_alg,
                 default_max_age: self.default_max_age.map(Duration::from_secs),
+                sector,
             },
             logout,
         })

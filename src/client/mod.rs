@@ -5,7 +5,9 @@ pub mod authentication;
 pub mod logout;
 pub mod metadata;
 pub mod secret;
+pub mod subject;
 
 pub use authentication::Credentials;
 pub use logout::LogoutMetadata;
 pub use metadata::{ClientMetadata, MetadataError};
+pub use subject::SubjectMetadata;

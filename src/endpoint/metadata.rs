@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType};
+use crate::protocol::{
+    ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType,
+};
 use crate::record::assertion::AssertionAlgorithm;
 use crate::record::settings::Settings;
 use crate::token::user_claims::BY_SCOPE;
@@ -60,7 +62,7 @@ pub struct OpenIdMetadata {
     /// `backchannel_logout_session_supported`.
     pub backchannel_logout_session_supported: bool,
     /// `subject_types_supported`.
-    pub subject_types_supported: &'static [&'static str],
+    pub subject_types_supported: &'static [SubjectType],
     /// `id_token_signing_alg_values_supported`.
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
     /// `userinfo_signing_alg_values_supported`.
@@ -90,7 +92,10 @@ impl OpenIdMetadata {
             end_session_endpoint: settings.issuer.endpoint(&paths.logout),
             backchannel_logout_supported: settings.backchannel_logout,
             backchannel_logout_session_supported: settings.backchannel_logout,
-            subject_types_supported: &["public"],
+            subject_types_supported: match settings.pairwise {
+                Some(_) => SubjectType::ALL,
+                None => &[SubjectType::Public],
+            },
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,
             claim_types_supported: &["normal", "aggregated", "distributed"],

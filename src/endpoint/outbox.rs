@@ -9,6 +9,7 @@ use crate::jose::Algorithm;
 use crate::record::outbox::{Message, Outbox};
 use crate::record::{Context, Decide, Decision, Event, EventKind, Facts, Halt, OutboxId};
 use crate::token::logout_token::LogoutTokenClaims;
+use crate::token::subject::seen_by;
 
 /// Asks what is to be sent for a message that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Decide for PrepareMessage {
         let claims = LogoutTokenClaims {
             issuer: cx.settings.issuer.as_str().to_owned(),
             audience: client.id.clone(),
-            subject: subject.clone(),
+            subject: seen_by(client, subject, cx)?,
             session: *session,
             issued_at: cx.now,
             id: self.0,

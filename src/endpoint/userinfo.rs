@@ -7,6 +7,7 @@ use crate::jose::Algorithm;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientId, Reason};
 use crate::record::{Context, Decide, Decision, Facts, Halt};
+use crate::token::subject::seen_by;
 use crate::token::{PresentedToken, user_claims};
 
 /// A request to the UserInfo endpoint.
@@ -64,7 +65,7 @@ impl Decide for UserInfoRequest {
         let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::BearerInvalid)?;
         let wishes = grant.record.claims.as_deref().map(|claims| claims.userinfo.clone()).unwrap_or_default();
         let mut claims = user_claims::select(facts.claims(subject)?, Some(&token.scope), &wishes);
-        claims.insert("sub".to_owned(), subject.as_str().into());
+        claims.insert("sub".to_owned(), seen_by(client, subject, cx)?.as_str().into());
         let algorithms = &cx.settings.signing_algorithms;
         let signed = client.openid.userinfo_alg.filter(|chosen| algorithms.contains(chosen));
         Ok(Decision::answer(cx, UserInfoPlan { claims, signed: signed.map(|alg| (alg, token.client)) }))

@@ -16,6 +16,7 @@ mod key_ring;
 mod limiter;
 mod replay_guard;
 mod resources;
+mod sector;
 mod signer;
 mod slow_hash;
 
@@ -37,5 +38,6 @@ pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
 pub use replay_guard::{ReplayGuard, StoreReplayGuard};
 pub use resources::{ResourceCatalog, StaticResources};
+pub use sector::{SectorError, verify_sector};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
 pub use slow_hash::{Busy, SlowHashPool, hash_secret};

@@ -54,6 +54,8 @@ pub enum Purpose {
     RefreshSuccessor = 1,
     /// The token that proves a form came from a page of this interaction.
     Csrf = 2,
+    /// What a pairwise client calls a user.
+    PairwiseSubject = 3,
 }
 
 impl Sealer {

@@ -188,6 +188,7 @@ reasons! {
     InteractionOtherBrowser: InvalidRequest 400, "this page belongs to another browser", "RFC 9700 §4.7.1";
     CsrfMismatch: InvalidRequest 400, "the form has expired; please go back and try again", "RFC 9700 §4.7.1";
     SubjectMalformed: ServerError 500, "the server met an unexpected condition", "OpenID Connect Core §2";
+    PairwiseUnavailable: ServerError 500, "the server met an unexpected condition", "OpenID Connect Core §8.1";
     SubjectNamesClient: ServerError 500, "the server met an unexpected condition", "RFC 9700 §4.15";
     QuotaExhausted: SlowDown 429, "too many requests", "RFC 6585 §4";
 

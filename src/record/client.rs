@@ -1,6 +1,7 @@
 //! A registered client, as decisions see it. How metadata becomes one is decided in [`crate::client`].
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::assertion::ClientKeys;
@@ -82,7 +83,7 @@ pub struct ClientLifetimes {
 }
 
 /// What a client registered as a relying party (OpenID Connect Dynamic Client Registration §2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenIdRegistration {
     /// `id_token_signed_response_alg`; `None` means the server's own choice.
     pub id_token_alg: Option<Algorithm>,
@@ -90,6 +91,26 @@ pub struct OpenIdRegistration {
     pub userinfo_alg: Option<Algorithm>,
     /// `default_max_age`: how old a login may be, unless the request says otherwise.
     pub default_max_age: Option<Duration>,
+    /// The sector of a client that registered `subject_type` `pairwise`; `None` of a public one.
+    pub sector: Option<Sector>,
+}
+
+/// Clients that call a user by the same name: a host (OpenID Connect Core §8.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sector(Arc<str>);
+
+impl Sector {
+    /// The sector of this host, in lower case.
+    #[must_use]
+    pub fn new(host: &str) -> Self {
+        Self(host.to_ascii_lowercase().into())
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A client secret at rest.

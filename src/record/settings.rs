@@ -45,6 +45,8 @@ pub struct Settings {
     pub accounts: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
+    /// Makes what pairwise clients call a user; `None` where there are no such clients.
+    pub pairwise: Option<Sealer>,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
     /// How assertions of clients are judged.
@@ -127,6 +129,7 @@ impl Settings {
             slow_secrets: false,
             accounts: false,
             backchannel_logout: false,
+            pairwise: None,
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),

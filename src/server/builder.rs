@@ -98,6 +98,7 @@ impl Builder {
             scope: before.scope.clone(),
             grant_types: before.grant_types.clone(),
             max_access_tokens: before.max_access_tokens,
+            pairwise: before.pairwise.clone(),
             ..Settings::new(before.issuer.clone(), profile, before.sealer.clone())
         };
         self
@@ -124,6 +125,16 @@ impl Builder {
     /// How refresh tokens behave.
     pub fn refresh(mut self, change: impl FnOnce(&mut RefreshPolicy)) -> Self {
         change(&mut self.parts.settings.refresh);
+        self
+    }
+
+    /// Lets clients register as `pairwise` (OpenID Connect Core §8.1), which none may unless this is given: each sector of
+    /// clients calls a user by another name, derived from these 32 secret random bytes, the sector and the subject.
+    ///
+    /// With other bytes every such user is somebody else to every such client, for ever. So they are apart from the
+    /// server's own secret, which may be replaced; keep them as long as the users.
+    pub fn pairwise_subjects(mut self, secret: &[u8; 32]) -> Self {
+        self.parts.settings.pairwise = Some(Sealer::new(secret));
         self
     }
 
