@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::encryption;
 use crate::grant::target;
 use crate::proof::pkce;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
@@ -173,6 +174,9 @@ impl AuthorizationRequest {
         }
         if response_type.has_id_token() && self.nonce.is_none() {
             return Err(Reason::NonceMissing.into());
+        }
+        if response_type.has_id_token() {
+            encryption::recipient(client, client.openid.id_token_encryption, facts)?;
         }
         let claims = if openid { self.claims()? } else { None };
         let subject = if openid { self.subject(claims.as_ref(), client, facts, cx)? } else { None };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::{Host, Url};
 
+use super::encryption::EncryptionMetadata;
 use super::logout::LogoutMetadata;
 use super::subject::SubjectMetadata;
 use crate::jose::json::{self, JsonError};
@@ -81,6 +82,9 @@ pub struct ClientMetadata {
     /// `default_max_age`, in seconds.
     #[serde(default)]
     pub default_max_age: Option<u64>,
+    /// What it registers about the encryption of what it is told.
+    #[serde(flatten)]
+    pub encryption: EncryptionMetadata,
     /// What it registers about subject identifiers.
     #[serde(flatten)]
     pub subject: SubjectMetadata,
@@ -176,6 +180,8 @@ impl ClientMetadata {
             return contradiction("there are more than 128 redirect URIs");
         }
         let redirect_uris = self.parse_redirect_uris()?;
+        let keys = self.keys()?;
+        let encryption = self.encryption.register(&keys)?;
         let sector = self.subject.register(&redirect_uris)?;
         let logout = self.logout.register(self.application_type, &redirect_uris)?;
         Ok(Client {
@@ -183,7 +189,7 @@ impl ClientMetadata {
             name: self.client_name.clone(),
             auth_method: method,
             secrets,
-            keys: self.keys()?,
+            keys,
             redirect_uris,
             grant_types: self.grant_types.clone(),
             response_types,
@@ -196,6 +202,8 @@ impl ClientMetadata {
                 id_token_alg: self.id_token_signed_response_alg,
                 userinfo_alg: self.userinfo_signed_response_alg,
                 default_max_age: self.default_max_age.map(Duration::from_secs),
+                id_token_encryption: encryption.id_token,
+                userinfo_encryption: encryption.userinfo,
                 sector,
             },
             logout,

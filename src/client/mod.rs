@@ -2,12 +2,15 @@
 
 pub mod assertion;
 pub mod authentication;
+pub mod encryption;
+mod keys;
 pub mod logout;
 pub mod metadata;
 pub mod secret;
 pub mod subject;
 
 pub use authentication::Credentials;
+pub use encryption::EncryptionMetadata;
 pub use logout::LogoutMetadata;
 pub use metadata::{ClientMetadata, MetadataError};
 pub use subject::SubjectMetadata;

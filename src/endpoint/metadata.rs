@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::client::encryption::{CONTENT_ENCRYPTION, KEY_MANAGEMENT};
+use crate::jose::{ContentEncryption, KeyManagement};
 use crate::protocol::{
     ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType,
 };
@@ -67,6 +69,18 @@ pub struct OpenIdMetadata {
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
     /// `userinfo_signing_alg_values_supported`.
     pub userinfo_signing_alg_values_supported: Vec<&'static str>,
+    /// `id_token_encryption_alg_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub id_token_encryption_alg_values_supported: &'static [KeyManagement],
+    /// `id_token_encryption_enc_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub id_token_encryption_enc_values_supported: &'static [ContentEncryption],
+    /// `userinfo_encryption_alg_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub userinfo_encryption_alg_values_supported: &'static [KeyManagement],
+    /// `userinfo_encryption_enc_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub userinfo_encryption_enc_values_supported: &'static [ContentEncryption],
     /// `claim_types_supported`.
     pub claim_types_supported: &'static [&'static str],
     /// `claims_supported`: those the server says itself, and those the scope values ask for.
@@ -98,6 +112,10 @@ impl OpenIdMetadata {
             },
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,
+            id_token_encryption_alg_values_supported: KEY_MANAGEMENT,
+            id_token_encryption_enc_values_supported: CONTENT_ENCRYPTION,
+            userinfo_encryption_alg_values_supported: KEY_MANAGEMENT,
+            userinfo_encryption_enc_values_supported: CONTENT_ENCRYPTION,
             claim_types_supported: &["normal", "aggregated", "distributed"],
             claims_supported: own.into_iter().chain(asked.flat_map(|(_, names)| *names).copied()).collect(),
             claims_parameter_supported: true,

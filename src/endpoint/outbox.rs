@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use smallvec::smallvec;
 
+use crate::client::encryption;
 use crate::grant::{issue, session};
 use crate::jose::Algorithm;
+use crate::record::encryption::Recipient;
 use crate::record::outbox::{Message, Outbox};
 use crate::record::{Context, Decide, Decision, Event, EventKind, Facts, Halt, OutboxId};
 use crate::token::logout_token::LogoutTokenClaims;
@@ -24,6 +26,8 @@ pub struct LogoutNotice {
     pub claims: LogoutTokenClaims,
     /// How it is signed: as the client's ID tokens are (OpenID Connect Back-Channel Logout §2.6).
     pub algorithm: Algorithm,
+    /// To whom it is encrypted, if ID tokens are (OpenID Connect Back-Channel Logout §2.6).
+    pub recipient: Option<Recipient>,
 }
 
 impl Decide for PrepareMessage {
@@ -52,7 +56,8 @@ impl Decide for PrepareMessage {
             id: self.0,
         };
         let algorithm = issue::id_token_algorithm(client, cx)?;
-        let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, algorithm };
+        let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
+        let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, algorithm, recipient };
         Ok(Decision::answer(cx, Some(notice)))
     }
 }

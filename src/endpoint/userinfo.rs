@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::client::encryption;
 use crate::grant::resolve;
 use crate::jose::Algorithm;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientId, Reason};
+use crate::record::encryption::Recipient;
 use crate::record::{Context, Decide, Decision, Facts, Halt};
 use crate::token::subject::seen_by;
 use crate::token::{PresentedToken, user_claims};
@@ -24,6 +26,8 @@ pub struct UserInfoPlan {
     pub claims: Map<String, Value>,
     /// How they are signed, and for whom, where the client registered for that (OpenID Connect Core §5.3.2).
     pub signed: Option<(Algorithm, ClientId)>,
+    /// To whom they are encrypted, signed or not, where the client registered for that.
+    pub recipient: Option<Recipient>,
 }
 
 /// The answer of the UserInfo endpoint.
@@ -68,6 +72,8 @@ impl Decide for UserInfoRequest {
         claims.insert("sub".to_owned(), seen_by(client, subject, cx)?.as_str().into());
         let algorithms = &cx.settings.signing_algorithms;
         let signed = client.openid.userinfo_alg.filter(|chosen| algorithms.contains(chosen));
-        Ok(Decision::answer(cx, UserInfoPlan { claims, signed: signed.map(|alg| (alg, token.client)) }))
+        let recipient = encryption::recipient(client, client.openid.userinfo_encryption, facts)?;
+        let signed = signed.map(|alg| (alg, token.client));
+        Ok(Decision::answer(cx, UserInfoPlan { claims, signed, recipient }))
     }
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::Map;
 
 use super::target::Target;
+use crate::client::encryption;
 use crate::jose::Algorithm;
 use crate::profile::RefreshRotation;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{Reason, Scope, Secret, Timestamp};
+use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
 use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
@@ -37,6 +39,8 @@ pub struct IdTokenPlan {
     pub claims: IdTokenClaims,
     /// How it is signed.
     pub algorithm: Algorithm,
+    /// To whom it is encrypted, if it is.
+    pub recipient: Option<Recipient>,
 }
 
 /// An access token to be made.
@@ -131,7 +135,8 @@ pub fn claims(
 /// token, what the scope asks for is told in it (§5.4).
 ///
 /// # Errors
-/// [`Halt::Need`] while the claims of the user are unknown and some were asked for; those of [`seen_by`].
+/// [`Halt::Need`] while the claims of the user are unknown and some were asked for; those of [`seen_by`] and
+/// [`encryption::recipient`].
 pub fn id_token(
     grant: &Grant,
     client: &Client,
@@ -159,7 +164,8 @@ pub fn id_token(
         session: grant.session,
         user,
     };
-    Ok(Some(Box::new(IdTokenPlan { claims, algorithm })))
+    let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
+    Ok(Some(Box::new(IdTokenPlan { claims, algorithm, recipient })))
 }
 
 /// How the ID tokens and logout tokens of a client are signed.

@@ -69,10 +69,12 @@ pub struct Jwk {
     key_ops: Option<Vec<String>>,
 }
 
-/// What the `alg` of a key names.
+/// What a key is used with: the `alg` of a key names one of these (RFC 7517 §4.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum KeyAlgorithm {
+pub enum KeyAlgorithm {
+    /// Signatures.
     Signature(Algorithm),
+    /// Encryption.
     Encryption(KeyManagement),
 }
 

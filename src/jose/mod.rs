@@ -73,7 +73,7 @@ pub use hints::Hints;
 pub use jwe::{ContentEncryption, Encrypted, EncryptionHeader, KeyManagement, MAX_ENCRYPTED_BYTES};
 #[cfg(feature = "aws-lc-rs")]
 pub use jwe::{Decrypted, DecryptingKey, EncryptingKey, EncryptionSeed, encrypt_compact};
-pub use jwk::{Jwk, KeyType, KeyUse};
+pub use jwk::{Jwk, KeyAlgorithm, KeyType, KeyUse};
 pub use jwks::JwkSet;
 pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, signing_input};
 #[cfg(feature = "aws-lc-rs")]

@@ -151,6 +151,7 @@ reasons! {
     AssertionTimes: InvalidClient 401, "client authentication failed", "RFC 7523 §3";
     AssertionLife: InvalidClient 401, "client authentication failed", "RFC 7523 §3";
     AssertionReplayed: InvalidClient 401, "client authentication failed", "OpenID Connect Core §9";
+    EncryptionKeyMissing: InvalidClient 400, "the client has no key to encrypt to", "OpenID Connect Core §10.2";
     ClientMethodsTwo: InvalidRequest 400, "more than one client authentication method is used", "RFC 6749 §2.3";
     ClientIdMismatch: InvalidRequest 400, "the client identifiers differ", "RFC 6749 §2.3";
     BasicMalformed: InvalidRequest 400, "the Authorization header is malformed", "RFC 6749 §2.3.1";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assertion::ClientKeys;
+use super::encryption::ResponseEncryption;
 use super::logout::LogoutRegistration;
 use crate::jose::Algorithm;
 use crate::protocol::{
@@ -89,6 +90,10 @@ pub struct OpenIdRegistration {
     pub id_token_alg: Option<Algorithm>,
     /// `userinfo_signed_response_alg`; `None` means plain JSON.
     pub userinfo_alg: Option<Algorithm>,
+    /// `id_token_encrypted_response_alg` and `_enc`: how ID tokens and logout tokens are encrypted; `None` means not.
+    pub id_token_encryption: Option<ResponseEncryption>,
+    /// `userinfo_encrypted_response_alg` and `_enc`; `None` means not.
+    pub userinfo_encryption: Option<ResponseEncryption>,
     /// `default_max_age`: how old a login may be, unless the request says otherwise.
     pub default_max_age: Option<Duration>,
     /// The sector of a client that registered `subject_type` `pairwise`; `None` of a public one.

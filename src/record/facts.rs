@@ -17,7 +17,7 @@ use super::key_ring::PublishedKeys;
 use super::{
     Client, Consent, Grant, Interaction, Outbox, Record, ResourceServer, Session, Standing, Versioned,
 };
-use crate::jose::Algorithm;
+use crate::jose::KeyAlgorithm;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
 
 /// Why a decision could not be taken yet, or that it was taken at once.
@@ -84,8 +84,8 @@ pub struct WantedKey {
     pub uri: Url,
     /// The name of the key, if the token gives one.
     pub kid: Option<String>,
-    /// The algorithm it is needed for.
-    pub alg: Algorithm,
+    /// What it is needed for.
+    pub alg: KeyAlgorithm,
 }
 
 /// What came of claiming a one-time marker.

@@ -10,6 +10,7 @@ pub mod client;
 pub mod codec;
 pub mod consent;
 pub mod decision;
+pub mod encryption;
 pub mod event;
 pub mod facts;
 pub mod grant;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod encrypt;
 mod mint;
 mod outbox;
 
