@@ -92,6 +92,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
+        request_objects: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }

@@ -1,12 +1,14 @@
 //! What happens next to an authorization request: an answer, a login, or a question to the user.
 
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::browser::{self, Browser, Cookie, Cookies};
 use super::grant;
 use super::request::{Asked, AuthorizationRequest};
+use super::request_object;
 use super::response::AuthorizationResponse;
 use crate::grant::{life, session};
 use crate::profile::SilentConsent;
@@ -80,18 +82,20 @@ impl Decide for Authorize {
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
-        let (client, redirect_uri) = self.request.verify(facts)?;
+        let client = self.request.client(facts)?;
         if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
+        let request = request_object::resolve(&self.request, client, facts, cx)?;
+        let redirect_uri = request.verify(client)?;
         let login = self.browser.signed_in(facts, cx)?;
-        let asked = match self.request.validate(client, &redirect_uri, facts, cx) {
+        let asked = match request.validate(client, &redirect_uri, facts, cx) {
             Ok(asked) => asked,
             Err(Halt::Need(need)) => return Err(Halt::Need(need)),
             // Nobody vouches for a client that registered itself: it gets no redirect before the user is known
             // (RFC 9700 §4.11.2).
             Err(Halt::Refuse(error)) if client.self_registered && login.is_none() => return Err(error.into()),
-            Err(Halt::Refuse(error)) => return Ok(self.error(client, redirect_uri, error, cx)),
+            Err(Halt::Refuse(error)) => return Ok(refuse(&request, client, redirect_uri, error, cx)),
         };
         let reason = match (asked.needs_user(client, login.as_ref(), cx), &login) {
             (None, Some(login)) => match next(&asked.pending, client, login, facts, cx)? {
@@ -107,7 +111,7 @@ impl Decide for Authorize {
         if asked.prompts.none {
             let refusal =
                 if reason == InteractReason::Consent { Reason::ConsentNeeded } else { Reason::LoginNeeded };
-            return Ok(self.error(client, redirect_uri, refusal.into(), cx));
+            return Ok(refuse(&request, client, redirect_uri, refusal.into(), cx));
         }
         let login = login.filter(|_| reason == InteractReason::Consent);
         self.interact(asked.pending, reason, login, facts, cx)
@@ -169,35 +173,14 @@ impl Authorize {
         facts: &Facts,
         cx: &Context<'_>,
     ) -> Option<AuthorizationResponse> {
-        let (client, uri) = self.request.verify(facts).ok()?;
+        let client = self.request.client(facts).ok()?;
+        let request = request_object::resolve(&self.request, client, facts, cx);
+        let request = request.unwrap_or(Cow::Borrowed(&self.request));
+        let uri = request.verify(client).ok()?;
         if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
             return None;
         }
-        Some(AuthorizationResponse::error(
-            uri,
-            self.request.mode(cx),
-            error,
-            self.request.state.as_deref(),
-            cx,
-        ))
-    }
-
-    fn error(
-        &self,
-        client: &Client,
-        uri: MatchedRedirectUri,
-        error: OAuthError,
-        cx: &Context<'_>,
-    ) -> Decision<Step> {
-        let event = Event::new(EventKind::Refused).client(&client.id).reason(error.reason());
-        let response = AuthorizationResponse::error(
-            uri,
-            self.request.mode(cx),
-            error,
-            self.request.state.as_deref(),
-            cx,
-        );
-        Decision::answer(cx, Step::respond(response)).event(event)
+        Some(request.refusal(uri, error, cx))
     }
 
     /// Stores the request until the user has answered.
@@ -230,6 +213,17 @@ impl Authorize {
         let step = Step { action: Action::Interact(Interact { id, reason }), cookies };
         Ok(Decision { batch, outcome: Ok(step), events: SmallVec::new() })
     }
+}
+
+fn refuse(
+    request: &AuthorizationRequest,
+    client: &Client,
+    uri: MatchedRedirectUri,
+    error: OAuthError,
+    cx: &Context<'_>,
+) -> Decision<Step> {
+    let event = Event::new(EventKind::Refused).client(&client.id).reason(error.reason());
+    Decision::answer(cx, Step::respond(request.refusal(uri, error, cx))).event(event)
 }
 
 impl Step {

@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use super::encryption::EncryptionMetadata;
 use super::logout::LogoutMetadata;
+use super::request_object::RequestObjectMetadata;
 use super::subject::SubjectMetadata;
 use crate::jose::json::{self, JsonError};
 use crate::jose::{Algorithm, Jwk, JwkSet};
@@ -82,6 +83,9 @@ pub struct ClientMetadata {
     /// `default_max_age`, in seconds.
     #[serde(default)]
     pub default_max_age: Option<u64>,
+    /// What it registers about request objects.
+    #[serde(flatten)]
+    pub request_objects: RequestObjectMetadata,
     /// What it registers about the encryption of what it is told.
     #[serde(flatten)]
     pub encryption: EncryptionMetadata,
@@ -181,6 +185,7 @@ impl ClientMetadata {
         }
         let redirect_uris = self.parse_redirect_uris()?;
         let keys = self.keys()?;
+        let request_objects = self.request_objects.register(&keys, &secrets)?;
         let encryption = self.encryption.register(&keys)?;
         let sector = self.subject.register(&redirect_uris)?;
         let logout = self.logout.register(self.application_type, &redirect_uris)?;
@@ -206,6 +211,7 @@ impl ClientMetadata {
                 userinfo_encryption: encryption.userinfo,
                 sector,
             },
+            request_objects,
             logout,
         })
     }
@@ -226,7 +232,7 @@ impl ClientMetadata {
         let source = match (&self.jwks, &self.jwks_uri) {
             (Some(_), Some(_)) => return contradiction("jwks and jwks_uri exclude each other (RFC 7591 §2)"),
             (Some(set), None) => KeySource::Given(Arc::new(PublishedKeys::new(set.clone()))),
-            (None, Some(uri)) => match Url::parse(uri).ok().filter(is_fetchable) {
+            (None, Some(uri)) => match Url::parse(uri).ok().filter(is_key_set) {
                 Some(uri) => KeySource::At(uri),
                 None => return contradiction("jwks_uri must be an https URL of at most 2048 characters"),
             },
@@ -257,8 +263,13 @@ impl ClientMetadata {
     }
 }
 
-/// Whether a key set may be fetched from `uri`: over TLS, or from this machine.
-fn is_fetchable(uri: &Url) -> bool {
+/// Whether a key set may be fetched from `uri`.
+fn is_key_set(uri: &Url) -> bool {
+    is_fetchable(uri) && uri.fragment().is_none() && uri.as_str().len() <= MAX_JWKS_URI_BYTES
+}
+
+/// Whether something of a client may be fetched from `uri`: over TLS, or from this machine.
+pub(super) fn is_fetchable(uri: &Url) -> bool {
     let local = match uri.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -266,8 +277,7 @@ fn is_fetchable(uri: &Url) -> bool {
         None => return false,
     };
     let scheme = uri.scheme() == "https" || (uri.scheme() == "http" && local);
-    let bare = uri.username().is_empty() && uri.password().is_none() && uri.fragment().is_none();
-    scheme && bare && uri.as_str().len() <= MAX_JWKS_URI_BYTES
+    scheme && uri.username().is_empty() && uri.password().is_none()
 }
 
 const fn default_auth_method() -> ClientAuthMethod {

@@ -6,6 +6,7 @@ pub mod encryption;
 mod keys;
 pub mod logout;
 pub mod metadata;
+pub mod request_object;
 pub mod secret;
 pub mod subject;
 
@@ -13,4 +14,5 @@ pub use authentication::Credentials;
 pub use encryption::EncryptionMetadata;
 pub use logout::LogoutMetadata;
 pub use metadata::{ClientMetadata, MetadataError};
+pub use request_object::RequestObjectMetadata;
 pub use subject::SubjectMetadata;

@@ -8,6 +8,7 @@ use crate::protocol::{
     ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType,
 };
 use crate::record::assertion::AssertionAlgorithm;
+use crate::record::request_object::RequestObjectAlgorithm;
 use crate::record::settings::Settings;
 use crate::token::user_claims::BY_SCOPE;
 
@@ -87,10 +88,6 @@ pub struct OpenIdMetadata {
     pub claims_supported: Vec<&'static str>,
     /// `claims_parameter_supported`.
     pub claims_parameter_supported: bool,
-    /// `request_parameter_supported`.
-    pub request_parameter_supported: bool,
-    /// `request_uri_parameter_supported`.
-    pub request_uri_parameter_supported: bool,
     /// `prompt_values_supported` (Initiating User Registration via OpenID Connect §4.2).
     pub prompt_values_supported: &'static [&'static str],
 }
@@ -119,9 +116,40 @@ impl OpenIdMetadata {
             claim_types_supported: &["normal", "aggregated", "distributed"],
             claims_supported: own.into_iter().chain(asked.flat_map(|(_, names)| *names).copied()).collect(),
             claims_parameter_supported: true,
-            request_parameter_supported: false,
-            request_uri_parameter_supported: false,
             prompt_values_supported: Prompts::NAMES,
+        }
+    }
+}
+
+/// What is said of request objects (RFC 9101 §10.5, OpenID Connect Discovery §3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestObjectSupport {
+    /// `request_parameter_supported`.
+    pub request_parameter_supported: bool,
+    /// `request_uri_parameter_supported`.
+    pub request_uri_parameter_supported: bool,
+    /// `require_request_uri_registration`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_request_uri_registration: bool,
+    /// `request_object_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_object_signing_alg_values_supported: Vec<RequestObjectAlgorithm>,
+}
+
+impl RequestObjectSupport {
+    fn new(settings: &Settings) -> Self {
+        let by_value = settings.takes_request_objects();
+        let methods = [ClientAuthMethod::PrivateKeyJwt, ClientAuthMethod::ClientSecretJwt];
+        let protected = settings.assertions.algorithms(&methods).into_iter().filter(|_| by_value);
+        let unsecured = settings.takes_unsecured_requests().then_some(RequestObjectAlgorithm::Unsecured);
+        Self {
+            request_parameter_supported: by_value,
+            request_uri_parameter_supported: settings.remote_requests,
+            require_request_uri_registration: settings.remote_requests,
+            request_object_signing_alg_values_supported: protected
+                .map(RequestObjectAlgorithm::Protected)
+                .chain(unsecured)
+                .collect(),
         }
     }
 }
@@ -173,6 +201,9 @@ pub struct Metadata {
     pub code_challenge_methods_supported: &'static [&'static str],
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
     pub authorization_response_iss_parameter_supported: bool,
+    /// What is said of request objects, where there is an authorization endpoint.
+    #[serde(flatten)]
+    pub request_objects: Option<RequestObjectSupport>,
     /// What an OpenID Provider says besides.
     #[serde(flatten)]
     pub openid: Option<OpenIdMetadata>,
@@ -209,6 +240,7 @@ impl Metadata {
             introspection_endpoint_auth_signing_alg_values_supported: algorithms,
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
+            request_objects: codes.then(|| RequestObjectSupport::new(settings)),
             openid: (codes && settings.is_openid_provider()).then(|| OpenIdMetadata::new(settings, paths)),
         }
     }

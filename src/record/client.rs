@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::assertion::ClientKeys;
 use super::encryption::ResponseEncryption;
 use super::logout::LogoutRegistration;
+use super::request_object::RequestObjectRegistration;
 use crate::jose::Algorithm;
 use crate::protocol::{
     ClientAuthMethod, ClientId, Digest, GrantType, RedirectUri, Resource, ResponseType, Scope, Timestamp,
@@ -44,6 +45,8 @@ pub struct Client {
     pub lifetimes: ClientLifetimes,
     /// What it registered as a relying party.
     pub openid: OpenIdRegistration,
+    /// What it registered about request objects.
+    pub request_objects: RequestObjectRegistration,
     /// What it registered for the end of a session.
     pub logout: LogoutRegistration,
 }

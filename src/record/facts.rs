@@ -75,6 +75,8 @@ pub enum Need {
     },
     /// The keys of a client behind its `jwks_uri`.
     ClientKeys(Box<WantedKey>),
+    /// The request object at a place that its client registered.
+    RequestObject(Box<Url>),
 }
 
 /// A key that is looked for in a key set elsewhere.
@@ -155,6 +157,8 @@ pub enum Fact {
     Claim(Key, Claim),
     /// Answers [`Need::ClientKeys`]: the keys, or why there are none.
     ClientKeys(Box<WantedKey>, Result<Arc<PublishedKeys>, Box<str>>),
+    /// Answers [`Need::RequestObject`]: its text, or why there is none.
+    RequestObject(Box<Url>, Result<Arc<str>, Box<str>>),
 }
 
 /// Everything a decision has learned.
@@ -349,6 +353,22 @@ impl Facts {
                 _ => None,
             },
             || Need::ClientKeys(Box::new(wanted.clone())),
+        )
+    }
+
+    /// The text of the request object at a place that its client registered, or why it cannot be had.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown.
+    pub fn request_object(&self, uri: &Url) -> Result<Result<&str, &str>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::RequestObject(own, object) if **own == *uri => {
+                    Some(object.as_deref().map_err(AsRef::as_ref))
+                }
+                _ => None,
+            },
+            || Need::RequestObject(Box::new(uri.clone())),
         )
     }
 

@@ -19,6 +19,7 @@ pub mod key;
 pub mod key_ring;
 pub mod logout;
 pub mod outbox;
+pub mod request_object;
 pub mod resource_server;
 pub mod session;
 pub mod settings;

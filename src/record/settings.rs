@@ -7,7 +7,7 @@ use super::assertion::{self, AssertionPolicy};
 use super::key_ring::PublishedKeys;
 use super::{Client, Namespace};
 use crate::jose::{Algorithm, Audience, Sealer};
-use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation};
+use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{GrantType, Issuer, ResponseMode, ResponseType, Scope};
 
@@ -45,6 +45,10 @@ pub struct Settings {
     pub accounts: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
+    /// Which request objects are taken.
+    pub request_objects: RequestObjects,
+    /// Whether request objects are fetched from where clients registered them.
+    pub remote_requests: bool,
     /// Makes what pairwise clients call a user; `None` where there are no such clients.
     pub pairwise: Option<Sealer>,
     /// Keyed digests under the server's own secret.
@@ -129,6 +133,8 @@ impl Settings {
             slow_secrets: false,
             accounts: false,
             backchannel_logout: false,
+            request_objects: dials.request_objects,
+            remote_requests: false,
             pairwise: None,
             sealer,
             assertions: AssertionPolicy::default(),
@@ -148,6 +154,18 @@ impl Settings {
     #[must_use]
     pub fn requires_pkce(&self, client: &Client) -> bool {
         self.dials.pkce == PkcePolicy::Always || client.is_public()
+    }
+
+    /// Whether an authorization request may be a JWT.
+    #[must_use]
+    pub fn takes_request_objects(&self) -> bool {
+        self.request_objects != RequestObjects::Off
+    }
+
+    /// Whether an authorization request may be a JWT that nobody vouches for.
+    #[must_use]
+    pub fn takes_unsecured_requests(&self) -> bool {
+        self.request_objects == RequestObjects::OpenId
     }
 
     /// Whether an assertion with this audience is meant for this server, by the profile's dial.
@@ -228,6 +246,11 @@ impl Settings {
                 .all(|method| !self.assertions.algorithms(&[*method]).is_empty()),
             "assertions",
             "at least one algorithm for each method that the profile takes",
+        )?;
+        rule(
+            self.request_objects <= self.dials.request_objects,
+            "request_objects",
+            "no more than the profile takes",
         )?;
         rule(!lifetimes.id_token.is_zero(), "lifetimes.id_token", "must be above zero")?;
         rule(

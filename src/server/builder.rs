@@ -7,11 +7,11 @@ use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
     Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter,
-    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, ResourceCatalog, Signer,
-    SlowHashPool, StaticResources, SystemClock,
+    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, RequestObjects, ResourceCatalog,
+    Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
-use crate::profile::Profile;
+use crate::profile::{self, Profile};
 use crate::protocol::{GrantType, Issuer, Scope};
 use crate::record::assertion::AssertionPolicy;
 use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
@@ -55,6 +55,7 @@ impl Builder {
                 replay_guard: None,
                 client_jwks: Arc::new(NoClientJwks),
                 fetch: None,
+                request_objects: None,
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 claims_hook: Arc::new(AddNoClaims),
@@ -80,7 +81,8 @@ impl Builder {
         replay_guard: ReplayGuard;
         /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given.
         client_jwks: ClientJwks;
-        /// Reaches other servers, to tell clients that a session has ended; nobody is told unless given.
+        /// Reaches other servers, to tell clients that a session has ended, and to fetch request objects where the profile
+        /// allows it; neither is done unless given.
         fetch: Fetch;
         /// The audit trail; none unless given.
         audit: Audit;
@@ -138,6 +140,12 @@ impl Builder {
         self
     }
 
+    /// Which request objects are taken, all that the profile takes unless given.
+    pub fn request_objects(mut self, taken: profile::RequestObjects) -> Self {
+        self.parts.settings.request_objects = taken;
+        self
+    }
+
     /// How assertions of clients are judged.
     pub fn assertions(mut self, change: impl FnOnce(&mut AssertionPolicy)) -> Self {
         change(&mut self.parts.settings.assertions);
@@ -172,6 +180,10 @@ impl Builder {
         }
         settings.accounts = self.parts.accounts.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && self.parts.fetch.is_some();
+        settings.remote_requests = settings.takes_unsecured_requests() && self.parts.fetch.is_some();
+        if settings.remote_requests {
+            self.parts.request_objects = self.parts.fetch.clone().map(RequestObjects::new);
+        }
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

@@ -224,6 +224,13 @@ impl AuthorizationServer {
                 let keys = self.parts.client_jwks.keys(&wanted).await.map_err(|error| error.0.into());
                 Fact::ClientKeys(wanted, keys)
             }
+            Need::RequestObject(uri) => {
+                let object = match &self.parts.request_objects {
+                    Some(objects) => objects.get(&uri, self.parts.clock.as_ref()).await,
+                    None => Err("this server fetches none".into()),
+                };
+                Fact::RequestObject(uri, object)
+            }
         });
         Ok(())
     }

@@ -30,7 +30,7 @@ use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
     Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, ReplayGuard,
-    ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    RequestObjects, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::SignedIn;
@@ -58,6 +58,8 @@ pub(crate) struct Parts {
     pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
     pub(crate) client_jwks: Arc<dyn ClientJwks>,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
+    /// `None` where none are fetched.
+    pub(crate) request_objects: Option<RequestObjects>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,

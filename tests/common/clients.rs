@@ -91,6 +91,7 @@ pub(crate) fn client(id: &str, auth_method: ClientAuthMethod, redirect_uris: &[&
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
+        request_objects: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }

@@ -37,6 +37,7 @@ fn client(id: &str) -> Client {
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
         openid: OpenIdRegistration::default(),
+        request_objects: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }
