@@ -14,6 +14,7 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
+mod cross_site;
 pub mod form;
 mod interaction;
 mod logout;
@@ -256,6 +257,9 @@ impl HttpServer {
 
     async fn authorize(&self, request: &Request<Bytes>, origin: Origin) -> Response<Bytes> {
         match self.read_authorize(request) {
+            Ok(authorize) if cross_site::kept_cookies_back(request, &authorize.browser) => {
+                cross_site::post_again(request)
+            }
             Ok(authorize) => {
                 let answer = self.server.authorize(&authorize, origin).await;
                 self.step(answer, request.method())
