@@ -13,8 +13,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::clients::{API, JWT_API, all, redirect_uri};
 use common::{Agent, Answer, Fixture, Form, ISSUER, NOW, VERIFIER, authorization, challenge, form, scope};
 use grantor::client::MetadataError;
-use grantor::host::{Fetch, FetchError, FetchRequest, FetchResponse, FetchedJwks};
-use grantor::jose::{Algorithm, Header, JwkSet, MacAlgorithm, Sealer, SigningKey, attach, signing_input};
+use grantor::host::{
+    Entropy as _, Fetch, FetchError, FetchRequest, FetchResponse, FetchedJwks, KeyRingOptions, KeyRingSigner,
+};
+use grantor::jose::{
+    Algorithm, ContentEncryption, DecryptingKey, EncryptingKey, EncryptionSeed, Header, JwkSet,
+    KeyManagement, MacAlgorithm, Sealer, SigningKey, attach, encrypt_compact, signing_input,
+};
 use grantor::profile::RequestObjects;
 use grantor::protocol::{ClientAuthMethod, Issuer};
 use grantor::record::assertion::{AssertionAlgorithm, KeySource};
@@ -704,6 +709,7 @@ fn what_a_client_registers_about_request_objects_can_be_kept() {
     };
     let kept = register(
         r#""request_object_signing_alg":"ES256","require_signed_request_object":true,
+           "request_object_encryption_alg":"ECDH-ES","request_object_encryption_enc":"A128GCM",
            "request_uris":["https://a.example/object#f","http://127.0.0.1:8080/object"]"#,
     );
     let kept = kept.unwrap().iter().next().unwrap().request_objects.clone();
@@ -718,6 +724,8 @@ fn what_a_client_registers_about_request_objects_can_be_kept() {
         r#""request_object_signing_alg":"HS256""#,
         r#""request_object_signing_alg":"none","require_signed_request_object":true"#,
         r#""request_uris":["http://a.example/object"]"#,
+        r#""request_object_encryption_enc":"A128GCM""#,
+        r#""request_object_encryption_alg":"dir""#,
         r#""request_uris":["urn:x"]"#,
         r#""request_uris":["https://u@a.example/object"]"#,
         &long,
@@ -726,6 +734,108 @@ fn what_a_client_registers_about_request_objects_can_be_kept() {
     }
     let unknown = register(r#""request_object_signing_alg":"HS1""#);
     assert!(matches!(unknown, Err(MetadataError::Json(_))));
+}
+
+/// Encrypts to the first key of the server that is for `alg`.
+async fn encrypt(fixture: &Fixture, alg: KeyManagement, content: &str) -> String {
+    let keys = JwkSet::from_value(&fixture.get("/jwks").await.json()).unwrap();
+    let key = EncryptingKey::new(keys.for_encryption(alg).unwrap(), alg).unwrap();
+    encrypt_to(&key, content)
+}
+
+fn encrypt_to(key: &EncryptingKey, content: &str) -> String {
+    let mut random = [0; EncryptionSeed::LEN];
+    grantor::host::OsEntropy.fill(&mut random).unwrap();
+    let header = key.header(ContentEncryption::A256Gcm).with_cty("JWT");
+    encrypt_compact(key, &header, content.as_bytes(), EncryptionSeed::new(&random)).unwrap()
+}
+
+/// A server with keys for these algorithms.
+async fn decrypting(
+    algorithms: &[KeyManagement],
+    configure: impl FnOnce(Builder) -> Builder,
+) -> (Fixture, Arc<KeyRingSigner>) {
+    let plain = strict();
+    let ring = KeyRingSigner::open(
+        plain.store.clone(),
+        plain.server.settings().namespace,
+        Sealer::new(&[7; 32]),
+        plain.clock.clone(),
+        KeyRingOptions::new([Algorithm::Es256]).encryption(algorithms.iter().copied()),
+    );
+    let ring = Arc::new(ring.await.unwrap());
+    let (signer, decrypter, clock) = (ring.clone(), ring.clone(), plain.clock.clone());
+    let fixture = with(|builder| configure(builder.signer(signer).decrypter(decrypter).clock(clock)));
+    (Fixture { clock: plain.clock, ..fixture }, ring)
+}
+
+const FOR_US: [KeyManagement; 2] = [KeyManagement::EcdhEs, KeyManagement::RsaOaep256];
+
+#[tokio::test]
+async fn an_object_may_be_encrypted_to_the_server_and_is_signed_all_the_same() {
+    let (fixture, _) = decrypting(&FOR_US, |builder| builder).await;
+    for alg in FOR_US {
+        let object = encrypt(&fixture, alg, &sign(&claims("web"))).await;
+        let (_, _, state) = allowed(&fixture, &carrying("web", &object)).await;
+        assert_eq!(state.as_deref(), Some("inside"), "{alg}");
+        for content in [
+            unsecured(&claims("web")),
+            claims("web").to_string(),
+            sign_with(&OTHER_KEY, &Header::new(KEY.alg()), &claims("web")),
+            encrypt(&fixture, alg, &sign(&claims("web"))).await,
+        ] {
+            let request = carrying("web", &encrypt(&fixture, alg, &content).await);
+            refused_beside(&ask(&fixture, &request).await, "invalid_request_object", &content);
+        }
+        for at in [object.len() - 1, object.len() / 2] {
+            let (start, end) = object.split_at(at);
+            let changed = format!("{start}{}{}", if end.starts_with('A') { 'B' } else { 'A' }, &end[1..]);
+            refused_beside(
+                &ask(&fixture, &carrying("web", &changed)).await,
+                "invalid_request_object",
+                "changed",
+            );
+        }
+        let stranger = DecryptingKey::generate(alg).unwrap();
+        let stranger = EncryptingKey::new(stranger.public().unwrap(), alg).unwrap();
+        let elsewhere = carrying("web", &encrypt_to(&stranger, &sign(&claims("web"))));
+        refused_beside(&ask(&fixture, &elsewhere).await, "invalid_request_object", "not for us");
+        let keyless = carrying("web", &object);
+        refused_beside(&ask(&strict(), &keyless).await, "invalid_request_object", "no key here");
+    }
+}
+
+#[tokio::test]
+async fn what_is_encrypted_and_no_more_is_unsecured() {
+    let (fixture, _) = decrypting(&FOR_US, |builder| builder.profile(Profile::OidcCompat)).await;
+    let object = encrypt(&fixture, FOR_US[0], &unsecured(&claims("spa"))).await;
+    assert!(is_taken(&fixture, &carrying("spa", &object)).await);
+    let required = RequestObjectRegistration { required: true, ..RequestObjectRegistration::default() };
+    register(&fixture, "spa", required);
+    assert!(!is_taken(&fixture, &carrying("spa", &object)).await);
+}
+
+#[tokio::test]
+async fn keys_to_encrypt_to_are_published_and_outlive_their_rotation() {
+    let (fixture, ring) = decrypting(&FOR_US[..1], |builder| builder).await;
+    let document = fixture.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(document["request_object_encryption_alg_values_supported"], json!(["ECDH-ES"]));
+    assert_eq!(document["request_object_encryption_enc_values_supported"], json!(ContentEncryption::ALL));
+    let kid = async || {
+        let keys = fixture.get("/jwks").await.json();
+        let uses: Vec<_> = keys["keys"].as_array().unwrap().iter().map(|key| key["use"].clone()).collect();
+        assert_eq!(uses.iter().filter(|one| *one == "sig").count(), uses.len() / 2, "{uses:?}");
+        let keys = JwkSet::from_value(&keys).unwrap();
+        keys.for_encryption(FOR_US[0]).unwrap().kid().unwrap().to_owned()
+    };
+    let before = kid().await;
+    let lasting = without(claims("web"), "exp");
+    let object = encrypt(&fixture, FOR_US[0], &sign(&lasting)).await;
+    ring.rotate().await.unwrap();
+    assert_ne!(kid().await, before, "the newest is the first");
+    assert!(is_taken(&fixture, &carrying("web", &object)).await);
+    let object = encrypt(&fixture, FOR_US[0], &sign(&lasting)).await;
+    assert!(is_taken(&fixture, &carrying("web", &object)).await);
 }
 
 proptest! {

@@ -1,9 +1,9 @@
 //! Where the parameters of an authorization request come from.
 //!
 //! ```text
-//! neither request nor request_uri ──────────────────────────────► the request itself
-//! request ─────────────────────────► the object ─► is it the client's? ─► its claims, and nothing else
-//! request_uri ─► registered? ─► fetched ─► ┘                └ no ─► the request itself, with a fault
+//! neither request nor request_uri ──────────────────────────────────────► the request itself
+//! request ──────────────────► the object ─► decrypted ─► is it the client's? ─► its claims, and nothing else
+//! request_uri ─► registered? ─► fetched ─┘                        └ no ─► the request itself, with a fault
 //! ```
 //!
 //! Of what stands beside an object only `client_id` counts, and `response_type` if it is there: they must be those of the
@@ -60,6 +60,7 @@ fn from_object(
         (None, None) if client.request_objects.required => return Err(Reason::RequestObjectMissing.into()),
         (None, None) => return Ok(None),
     };
+    let object = request_object::open(object, facts, cx)?;
     let claims = request_object::verify(object, client, facts, cx)?;
     Ok(Some(read(outer, &claims, cx)?))
 }

@@ -1,16 +1,20 @@
 //! Request objects (RFC 9101, OpenID Connect Core §6): the metadata about them, and whether one is the client's.
 //!
 //! ```text
-//! text ─► how it is protected ─► registered for that? ─► signature, HMAC, or nothing ─► iss, aud, sub, exp, nbf, iat ─► claims
+//! text ─► decrypted ─► how it is protected ─► registered for that? ─► signature, HMAC, or nothing ─► iss, aud, sub, exp, nbf, iat ─► claims
 //! ```
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::encryption::KEY_MANAGEMENT;
 use super::metadata::{MAX_REDIRECT_URIS, MetadataError, is_fetchable};
+use crate::jose::{ContentEncryption, Encrypted, JoseError, KeyManagement};
+use crate::protocol::{OAuthError, Reason};
 use crate::record::assertion::{AssertionAlgorithm, ClientKeys, KeySource};
 use crate::record::client::{ClientSecret, SecretVerifier};
 use crate::record::request_object::{RequestObjectAlgorithm, RequestObjectRegistration};
+use crate::record::{Context, Facts, Halt};
 
 /// The longest `request_uri`, in characters (OpenID Connect Core §6.2).
 pub const MAX_URI_BYTES: usize = 512;
@@ -25,6 +29,12 @@ pub struct RequestObjectMetadata {
     /// `request_object_signing_alg` (OpenID Connect Dynamic Client Registration §2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_object_signing_alg: Option<RequestObjectAlgorithm>,
+    /// `request_object_encryption_alg`: how the client may encrypt its request objects; it need not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_alg: Option<KeyManagement>,
+    /// `request_object_encryption_enc`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_enc: Option<ContentEncryption>,
     /// `require_signed_request_object` (RFC 9101 §10.5).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub require_signed_request_object: bool,
@@ -65,6 +75,14 @@ impl RequestObjectMetadata {
             }
             _ => {}
         }
+        if self.request_object_encryption_enc.is_some() && self.request_object_encryption_alg.is_none() {
+            return contradiction("request_object_encryption_enc needs its request_object_encryption_alg");
+        }
+        if self.request_object_encryption_alg.is_some_and(|alg| !KEY_MANAGEMENT.contains(&alg)) {
+            return contradiction(
+                "request_object_encryption_alg must be one for public keys: RSA-OAEP or ECDH-ES",
+            );
+        }
         let proper =
             |uri: &String| uri.len() <= MAX_URI_BYTES && Url::parse(uri).is_ok_and(|uri| is_fetchable(&uri));
         if self.request_uris.len() > MAX_REDIRECT_URIS || !self.request_uris.iter().all(proper) {
@@ -76,6 +94,23 @@ impl RequestObjectMetadata {
             uris: self.request_uris.iter().map(|uri| uri.as_str().into()).collect(),
         })
     }
+}
+
+/// The object itself, out of what was encrypted to the server, if it was (RFC 9101 §6.1). What was encrypted may have been
+/// written by anyone: it has to be [verified](verify) all the same.
+///
+/// # Errors
+/// [`Halt::Need`] while it is not decrypted; [`Reason::RequestObjectUnproven`] when it cannot be.
+pub fn open<'f>(object: &'f str, facts: &'f Facts, cx: &Context<'_>) -> Result<&'f str, Halt> {
+    if object.bytes().filter(|byte| *byte == b'.').count() != 4 {
+        return Ok(object);
+    }
+    let closed = |why: String| OAuthError::new(Reason::RequestObjectUnproven).detail(why);
+    let encrypted = Encrypted::parse(object).map_err(|error| closed(error.to_string()))?;
+    if !cx.settings.decryption_algorithms.contains(&encrypted.header().alg()) {
+        return Err(closed(JoseError::AlgorithmNotAccepted.to_string()).into());
+    }
+    Ok(facts.decrypted(object)?.ok_or_else(|| closed(JoseError::Decryption.to_string()))?)
 }
 
 #[cfg(feature = "aws-lc-rs")]

@@ -134,6 +134,12 @@ pub struct RequestObjectSupport {
     /// `request_object_signing_alg_values_supported`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub request_object_signing_alg_values_supported: Vec<RequestObjectAlgorithm>,
+    /// `request_object_encryption_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_object_encryption_alg_values_supported: Vec<KeyManagement>,
+    /// `request_object_encryption_enc_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub request_object_encryption_enc_values_supported: &'static [ContentEncryption],
 }
 
 impl RequestObjectSupport {
@@ -150,6 +156,11 @@ impl RequestObjectSupport {
                 .map(RequestObjectAlgorithm::Protected)
                 .chain(unsecured)
                 .collect(),
+            request_object_encryption_alg_values_supported: settings.decryption_algorithms.clone(),
+            request_object_encryption_enc_values_supported: match settings.decryption_algorithms.is_empty() {
+                true => &[],
+                false => CONTENT_ENCRYPTION,
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ mod audit;
 mod client_jwks;
 mod clients;
 mod clock;
+mod decrypter;
 mod entropy;
 mod fetch;
 #[cfg(feature = "aws-lc-rs")]
@@ -28,6 +29,7 @@ pub use client_jwks::FetchedJwks;
 pub use client_jwks::{ClientJwks, KeysUnavailable, NoClientJwks};
 pub use clients::{Clients, ImmediateClients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
+pub use decrypter::{Decrypter, NoDecrypter};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use fetch::{Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, is_special_use};
 #[cfg(feature = "fetch")]

@@ -77,6 +77,8 @@ pub enum Need {
     ClientKeys(Box<WantedKey>),
     /// The request object at a place that its client registered.
     RequestObject(Box<Url>),
+    /// What is in a token that was encrypted to the server.
+    Decryption(Secret),
 }
 
 /// A key that is looked for in a key set elsewhere.
@@ -157,6 +159,8 @@ pub enum Fact {
     Claim(Key, Claim),
     /// Answers [`Need::ClientKeys`]: the keys, or why there are none.
     ClientKeys(Box<WantedKey>, Result<Arc<PublishedKeys>, Box<str>>),
+    /// Answers [`Need::Decryption`] of this token: the text in it, if there is any for us.
+    Decryption(Secret, Option<Secret>),
     /// Answers [`Need::RequestObject`]: its text, or why there is none.
     RequestObject(Box<Url>, Result<Arc<str>, Box<str>>),
 }
@@ -369,6 +373,22 @@ impl Facts {
                 _ => None,
             },
             || Need::RequestObject(Box::new(uri.clone())),
+        )
+    }
+
+    /// The text in a token that was encrypted to the server; `None` when it was not, or was changed.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown.
+    pub fn decrypted(&self, token: &str) -> Result<Option<&str>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Decryption(own, text) if own.expose() == token => {
+                    Some(text.as_ref().map(Secret::expose))
+                }
+                _ => None,
+            },
+            || Need::Decryption(Secret::new(token)),
         )
     }
 

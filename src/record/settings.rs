@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::assertion::{self, AssertionPolicy};
 use super::key_ring::PublishedKeys;
 use super::{Client, Namespace};
-use crate::jose::{Algorithm, Audience, Sealer};
+use crate::jose::{Algorithm, Audience, KeyManagement, Sealer};
 use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{GrantType, Issuer, ResponseMode, ResponseType, Scope};
@@ -47,6 +47,8 @@ pub struct Settings {
     pub backchannel_logout: bool,
     /// Which request objects are taken.
     pub request_objects: RequestObjects,
+    /// The algorithms by which request objects may be encrypted to the server; none where it has no key for that.
+    pub decryption_algorithms: Vec<KeyManagement>,
     /// Whether request objects are fetched from where clients registered them.
     pub remote_requests: bool,
     /// Makes what pairwise clients call a user; `None` where there are no such clients.
@@ -134,6 +136,7 @@ impl Settings {
             accounts: false,
             backchannel_logout: false,
             request_objects: dials.request_objects,
+            decryption_algorithms: Vec::new(),
             remote_requests: false,
             pairwise: None,
             sealer,

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicU32;
 use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
-    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter,
-    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, RequestObjects, ResourceCatalog,
-    Signer, SlowHashPool, StaticResources, SystemClock,
+    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
+    MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner, OsEntropy, ReplayGuard, RequestObjects,
+    ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
@@ -58,6 +58,7 @@ impl Builder {
                 request_objects: None,
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
+                decrypter: Arc::new(NoDecrypter),
                 claims_hook: Arc::new(AddNoClaims),
                 slow_hashes: SlowHashPool::default(),
                 sequence: AtomicU32::new(0),
@@ -88,6 +89,8 @@ impl Builder {
         audit: Audit;
         /// Signs; without one, every access token is opaque.
         signer: Signer;
+        /// Decrypts request objects that clients encrypted to the server; without one, none are taken.
+        decrypter: Decrypter;
         /// Adds claims to JWT access tokens; none unless given.
         claims_hook: ClaimsHook;
     }
@@ -180,6 +183,10 @@ impl Builder {
         }
         settings.accounts = self.parts.accounts.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && self.parts.fetch.is_some();
+        settings.decryption_algorithms = match settings.takes_request_objects() {
+            true => self.parts.decrypter.key_management(),
+            false => Vec::new(),
+        };
         settings.remote_requests = settings.takes_unsecured_requests() && self.parts.fetch.is_some();
         if settings.remote_requests {
             self.parts.request_objects = self.parts.fetch.clone().map(RequestObjects::new);

@@ -224,6 +224,10 @@ impl AuthorizationServer {
                 let keys = self.parts.client_jwks.keys(&wanted).await.map_err(|error| error.0.into());
                 Fact::ClientKeys(wanted, keys)
             }
+            Need::Decryption(token) => {
+                let text = self.parts.decrypter.decrypt(token.expose()).await.map_err(unsigned)?;
+                Fact::Decryption(token, text)
+            }
             Need::RequestObject(uri) => {
                 let object = match &self.parts.request_objects {
                     Some(objects) => objects.get(&uri, self.parts.clock.as_ref()).await,

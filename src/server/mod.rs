@@ -29,7 +29,7 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, ReplayGuard,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter, ReplayGuard,
     RequestObjects, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
@@ -62,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) request_objects: Option<RequestObjects>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) decrypter: Arc<dyn Decrypter>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,
     pub(crate) slow_hashes: SlowHashPool,
     pub(crate) sequence: AtomicU32,
