@@ -167,11 +167,6 @@ pub(crate) fn host_of(uri: &str) -> &str {
     authority.filter(|authority| !authority.is_empty()).unwrap_or(uri)
 }
 
-/// The end of a session.
-#[derive(Template)]
-#[template(path = "signed_out.html")]
-pub(crate) struct SignedOutPage;
-
 #[cfg(test)]
 mod tests {
     use askama::Template;

@@ -200,17 +200,15 @@ impl Decide for Logout {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LogoutStep>, Halt> {
         let verified = self.request.verify(facts, cx)?;
         let current = Current::of(&self.browser, facts, cx)?;
-        let named =
-            |current: &Current<'_>| verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
-        match (current, &self.csrf) {
-            (Some(current), None) if !named(&current) => Ok(self.ask(verified, current.subject, cx)),
-            (current, csrf) => {
-                if let Some(csrf) = csrf {
-                    self.browser.check_form(csrf, &cx.settings.sealer)?;
-                }
-                Ok(self.log_out(&verified, current, cx))
+        if let Some(current) = &current {
+            let named = verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
+            match &self.csrf {
+                Some(csrf) => self.browser.check_form(csrf, &cx.settings.sealer)?,
+                None if named => {}
+                None => return Ok(self.ask(verified, current.subject.clone(), cx)),
             }
         }
+        Ok(self.log_out(&verified, current, cx))
     }
 }
 
