@@ -65,6 +65,7 @@ impl App {
         let mut builder =
             AuthorizationServer::builder(issuer, Arc::clone(&store), Arc::clone(&clients), &secret)
                 .profile(args.profile)
+                .frontchannel_logout()
                 .scope(demo::scope()?)
                 .clock(Arc::clone(&clock) as _)
                 .accounts(Arc::clone(&users) as _)

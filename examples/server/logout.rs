@@ -2,6 +2,7 @@
 
 use askama::Template;
 use grantor::authorize::{LoggedOut, LogoutPage};
+use grantor::http::LOGGED_OUT_SCRIPT;
 use grantor::protocol::Secret;
 
 use crate::pages::{client_name, host_of};
@@ -20,10 +21,16 @@ struct QuestionPage<'a> {
     fields: &'a [(&'static str, Secret)],
 }
 
-/// Says that nobody is signed in any more.
+/// Says that nobody is signed in any more, and goes on once the frames have loaded.
 #[derive(Template)]
 #[template(path = "logged_out.html")]
-struct DonePage;
+struct DonePage<'a> {
+    location: &'a str,
+    /// Host, and port if any, of where the browser goes on to, if it does.
+    redirect_host: Option<&'a str>,
+    /// The frames in which clients sign the person out, as HTML.
+    frames: String,
+}
 
 /// The page that asks, as the endpoint shows it.
 pub(crate) fn ask(page: &LogoutPage) -> String {
@@ -37,11 +44,19 @@ pub(crate) fn ask(page: &LogoutPage) -> String {
 }
 
 /// The page that says that it is done, as the endpoint shows it.
-pub(crate) fn done(_: &LoggedOut) -> String {
-    DonePage.render().unwrap_or_default()
+pub(crate) fn done(done: &LoggedOut) -> String {
+    done_page(done).render().unwrap_or_default()
+}
+
+fn done_page(done: &LoggedOut) -> DonePage<'_> {
+    DonePage {
+        location: done.location.as_deref().unwrap_or_default(),
+        redirect_host: done.location.as_deref().map(host_of),
+        frames: done.frames_html(),
+    }
 }
 
 /// `GET /logged-out`.
 pub(crate) async fn logged_out() -> Answer {
-    visit::page(&DonePage, None)
+    visit::page(&done_page(&LoggedOut::default()), None)
 }

@@ -25,7 +25,9 @@ pub mod response;
 pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
 pub use decide::{Action, Authorize, Interact, Step};
 pub use interaction::{Approve, Continue, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
-pub use logout::{LoggedOut, Logout, LogoutAction, LogoutHints, LogoutPage, LogoutRequest, LogoutStep};
+pub use logout::{
+    LoggedOut, Logout, LogoutAction, LogoutFrame, LogoutHints, LogoutPage, LogoutRequest, LogoutStep,
+};
 pub use request::AuthorizationRequest;
 pub use response::AuthorizationResponse;
 

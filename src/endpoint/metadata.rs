@@ -59,6 +59,10 @@ pub struct OpenIdMetadata {
     pub backchannel_logout_supported: bool,
     /// `backchannel_logout_session_supported`.
     pub backchannel_logout_session_supported: bool,
+    /// `frontchannel_logout_supported` (OpenID Connect Front-Channel Logout §3).
+    pub frontchannel_logout_supported: bool,
+    /// `frontchannel_logout_session_supported`.
+    pub frontchannel_logout_session_supported: bool,
     /// `subject_types_supported`.
     pub subject_types_supported: &'static [&'static str],
     /// `id_token_signing_alg_values_supported`.
@@ -90,6 +94,8 @@ impl OpenIdMetadata {
             end_session_endpoint: settings.issuer.endpoint(&paths.logout),
             backchannel_logout_supported: settings.backchannel_logout,
             backchannel_logout_session_supported: settings.backchannel_logout,
+            frontchannel_logout_supported: settings.frontchannel_logout,
+            frontchannel_logout_session_supported: settings.frontchannel_logout,
             subject_types_supported: &["public"],
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,

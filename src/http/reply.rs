@@ -1,5 +1,6 @@
 //! Writing responses: every header of every kind of answer in one place.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::{Endpoint, PUBLIC_MAX_AGE_SECONDS};
+use crate::authorize::LoggedOut;
 use crate::endpoint::userinfo::UserInfo;
 use crate::protocol::{OAuthError, Reason};
 use crate::resource_server::Challenge;
@@ -172,15 +174,19 @@ pub(super) fn redirect(location: &str, method: &Method) -> Response<Bytes> {
     response
 }
 
+/// What a page may load, and where its forms lead; the last directive may be continued.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+                           frame-ancestors 'none'; form-action 'self'";
+
 /// The headers of every page that a person sees. `script` and `form_action` are further sources for those directives.
 #[must_use]
 pub fn page_headers(script: Option<&str>, form_action: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
     let script = script.map(|source| format!("; script-src {source}")).unwrap_or_default();
     let form_action = form_action.map(|source| format!(" {source}")).unwrap_or_default();
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
-         form-action 'self'{form_action}{script}"
-    );
+    headers_under(format!("{PAGE_POLICY}{form_action}{script}"))
+}
+
+fn headers_under(policy: String) -> Vec<(HeaderName, HeaderValue)> {
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     vec![
         HTML,
@@ -203,6 +209,23 @@ pub(super) fn page(status: StatusCode, html: String, error: &OAuthError) -> Resp
     let mut response = respond(status, html, []);
     response.headers_mut().extend(page_headers(None, None));
     retry_after(&mut response, error);
+    response
+}
+
+/// The page after a logout: it loads its frames, and goes on by its script.
+pub(super) fn logged_out(html: String, done: &LoggedOut) -> Response<Bytes> {
+    let origins: BTreeSet<&str> = done.frames.iter().map(|frame| frame.origin.as_str()).collect();
+    let mut policy = PAGE_POLICY.to_owned();
+    for (position, origin) in origins.into_iter().enumerate() {
+        policy += if position == 0 { "; frame-src " } else { " " };
+        policy += origin;
+    }
+    if done.location.is_some() {
+        policy += "; script-src ";
+        policy += super::LOGGED_OUT_SCRIPT_HASH;
+    }
+    let mut response = respond(StatusCode::OK, html, []);
+    response.headers_mut().extend(headers_under(policy));
     response
 }
 

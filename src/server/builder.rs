@@ -98,6 +98,7 @@ impl Builder {
             scope: before.scope.clone(),
             grant_types: before.grant_types.clone(),
             max_access_tokens: before.max_access_tokens,
+            frontchannel_logout: before.frontchannel_logout,
             ..Settings::new(before.issuer.clone(), profile, before.sealer.clone())
         };
         self
@@ -133,6 +134,15 @@ impl Builder {
         self
     }
 
+    /// Tells clients that a session has ended in frames of the page after a logout, which the host's
+    /// [`Pages::logged_out`](crate::http::Pages::logged_out) has to carry (OpenID Connect Front-Channel Logout); off unless
+    /// called. A browser that keeps the cookies of embedded sites apart leaves such a client signed in: the back channel
+    /// is the surer one.
+    pub fn frontchannel_logout(mut self) -> Self {
+        self.parts.settings.frontchannel_logout = true;
+        self
+    }
+
     /// Where the endpoints are, below the issuer; [`Paths::default`] unless given.
     pub fn paths(mut self, paths: Paths) -> Self {
         self.parts.paths = paths;
@@ -161,6 +171,7 @@ impl Builder {
         }
         settings.accounts = self.parts.accounts.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && self.parts.fetch.is_some();
+        settings.frontchannel_logout &= settings.is_openid_provider();
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }

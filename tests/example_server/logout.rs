@@ -1,5 +1,7 @@
 //! Signing out, with and without a client that asks for it.
 
+use grantor::http::LOGGED_OUT_SCRIPT;
+
 use crate::support::{Browser, PASSWORD, Page, Server, USERNAME};
 
 const BACK: &str = "http://127.0.0.1:8090/signed-out";
@@ -50,4 +52,24 @@ async fn whoever_is_signed_out_is_told_so_with_a_way_back() {
         assert!(page.html.contains("<title>Signed out") && page.html.contains("<h1>Signed out</h1>"));
         assert!(page.html.contains(r#"href="/""#) && page.html.contains(r#"href="/login""#));
     }
+}
+
+#[tokio::test]
+async fn a_client_that_wants_to_be_told_by_the_browser_is_in_the_page_that_goes_on() {
+    let server = Server::start(&[]);
+    let mut browser = signed_in(&server).await;
+    let request = "/authorize?response_type=code&client_id=demo-first-party&scope=openid\
+                   &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    assert!(browser.get(request).await.answer("code").is_some());
+    let asked = ASKED_BY_WEB.replace("demo-web", "demo-first-party").replace("8090", "8091");
+    let question = browser.get(&asked).await;
+    let done = browser.sign_out(&question).await;
+    is_page(&done);
+    let policy = done.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("; frame-src http://127.0.0.1:8091; "), "{policy}");
+    let issuer: String = url::form_urlencoded::byte_serialize(server.issuer.as_bytes()).collect();
+    let frame = format!("<iframe src=\"http://127.0.0.1:8091/frontchannel-logout?iss={issuer}&amp;sid=");
+    assert!(done.html.contains(&frame), "{}", done.html);
+    assert!(done.html.contains(&format!("<script>{LOGGED_OUT_SCRIPT}</script>")));
+    assert!(done.html.contains(r#"href="http://127.0.0.1:8091/signed-out?state=xyz" id="continue""#));
 }
