@@ -13,6 +13,7 @@ use grantor::host::{
 };
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, Sealer};
+use grantor::profile::Profile;
 use grantor::protocol::{Issuer, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
@@ -72,6 +73,9 @@ impl App {
                 .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
                 .client_jwks(client_jwks)
                 .signer(Arc::clone(&signer) as _);
+        if args.profile == Profile::OidcCompat {
+            builder = builder.session_management();
+        }
         if let Some(fetch) = fetch {
             builder = builder.fetch(fetch);
         }

@@ -8,6 +8,7 @@ use super::browser::{self, Browser, Cookie, Cookies};
 use super::grant;
 use super::request::{Asked, AuthorizationRequest};
 use super::response::AuthorizationResponse;
+use super::session_state;
 use crate::grant::{life, session};
 use crate::profile::SilentConsent;
 use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope, SubjectId};
@@ -84,6 +85,22 @@ impl Decide for Authorize {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
         let login = self.browser.signed_in(facts, cx)?;
+        let mut decision = self.answer(client, redirect_uri, login, facts, cx)?;
+        let told = Some(&client.id).filter(|_| self.request.is_openid());
+        session_state::tell(&mut decision, told, &self.browser, facts, cx)?;
+        Ok(decision)
+    }
+}
+
+impl Authorize {
+    fn answer(
+        &self,
+        client: &Client,
+        redirect_uri: MatchedRedirectUri,
+        login: Option<SignedIn>,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Decision<Step>, Halt> {
         let asked = match self.request.validate(client, &redirect_uri, facts, cx) {
             Ok(asked) => asked,
             Err(Halt::Need(need)) => return Err(Halt::Need(need)),

@@ -12,10 +12,12 @@ use super::browser::{Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
 use super::grant;
 use super::response::{AuthorizationResponse, still_registered};
+use super::session_state;
 use crate::grant::{life, session};
 use crate::jose::Purpose;
 use crate::protocol::id::is_vschar;
-use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
+use crate::protocol::scope::OPENID;
+use crate::protocol::{ClientId, OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
 use crate::record::grant::Authentication;
 use crate::record::interaction::{InteractReason, Interaction, PageHints, PendingRequest, SignedIn};
@@ -231,9 +233,11 @@ impl Decide for Login {
             session: new.as_ref().map(|new| new.id),
         };
         let mut decision = match &open {
-            Some(open) => open.signed_in(login, facts, cx)?,
+            Some(open) => open.signed_in(login.clone(), facts, cx)?,
             None => Decision::answer(cx, Step { action: Action::SignedIn, cookies: Cookies::default() }),
         };
+        let told = open.as_ref().and_then(Open::told);
+        session_state::tell_of(Some(&login), &mut decision, told, &self.browser, cx);
         let client = open.map(|open| open.client.as_ref());
         self.replace_session(new, client, &mut decision, facts, cx)?;
         Ok(decision.event(Event::new(EventKind::SignedIn).subject(Some(subject))))
@@ -318,6 +322,7 @@ impl Decide for Continue {
                 let session = login.session;
                 let mut decision = open.signed_in(login, facts, cx)?;
                 decide::remember_client(&mut decision, open.client, session, facts, cx)?;
+                session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
                 Ok(decision)
             }
             None => Ok(open.needs_login(cx)),
@@ -343,6 +348,7 @@ impl Decide for Approve {
         decide::remember_client(&mut decision, open.client, login.session, facts, cx)?;
         open.close(&mut decision, cx);
         remember(&mut decision, request, &login.subject, &self.scope, facts, cx)?;
+        session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
         let event = Event::new(EventKind::ConsentGiven).client(&request.client).subject(Some(&login.subject));
         Ok(decision.event(event))
     }
@@ -364,6 +370,7 @@ impl Decide for Deny {
         let event = Event::new(EventKind::ConsentDenied).client(&request.client).subject(subject);
         let mut decision = Decision::answer(cx, Step::respond(response)).event(event);
         open.close(&mut decision, cx);
+        session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
         Ok(decision)
     }
 }
@@ -424,6 +431,11 @@ impl<'f> Open<'f> {
             return Err(Reason::CsrfMismatch.into());
         }
         Ok(open)
+    }
+
+    /// The client, if it asked who the user is.
+    fn told(&self) -> Option<&'f ClientId> {
+        Some(&self.client.id).filter(|_| self.record.record.request.scope.contains(OPENID))
     }
 
     /// What the forms of this interaction carry: known only to who can read pages of this browser.

@@ -100,19 +100,26 @@ pub(super) fn public(
     method: &Method,
 ) -> Result<Response<Bytes>, OAuthError> {
     let body = body.map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
-    let length = HeaderValue::from(body.len());
+    Ok(cached(body.into(), [JSON, ANY_ORIGIN], method))
+}
+
+/// A page that is the same for everyone and may be framed; nothing but `script` runs on it.
+pub(super) fn framable(html: String, script: &str, method: &Method) -> Response<Bytes> {
+    let policy = format!("default-src 'none'; base-uri 'none'; form-action 'none'; script-src {script}");
+    let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    cached(html.into(), [HTML, (header::CONTENT_SECURITY_POLICY, policy)], method)
+}
+
+/// What anyone may keep for a while.
+fn cached(body: Bytes, more: [(HeaderName, HeaderValue); 2], method: &Method) -> Response<Bytes> {
     let cache = HeaderValue::try_from(format!("public, max-age={PUBLIC_MAX_AGE_SECONDS}"))
         .unwrap_or(HeaderValue::from_static("no-store"));
-    let headers = [
-        JSON,
-        (header::CACHE_CONTROL, cache),
-        NOSNIFF,
-        NO_REFERRER,
-        ANY_ORIGIN,
-        (header::CONTENT_LENGTH, length),
-    ];
-    let body = if *method == Method::HEAD { Bytes::new() } else { body.into() };
-    Ok(respond(StatusCode::OK, body, headers))
+    let length = (header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let body = if *method == Method::HEAD { Bytes::new() } else { body };
+    let mut response =
+        respond(StatusCode::OK, body, [(header::CACHE_CONTROL, cache), NOSNIFF, NO_REFERRER, length]);
+    response.headers_mut().extend(more);
+    response
 }
 
 /// The answer to a preflight: any origin, no credentials.
@@ -133,7 +140,7 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, body, [JSON, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER]);
     let headers = response.headers_mut();
-    if !matches!(endpoint, Endpoint::Authorize | Endpoint::Logout) {
+    if !matches!(endpoint, Endpoint::Authorize | Endpoint::Logout | Endpoint::CheckSession) {
         headers.extend([ANY_ORIGIN, EXPOSED].map(|(name, value)| (Some(name), value)));
     }
     if status == StatusCode::UNAUTHORIZED {
@@ -146,6 +153,7 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
         let allowed = match endpoint {
             Endpoint::Authorize | Endpoint::Logout => "GET, POST",
             Endpoint::UserInfo => "GET, POST, OPTIONS",
+            Endpoint::CheckSession => "GET, HEAD",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",
         };

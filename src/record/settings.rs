@@ -47,6 +47,8 @@ pub struct Settings {
     pub backchannel_logout: bool,
     /// Whether clients are told in frames of the page after a logout.
     pub frontchannel_logout: bool,
+    /// Whether clients can see in the browser that who is signed in has changed.
+    pub session_management: bool,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
     /// How assertions of clients are judged.
@@ -130,6 +132,7 @@ impl Settings {
             accounts: false,
             backchannel_logout: false,
             frontchannel_logout: false,
+            session_management: false,
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),

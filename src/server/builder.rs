@@ -99,6 +99,7 @@ impl Builder {
             grant_types: before.grant_types.clone(),
             max_access_tokens: before.max_access_tokens,
             frontchannel_logout: before.frontchannel_logout,
+            session_management: before.session_management,
             ..Settings::new(before.issuer.clone(), profile, before.sealer.clone())
         };
         self
@@ -143,6 +144,14 @@ impl Builder {
         self
     }
 
+    /// Lets pages of clients see that someone has signed in or out in their browser (OpenID Connect Session Management); off
+    /// unless called. It needs a cookie that scripts of the issuer's origin can read, and that pages of other sites send:
+    /// it says no more than that it has changed. A session that ends elsewhere shows only at the browser's next visit.
+    pub fn session_management(mut self) -> Self {
+        self.parts.settings.session_management = true;
+        self
+    }
+
     /// Where the endpoints are, below the issuer; [`Paths::default`] unless given.
     pub fn paths(mut self, paths: Paths) -> Self {
         self.parts.paths = paths;
@@ -172,6 +181,7 @@ impl Builder {
         settings.accounts = self.parts.accounts.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && self.parts.fetch.is_some();
         settings.frontchannel_logout &= settings.is_openid_provider();
+        settings.session_management &= settings.is_openid_provider();
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }
