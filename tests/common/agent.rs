@@ -140,7 +140,12 @@ impl<'f> Agent<'f> {
 
     /// Asks, signs in if needed, allows everything if needed, and returns the answer to the client.
     pub(crate) async fn walk(&mut self, request: &Form, subject: &str) -> Answer {
-        let mut answer = self.authorize(request).await;
+        let answer = self.authorize(request).await;
+        self.finish(answer, subject).await
+    }
+
+    /// Goes on from the first answer: signs in if needed, allows everything if needed.
+    pub(crate) async fn finish(&mut self, mut answer: Answer, subject: &str) -> Answer {
         if Self::is_at(&answer, "/login") {
             answer = self.login(Self::interaction(&answer), subject).await;
         }
