@@ -24,6 +24,8 @@ pub struct Paths {
     pub userinfo: String,
     /// The logout endpoint.
     pub logout: String,
+    /// The page that clients load in a frame to watch the session.
+    pub check_session: String,
 }
 
 impl Paths {
@@ -44,6 +46,7 @@ impl Default for Paths {
             jwks: "/jwks".into(),
             userinfo: "/userinfo".into(),
             logout: "/logout".into(),
+            check_session: "/check_session".into(),
         }
     }
 }
@@ -55,10 +58,17 @@ pub struct OpenIdMetadata {
     pub userinfo_endpoint: String,
     /// `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2.1).
     pub end_session_endpoint: String,
+    /// `check_session_iframe` (OpenID Connect Session Management §3.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_session_iframe: Option<String>,
     /// `backchannel_logout_supported` (OpenID Connect Back-Channel Logout §2.1).
     pub backchannel_logout_supported: bool,
     /// `backchannel_logout_session_supported`.
     pub backchannel_logout_session_supported: bool,
+    /// `frontchannel_logout_supported` (OpenID Connect Front-Channel Logout §3).
+    pub frontchannel_logout_supported: bool,
+    /// `frontchannel_logout_session_supported`.
+    pub frontchannel_logout_session_supported: bool,
     /// `subject_types_supported`.
     pub subject_types_supported: &'static [&'static str],
     /// `id_token_signing_alg_values_supported`.
@@ -88,8 +98,13 @@ impl OpenIdMetadata {
         Self {
             userinfo_endpoint: settings.issuer.endpoint(&paths.userinfo),
             end_session_endpoint: settings.issuer.endpoint(&paths.logout),
+            check_session_iframe: settings
+                .session_management
+                .then(|| settings.issuer.endpoint(&paths.check_session)),
             backchannel_logout_supported: settings.backchannel_logout,
             backchannel_logout_session_supported: settings.backchannel_logout,
+            frontchannel_logout_supported: settings.frontchannel_logout,
+            frontchannel_logout_session_supported: settings.frontchannel_logout,
             subject_types_supported: &["public"],
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,

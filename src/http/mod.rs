@@ -9,11 +9,13 @@
 //! | `/authorize` | GET, POST | no |
 //! | `/token`, `/revoke`, `/introspect` | POST | yes, without credentials |
 //! | `/logout` | GET, POST | no |
+//! | `/check_session` | GET, HEAD | no; it may be framed |
 //! | `/userinfo` | GET, POST | yes, without credentials |
 //! | `/jwks`, `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | GET, HEAD | yes, without credentials |
 
 #[cfg(feature = "axum")]
 pub mod axum;
+mod check_session;
 mod cross_site;
 pub mod form;
 mod interaction;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 
+pub use logout::{LOGGED_OUT_SCRIPT, LOGGED_OUT_SCRIPT_HASH};
 pub use pages::{DefaultPages, ErrorPage, FORM_POST_SCRIPT_HASH, Pages};
 pub use proxy::TrustedProxies;
 
@@ -80,6 +83,8 @@ pub enum Endpoint {
     UserInfo,
     /// OpenID Connect RP-Initiated Logout §2.
     Logout,
+    /// OpenID Connect Session Management §3.2.
+    CheckSession,
 }
 
 impl HttpServer {
@@ -168,6 +173,7 @@ impl HttpServer {
             Endpoint::Logout => return Box::pin(self.logout(request)).await,
             Endpoint::UserInfo => return Box::pin(self.userinfo(request, origin)).await,
             Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
+            Endpoint::CheckSession => check_session::page(request).map_err(|error| self.refused(error)),
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
                 self.post(endpoint, request, origin).await
             }
@@ -371,6 +377,9 @@ fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)
     if server.settings().is_openid_provider() {
         routes.push((Endpoint::UserInfo, at(&paths.userinfo)));
         routes.push((Endpoint::Logout, at(&paths.logout)));
+        if server.settings().session_management {
+            routes.push((Endpoint::CheckSession, at(&paths.check_session)));
+        }
         routes.push((Endpoint::Metadata, at("/.well-known/openid-configuration")));
     }
     routes

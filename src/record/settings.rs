@@ -45,6 +45,10 @@ pub struct Settings {
     pub accounts: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
+    /// Whether clients are told in frames of the page after a logout.
+    pub frontchannel_logout: bool,
+    /// Whether clients can see in the browser that who is signed in has changed.
+    pub session_management: bool,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
     /// How assertions of clients are judged.
@@ -127,6 +131,8 @@ impl Settings {
             slow_secrets: false,
             accounts: false,
             backchannel_logout: false,
+            frontchannel_logout: false,
+            session_management: false,
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),

@@ -98,6 +98,8 @@ impl Builder {
             scope: before.scope.clone(),
             grant_types: before.grant_types.clone(),
             max_access_tokens: before.max_access_tokens,
+            frontchannel_logout: before.frontchannel_logout,
+            session_management: before.session_management,
             ..Settings::new(before.issuer.clone(), profile, before.sealer.clone())
         };
         self
@@ -133,6 +135,23 @@ impl Builder {
         self
     }
 
+    /// Tells clients that a session has ended in frames of the page after a logout, which the host's
+    /// [`Pages::logged_out`](crate::http::Pages::logged_out) has to carry (OpenID Connect Front-Channel Logout); off unless
+    /// called. A browser that keeps the cookies of embedded sites apart leaves such a client signed in: the back channel
+    /// is the surer one.
+    pub fn frontchannel_logout(mut self) -> Self {
+        self.parts.settings.frontchannel_logout = true;
+        self
+    }
+
+    /// Lets pages of clients see that someone has signed in or out in their browser (OpenID Connect Session Management); off
+    /// unless called. It needs a cookie that scripts of the issuer's origin can read, and that pages of other sites send:
+    /// it says no more than that it has changed. A session that ends elsewhere shows only at the browser's next visit.
+    pub fn session_management(mut self) -> Self {
+        self.parts.settings.session_management = true;
+        self
+    }
+
     /// Where the endpoints are, below the issuer; [`Paths::default`] unless given.
     pub fn paths(mut self, paths: Paths) -> Self {
         self.parts.paths = paths;
@@ -161,6 +180,8 @@ impl Builder {
         }
         settings.accounts = self.parts.accounts.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && self.parts.fetch.is_some();
+        settings.frontchannel_logout &= settings.is_openid_provider();
+        settings.session_management &= settings.is_openid_provider();
         self.parts.settings.lint()?;
         Ok(AuthorizationServer { parts: Arc::new(self.parts) })
     }
