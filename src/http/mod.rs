@@ -44,9 +44,6 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub const MAX_URI_BYTES: usize = 16 * 1024;
 /// The largest header section, in bytes.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// How long the key set and the metadata may be cached, in seconds; a new key is published at least as long before
-/// it signs.
-pub const PUBLIC_MAX_AGE_SECONDS: u32 = 900;
 
 /// An authorization server behind HTTP.
 #[derive(Clone)]

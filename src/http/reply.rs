@@ -7,9 +7,10 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Serialize;
 
-use super::{Endpoint, PUBLIC_MAX_AGE_SECONDS};
+use super::Endpoint;
 use crate::endpoint::userinfo::UserInfo;
 use crate::protocol::{OAuthError, Reason};
+use crate::record::key_ring::PublishedKeys;
 use crate::resource_server::Challenge;
 
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -99,7 +100,7 @@ pub(super) fn public(
 ) -> Result<Response<Bytes>, OAuthError> {
     let body = body.map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
     let length = HeaderValue::from(body.len());
-    let cache = HeaderValue::try_from(format!("public, max-age={PUBLIC_MAX_AGE_SECONDS}"))
+    let cache = HeaderValue::try_from(format!("public, max-age={}", PublishedKeys::MAX_AGE_SECONDS))
         .unwrap_or(HeaderValue::from_static("no-store"));
     let headers = [
         JSON,
