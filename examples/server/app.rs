@@ -69,7 +69,7 @@ impl App {
                 .client_jwks(client_jwks)
                 .signer(Arc::clone(&signer) as _);
         if let Some(rotation) = args.refresh_rotation {
-            builder = builder.refresh(|refresh| refresh.rotation = rotation);
+            builder = builder.refresh(move |refresh| refresh.rotation = rotation);
         }
         if args.test_controls {
             builder = builder.limiter(Arc::new(NoQuotasForTests::default()));
