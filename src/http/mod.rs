@@ -337,7 +337,12 @@ impl HttpServer {
     /// The answer to a body that is larger than [`MAX_BODY_BYTES`], for adapters that stop reading there.
     #[must_use]
     pub fn too_large(&self, endpoint: Endpoint) -> Response<Bytes> {
-        let error = self.refused(Reason::BodyTooLarge.into());
+        self.unread(endpoint, Reason::BodyTooLarge)
+    }
+
+    /// The answer to a body that was not read.
+    fn unread(&self, endpoint: Endpoint, reason: Reason) -> Response<Bytes> {
+        let error = self.refused(reason.into());
         match endpoint {
             Endpoint::Authorize | Endpoint::Logout => self.error_page(&error),
             _ => reply::error(&error, endpoint),
