@@ -80,7 +80,7 @@ impl App {
             builder = builder.fetch(fetch);
         }
         if let Some(rotation) = args.refresh_rotation {
-            builder = builder.refresh(|refresh| refresh.rotation = rotation);
+            builder = builder.refresh(move |refresh| refresh.rotation = rotation);
         }
         if args.test_controls {
             builder = builder.limiter(Arc::new(NoQuotasForTests::default()));

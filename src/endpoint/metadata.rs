@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType};
 use crate::record::assertion::AssertionAlgorithm;
-use crate::record::settings::Settings;
+use crate::record::settings::{ConfigError, Settings};
 use crate::token::user_claims::BY_SCOPE;
 
 /// Where the endpoints are, below the issuer.
@@ -34,6 +34,50 @@ impl Paths {
     pub fn authenticated(&self, issuer: &Issuer) -> [String; 3] {
         [&self.token, &self.revoke, &self.introspect].map(|path| issuer.endpoint(path))
     }
+
+    /// Refuses a path that no router could serve as it is published.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the path and the rule.
+    pub fn lint(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        let at = |path: &str| format!("{}{path}", issuer.path());
+        let mut taken = vec![
+            issuer.well_known_path("oauth-authorization-server"),
+            at("/.well-known/openid-configuration"),
+        ];
+        for (setting, path) in [
+            ("paths.authorize", &self.authorize),
+            ("paths.token", &self.token),
+            ("paths.revoke", &self.revoke),
+            ("paths.introspect", &self.introspect),
+            ("paths.jwks", &self.jwks),
+            ("paths.userinfo", &self.userinfo),
+            ("paths.logout", &self.logout),
+        ] {
+            if !is_plain(path) {
+                let rule =
+                    "one slash, then letters, digits and any of -._~!$&'()*+,;=:@/ without dot segments";
+                return Err(ConfigError { setting, rule });
+            }
+            if taken.contains(&at(path)) {
+                return Err(ConfigError {
+                    setting,
+                    rule: "each endpoint and well-known document has its own",
+                });
+            }
+            taken.push(at(path));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path is its own only spelling: segments of RFC 3986 §3.3 without percent-encoding.
+fn is_plain(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(is_plain)
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 impl Default for Paths {

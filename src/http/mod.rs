@@ -48,9 +48,6 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub const MAX_URI_BYTES: usize = 16 * 1024;
 /// The largest header section, in bytes.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// How long the key set and the metadata may be cached, in seconds; a new key is published at least as long before
-/// it signs.
-pub const PUBLIC_MAX_AGE_SECONDS: u32 = 900;
 
 /// An authorization server behind HTTP.
 #[derive(Clone)]
@@ -350,7 +347,12 @@ impl HttpServer {
     /// The answer to a body that is larger than [`MAX_BODY_BYTES`], for adapters that stop reading there.
     #[must_use]
     pub fn too_large(&self, endpoint: Endpoint) -> Response<Bytes> {
-        let error = self.refused(Reason::BodyTooLarge.into());
+        self.unread(endpoint, Reason::BodyTooLarge)
+    }
+
+    /// The answer to a body that was not read.
+    fn unread(&self, endpoint: Endpoint, reason: Reason) -> Response<Bytes> {
+        let error = self.refused(reason.into());
         match endpoint {
             Endpoint::Authorize | Endpoint::Logout => self.error_page(&error),
             _ => reply::error(&error, endpoint),

@@ -8,10 +8,11 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Serialize;
 
-use super::{Endpoint, PUBLIC_MAX_AGE_SECONDS};
+use super::Endpoint;
 use crate::authorize::LoggedOut;
 use crate::endpoint::userinfo::UserInfo;
 use crate::protocol::{OAuthError, Reason};
+use crate::record::key_ring::PublishedKeys;
 use crate::resource_server::Challenge;
 
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -112,7 +113,7 @@ pub(super) fn framable(html: String, script: &str, method: &Method) -> Response<
 
 /// What anyone may keep for a while.
 fn cached(body: Bytes, more: [(HeaderName, HeaderValue); 2], method: &Method) -> Response<Bytes> {
-    let cache = HeaderValue::try_from(format!("public, max-age={PUBLIC_MAX_AGE_SECONDS}"))
+    let cache = HeaderValue::try_from(format!("public, max-age={}", PublishedKeys::MAX_AGE_SECONDS))
         .unwrap_or(HeaderValue::from_static("no-store"));
     let length = (header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     let body = if *method == Method::HEAD { Bytes::new() } else { body };
