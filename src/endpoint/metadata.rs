@@ -24,6 +24,8 @@ pub struct Paths {
     pub userinfo: String,
     /// The logout endpoint.
     pub logout: String,
+    /// The registration endpoint.
+    pub register: String,
 }
 
 impl Paths {
@@ -44,6 +46,7 @@ impl Default for Paths {
             jwks: "/jwks".into(),
             userinfo: "/userinfo".into(),
             logout: "/logout".into(),
+            register: "/register".into(),
         }
     }
 }
@@ -120,6 +123,9 @@ pub struct Metadata {
     /// `jwks_uri`; absent where nothing is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
+    /// `registration_endpoint`; absent where no client may register itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
     /// `scopes_supported`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
@@ -174,6 +180,11 @@ impl Metadata {
             revocation_endpoint: at(&paths.revoke),
             introspection_endpoint: at(&paths.introspect),
             jwks_uri: signs.then(|| at(&paths.jwks)),
+            registration_endpoint: settings
+                .self_registration
+                .as_ref()
+                .filter(|registration| registration.open)
+                .map(|registration| registration.url.clone()),
             scopes_supported: settings.scope.iter().map(str::to_owned).collect(),
             response_types_supported: if codes { settings.response_types.clone() } else { Vec::new() },
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },

@@ -10,6 +10,7 @@
 //! | `/token`, `/revoke`, `/introspect` | POST | yes, without credentials |
 //! | `/logout` | GET, POST | no |
 //! | `/userinfo` | GET, POST | yes, without credentials |
+//! | `/register` | POST; GET, PUT, DELETE of one registration | yes, without credentials |
 //! | `/jwks`, `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | GET, HEAD | yes, without credentials |
 
 #[cfg(feature = "axum")]
@@ -19,6 +20,7 @@ mod interaction;
 mod logout;
 pub mod pages;
 pub mod proxy;
+mod registration;
 pub mod reply;
 
 use std::net::IpAddr;
@@ -79,6 +81,8 @@ pub enum Endpoint {
     UserInfo,
     /// OpenID Connect RP-Initiated Logout §2.
     Logout,
+    /// RFC 7591 §3, RFC 7592 §2.
+    Register,
 }
 
 impl HttpServer {
@@ -166,6 +170,7 @@ impl HttpServer {
             Endpoint::Authorize => return self.authorize(request, origin).await,
             Endpoint::Logout => return Box::pin(self.logout(request)).await,
             Endpoint::UserInfo => return Box::pin(self.userinfo(request, origin)).await,
+            Endpoint::Register => return Box::pin(self.register(request, origin)).await,
             Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
                 self.post(endpoint, request, origin).await
@@ -217,7 +222,7 @@ impl HttpServer {
         };
         match answer.and_then(reply::userinfo) {
             Ok(response) => response,
-            Err(error) => reply::bearer_error(&error),
+            Err(error) => reply::bearer_error(&error, Endpoint::UserInfo),
         }
     }
 
@@ -364,6 +369,9 @@ fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)
         (Endpoint::Jwks, at(&paths.jwks)),
         (Endpoint::Metadata, issuer.well_known_path("oauth-authorization-server")),
     ];
+    if server.settings().self_registration.is_some() {
+        routes.push((Endpoint::Register, at(&paths.register)));
+    }
     if server.settings().is_openid_provider() {
         routes.push((Endpoint::UserInfo, at(&paths.userinfo)));
         routes.push((Endpoint::Logout, at(&paths.logout)));

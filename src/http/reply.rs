@@ -78,13 +78,18 @@ pub(super) fn userinfo(answer: UserInfo) -> Result<Response<Bytes>, OAuthError> 
 }
 
 /// A refusal at a resource of our own: what is wrong with the token is said by the challenge (RFC 6750 §3).
-pub(super) fn bearer_error(error: &OAuthError) -> Response<Bytes> {
-    let mut response = self::error(error, Endpoint::UserInfo);
-    if let Some(Ok(challenge)) = Challenge::new(error.reason()).www_authenticate().map(HeaderValue::try_from)
-    {
+pub(super) fn bearer_error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
+    let mut response = self::error(error, endpoint);
+    let challenge = Challenge::new(error.reason()).www_authenticate().filter(|_| challenged(error, endpoint));
+    if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+/// At the registration endpoint, what is wrong with the metadata is no matter of the token.
+fn challenged(error: &OAuthError, endpoint: Endpoint) -> bool {
+    endpoint != Endpoint::Register || error.status() == 401
 }
 
 /// 200 with nothing in it, not even a content type (RFC 7009 §2.2).
@@ -144,6 +149,7 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
         let allowed = match endpoint {
             Endpoint::Authorize | Endpoint::Logout => "GET, POST",
             Endpoint::UserInfo => "GET, POST, OPTIONS",
+            Endpoint::Register => "GET, POST, PUT, DELETE, OPTIONS",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",
         };
