@@ -30,9 +30,12 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
         let limits = grantor::host::Limits {
             client_failures: u32::MAX,
             interactions: u32::MAX,
+            registrations: u32::MAX,
             ..grantor::host::Limits::default()
         };
-        builder.limiter(std::sync::Arc::new(grantor::host::MemoryLimiter::new(limits)))
+        builder
+            .limiter(std::sync::Arc::new(grantor::host::MemoryLimiter::new(limits)))
+            .registration(std::sync::Arc::new(grantor::host::OpenRegistration::default()))
     });
     let (code, tokens, jwt, cookies) = runtime.block_on(async {
         let mut agent = fixture.agent();
@@ -45,8 +48,15 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     Target { runtime, fixture, code, access: tokens.access, refresh: tokens.refresh, jwt, cookies }
 });
 
-const PATHS: [&str; 6] =
-    ["/authorize", "/token", "/revoke", "/introspect", "/jwks", "/.well-known/oauth-authorization-server"];
+const PATHS: [&str; 7] = [
+    "/authorize",
+    "/token",
+    "/revoke",
+    "/introspect",
+    "/register",
+    "/jwks",
+    "/.well-known/oauth-authorization-server",
+];
 
 fn send(method: &str, target: &str, headers: &[(&'static str, Vec<u8>)], body: Vec<u8>) -> Option<Answer> {
     let mut request = Request::builder().method(method).uri(target).body(Bytes::from(body)).ok()?;
@@ -159,13 +169,17 @@ proptest! {
     #[test]
     fn any_bytes_anywhere_are_answered(
         path in prop::sample::select(PATHS.to_vec()),
-        method in prop::sample::select(vec!["GET", "POST", "HEAD", "OPTIONS", "PUT"]),
+        method in prop::sample::select(vec!["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE"]),
         query in "[ -~]{0,120}",
         body in bytes(400),
         authorization in prop::option::of(bytes(80)),
         cookie in prop::option::of(bytes(120)),
-        content_type in prop::option::weighted(0.9, Just(b"application/x-www-form-urlencoded".to_vec())),
+        content_type in prop::option::weighted(
+            0.9,
+            prop::sample::select(vec![&b"application/x-www-form-urlencoded"[..], b"application/json"]),
+        ),
     ) {
+        let content_type = content_type.map(<[u8]>::to_vec);
         let headers: Vec<(&'static str, Vec<u8>)> = [
             ("authorization", authorization),
             ("cookie", cookie),

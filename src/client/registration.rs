@@ -57,12 +57,13 @@ impl ClientMetadata {
     }
 
     /// The metadata as they are kept and answered, by their registered names.
-    #[must_use]
-    pub fn to_members(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(members)) => members,
-            _ => Map::new(),
-        }
+    ///
+    /// # Errors
+    /// [`MetadataError::Malformed`] if they cannot be written as JSON, which no metadata that were read can cause.
+    pub fn to_members(&self) -> Result<Map<String, Value>, MetadataError> {
+        let malformed = |error: serde_json::Error| MetadataError::Malformed(error.to_string());
+        let json = serde_json::to_value(self).map_err(malformed)?;
+        serde_json::from_value(json).map_err(malformed)
     }
 
     fn from_members(members: Map<String, Value>) -> Result<Self, MetadataError> {

@@ -181,10 +181,22 @@ pub(super) fn redirect(location: &str, method: &Method) -> Response<Bytes> {
 /// The headers of every page that a person sees. `script` and `form_action` are further sources for those directives.
 #[must_use]
 pub fn page_headers(script: Option<&str>, form_action: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+    page_headers_with_image(script, form_action, None)
+}
+
+/// As [`page_headers`], for a page that shows an image from elsewhere, as a client's logo: its origin, and no other, is a
+/// further source of images.
+#[must_use]
+pub fn page_headers_with_image(
+    script: Option<&str>,
+    form_action: Option<&str>,
+    image: Option<&url::Url>,
+) -> Vec<(HeaderName, HeaderValue)> {
     let script = script.map(|source| format!("; script-src {source}")).unwrap_or_default();
     let form_action = form_action.map(|source| format!(" {source}")).unwrap_or_default();
+    let image = image.map(|image| format!(" {}", image.origin().ascii_serialization())).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
+        "default-src 'none'; style-src 'self'; img-src 'self'{image}; base-uri 'none'; frame-ancestors 'none'; \
          form-action 'self'{form_action}{script}"
     );
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));

@@ -9,4 +9,5 @@ mod flow;
 mod kill_nine;
 mod openid;
 mod pages;
+mod registration;
 mod support;

@@ -354,6 +354,15 @@ async fn when_the_host_cannot_say_nobody_is_registered_and_nobody_is_refused() {
     register(&under(Down), &web(&json!({}))).await.refused(503, "temporarily_unavailable");
 }
 
+/// RFC 9700 §4.15: whoever could choose a user name could pass for the client.
+#[tokio::test]
+async fn a_user_whose_name_is_a_registered_clients_identifier_is_refused() {
+    let fixture = open();
+    let client = Registered::new(&fixture, &web(&json!({}))).await;
+    assert_eq!(fixture.agent().sign_in(&client.id).await.status, 500);
+    assert_eq!(fixture.agent().sign_in("alice").await.status, 303);
+}
+
 #[tokio::test]
 async fn the_hosts_own_clients_come_first_and_need_no_record() {
     let fixture = open();

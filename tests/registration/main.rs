@@ -7,12 +7,14 @@
 //! | `admission` | who may register: policies, initial access tokens, software statements, quotas |
 //! | `management` | what a client does with its registration |
 //! | `races` | what holds when requests race |
+//! | `faults` | what holds when the store fails |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod admission;
 #[path = "../common/mod.rs"]
 mod common;
+mod faults;
 mod management;
 mod metadata;
 mod races;

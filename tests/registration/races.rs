@@ -7,7 +7,7 @@ use grantor::host::InitialAccessRegistration;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::common::stores::{Sqlite, Waiting};
+use crate::common::stores::{Between, Sqlite, Waiting};
 
 const CROWD: usize = 64;
 
@@ -125,6 +125,34 @@ async fn once_an_update_is_answered_nothing_is_issued_by_the_old_registration(
         assert_eq!(client.token(&fixture, &common::machine()).await.tokens().scope, "read", "turn {turn}");
         let asked = client.token(&fixture, &common::machine().add("scope", "write")).await;
         asked.refused(400, "invalid_scope");
+    }
+}
+
+/// What was read of a registration is a condition of what is written.
+#[tokio::test]
+async fn a_request_that_an_update_or_an_end_overtook_is_decided_anew() {
+    let grants = json!(["authorization_code", "client_credentials"]);
+    let metadata = web(&json!({ "grant_types": grants, "scope": "read write" }));
+    let narrower = json!({ "scope": "read", "redirect_uris": ["https://client.example/new"] });
+    for (ends, redeems) in [(false, false), (false, true), (true, false), (true, true)] {
+        let store = Arc::new(Between::default());
+        let fixture = on(store.clone(), OpenRegistration::default(), |builder| builder);
+        let rival = on(store.inner(), OpenRegistration::default(), |builder| builder);
+        let client = Arc::new(Registered::new(&fixture, &metadata).await);
+        let request = if redeems { client.redemption(&fixture).await } else { common::machine() };
+        let (overtaking, narrower) = (Arc::clone(&client), client.again(&narrower));
+        store.before_next_commit(async move {
+            let answer =
+                if ends { overtaking.delete(&rival).await } else { overtaking.put(&rival, &narrower).await };
+            assert!(answer.status < 300, "{answer:?}");
+        });
+        let answer = client.token(&fixture, &request).await;
+        assert!(store.happened());
+        match (ends, redeems) {
+            (true, _) => answer.refused(401, "invalid_client"),
+            (false, true) => answer.refused(400, "invalid_grant"),
+            (false, false) => assert_eq!(answer.tokens().scope, "read"),
+        }
     }
 }
 

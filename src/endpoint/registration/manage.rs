@@ -146,7 +146,7 @@ impl Decide for ReplaceRegistration {
         };
         let (token, token_digest) = fresh_token(id, cx);
         let record = RegisteredClient {
-            metadata: metadata.to_members(),
+            metadata: metadata.to_members().map_err(OAuthError::from)?,
             secrets,
             token_digest,
             issued_at: before.issued_at,

@@ -106,7 +106,8 @@ fn agree(
     if let Some(claims) = &software_statement {
         statement::overlay(&mut members, claims);
     }
-    let mut metadata = valid(&members, id, &cx.settings.scope, cx)?.to_members();
+    let draft = valid(&members, id, &cx.settings.scope, cx)?;
+    let mut metadata = draft.to_members().map_err(OAuthError::from)?;
     metadata.remove("client_id");
     let verdict = facts.verdict(&Applicant { metadata, software_statement, ..applicant })?;
     let admission = match verdict {

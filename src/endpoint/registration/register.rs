@@ -54,7 +54,7 @@ impl Decide for RegistrationRequest {
         secrets.iter_mut().for_each(|secret| secret.expires_at = until.secret);
         let (token, token_digest) = fresh_token(&id, cx);
         let record = RegisteredClient {
-            metadata: metadata.to_members(),
+            metadata: metadata.to_members().map_err(OAuthError::from)?,
             secrets,
             token_digest,
             issued_at: cx.now,
