@@ -26,6 +26,8 @@ pub struct Paths {
     pub logout: String,
     /// The page that clients load in a frame to watch the session.
     pub check_session: String,
+    /// The registration endpoint.
+    pub register: String,
 }
 
 impl Paths {
@@ -53,6 +55,8 @@ impl Paths {
             ("paths.jwks", &self.jwks),
             ("paths.userinfo", &self.userinfo),
             ("paths.logout", &self.logout),
+            ("paths.check_session", &self.check_session),
+            ("paths.register", &self.register),
         ] {
             if !is_plain(path) {
                 let rule =
@@ -91,6 +95,7 @@ impl Default for Paths {
             userinfo: "/userinfo".into(),
             logout: "/logout".into(),
             check_session: "/check_session".into(),
+            register: "/register".into(),
         }
     }
 }
@@ -179,6 +184,9 @@ pub struct Metadata {
     /// `jwks_uri`; absent where nothing is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
+    /// `registration_endpoint`; absent where no client may register itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
     /// `scopes_supported`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
@@ -233,6 +241,11 @@ impl Metadata {
             revocation_endpoint: at(&paths.revoke),
             introspection_endpoint: at(&paths.introspect),
             jwks_uri: signs.then(|| at(&paths.jwks)),
+            registration_endpoint: settings
+                .self_registration
+                .as_ref()
+                .filter(|registration| registration.open)
+                .map(|registration| registration.url.clone()),
             scopes_supported: settings.scope.iter().map(str::to_owned).collect(),
             response_types_supported: if codes { settings.response_types.clone() } else { Vec::new() },
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },

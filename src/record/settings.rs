@@ -58,8 +58,19 @@ pub struct Settings {
     pub assertions: AssertionPolicy,
     /// The URLs of the endpoints at which clients authenticate.
     pub endpoint_urls: Vec<String>,
+    /// How clients register themselves; `None` where they never could.
+    pub self_registration: Option<SelfRegistration>,
     /// Keys of nobody, so that an assertion of an unknown client costs as much as another.
     pub decoys: Arc<PublishedKeys>,
+}
+
+/// How clients register themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfRegistration {
+    /// The URL of the registration endpoint.
+    pub url: String,
+    /// Whether new clients may.
+    pub open: bool,
 }
 
 /// How long things live.
@@ -140,6 +151,7 @@ impl Settings {
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),
+            self_registration: None,
             decoys: assertion::decoys(),
             dials,
         }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
     Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter,
-    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, ResourceCatalog, Signer,
-    SlowHashPool, StaticResources, SystemClock,
+    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, RegistrationPolicy, ReplayGuard,
+    ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::Profile;
 use crate::protocol::{GrantType, Issuer, Scope};
 use crate::record::assertion::AssertionPolicy;
-use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
+use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
 use crate::store::Store;
 
 /// Configures an [`AuthorizationServer`].
@@ -60,6 +61,8 @@ impl Builder {
                 replay_guard: None,
                 client_jwks: Arc::new(NoClientJwks),
                 fetch: None,
+                registration: None,
+                made_clients: MadeClients::default(),
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 claims_hook: Arc::new(AddNoClaims),
@@ -89,6 +92,8 @@ impl Builder {
         client_jwks: ClientJwks;
         /// Reaches other servers, to tell clients that a session has ended; nobody is told unless given.
         fetch: Fetch;
+        /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
+        registration: RegistrationPolicy;
         /// The audit trail; none unless given.
         audit: Audit;
         /// Signs; without one, every access token is opaque.
@@ -184,6 +189,10 @@ impl Builder {
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
         settings.frontchannel_logout &= settings.is_openid_provider();
         settings.session_management &= settings.is_openid_provider();
+        settings.self_registration = parts.registration.as_ref().map(|policy| SelfRegistration {
+            url: settings.issuer.endpoint(&parts.paths.register),
+            open: policy.takes_new_clients(),
+        });
         settings.lint()?;
         parts.paths.lint(&settings.issuer)?;
         parts.settings = settings;
