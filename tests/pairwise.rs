@@ -34,7 +34,7 @@ use serde_json::{Value, json};
 const SCOPE: &str = "openid offline_access read write";
 const SECRET: [u8; 32] = [9; 32];
 /// What `web.example` calls `alice` under [`SECRET`], for ever.
-const ALICE_AT_WEB: &str = "DFd8iUN6hi3CgVJ-xQO8cXcyJG8qA4cGjMvuh4324hk";
+const ALICE_AT_WEB: &str = "UhrNgpZPz6lNPeuJiipHiS3Jm8rdLQrw134MsGh0buk";
 
 /// `web` and `post` are of one sector, `first` and `app` of others; the rest is public.
 fn sectored() -> Vec<Client> {

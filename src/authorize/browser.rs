@@ -17,6 +17,8 @@ pub struct Browser {
     pub session: Option<Handle>,
     /// The cookie that binds interactions to this browser, if it can be one of ours.
     pub binding: Option<Handle>,
+    /// The cookie that scripts may read, if it can be one of ours.
+    pub state: Option<Digest>,
     /// Who is signed in, where the host keeps sessions of its own. The library's session is then not looked at.
     pub host_login: Option<HostLogin>,
 }
@@ -37,6 +39,9 @@ pub enum Cookie {
     Session,
     /// Binds interactions to the browser.
     Binding,
+    /// Shows to scripts of this server, in a frame too, whether someone else has signed in (OpenID Connect Session
+    /// Management §3.2).
+    State,
 }
 
 impl Cookie {
@@ -49,6 +54,8 @@ impl Cookie {
             (Self::Session, false) => "grantor_session",
             (Self::Binding, true) => "__Host-grantor_browser",
             (Self::Binding, false) => "grantor_browser",
+            (Self::State, true) => "__Host-grantor_state",
+            (Self::State, false) => "grantor_state",
         }
     }
 }
@@ -65,19 +72,30 @@ impl Cookies {
         self.set.push((cookie, Some((value, lifetime))));
     }
 
-    /// Removes the session cookie.
-    #[must_use]
-    pub fn signed_out() -> Self {
-        Self { set: vec![(Cookie::Session, None)] }
+    /// Removes a cookie.
+    pub(crate) fn remove(&mut self, cookie: Cookie) {
+        self.set.push((cookie, None));
     }
 
-    /// The `Set-Cookie` header values (RFC 6265 §4.1): HttpOnly, SameSite=Lax, for the whole host.
+    /// Removes the cookies that say who is signed in.
+    #[must_use]
+    pub fn signed_out() -> Self {
+        Self { set: vec![(Cookie::Session, None), (Cookie::State, None)] }
+    }
+
+    /// The `Set-Cookie` header values (RFC 6265 §4.1), for the whole host: HttpOnly and SameSite=Lax but for the one that
+    /// scripts read, which a frame in a page of another site has to see.
     pub fn headers(&self, secure: bool) -> impl Iterator<Item = String> {
         self.set.iter().map(move |(cookie, value)| {
             let (value, age) =
                 value.as_ref().map_or(("", 0), |(value, lifetime)| (value.expose(), lifetime.as_secs()));
+            let reach = match (cookie, secure) {
+                (Cookie::State, true) => "SameSite=None",
+                (Cookie::State, false) => "SameSite=Lax",
+                (Cookie::Session | Cookie::Binding, _) => "HttpOnly; SameSite=Lax",
+            };
             let suffix = if secure { "; Secure" } else { "" };
-            format!("{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{suffix}", cookie.name(secure))
+            format!("{}={value}; Path=/; {reach}; Max-Age={age}{suffix}", cookie.name(secure))
         })
     }
 }
@@ -109,6 +127,9 @@ impl Browser {
         let mut browser = Self::default();
         for pair in headers.into_iter().flat_map(|header| header.split(';')) {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
+            if name == Cookie::State.name(secure) {
+                browser.state = browser.state.or_else(|| Digest::from_base64url(value));
+            }
             let (field, kind) = match name {
                 name if name == Cookie::Session.name(secure) => (&mut browser.session, HandleKind::Session),
                 name if name == Cookie::Binding.name(secure) => (&mut browser.binding, HandleKind::Browser),

@@ -5,10 +5,10 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::encryption::KEY_MANAGEMENT;
-use super::metadata::{MAX_REDIRECT_URIS, MetadataError, is_fetchable};
+use super::metadata::{MAX_REDIRECT_URIS, MetadataError};
+use super::web_url::web_url;
 use crate::jose::{ContentEncryption, Encrypted, JoseError, KeyManagement};
 use crate::protocol::{OAuthError, Reason};
 use crate::record::assertion::{AssertionAlgorithm, ClientKeys, KeySource};
@@ -83,8 +83,7 @@ impl RequestObjectMetadata {
                 "request_object_encryption_alg must be one for public keys: RSA-OAEP or ECDH-ES",
             );
         }
-        let proper =
-            |uri: &String| uri.len() <= MAX_URI_BYTES && Url::parse(uri).is_ok_and(|uri| is_fetchable(&uri));
+        let proper = |uri: &String| uri.len() <= MAX_URI_BYTES && web_url(uri).is_some();
         if self.request_uris.len() > MAX_REDIRECT_URIS || !self.request_uris.iter().all(proper) {
             return contradiction("request_uris must be at most 128 https URLs of at most 512 characters");
         }

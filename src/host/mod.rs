@@ -15,6 +15,7 @@ mod jwks_cache;
 #[cfg(feature = "aws-lc-rs")]
 mod key_ring;
 mod limiter;
+mod registration_policy;
 mod replay_guard;
 mod request_objects;
 mod resources;
@@ -39,9 +40,13 @@ pub use jwks_cache::{JwksCache, JwksOptions};
 #[cfg(feature = "aws-lc-rs")]
 pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
+pub use registration_policy::{
+    ClosedRegistration, InitialAccessRegistration, OpenRegistration, RegistrationPolicy,
+};
 pub use replay_guard::{ReplayGuard, StoreReplayGuard};
 pub(crate) use request_objects::RequestObjects;
 pub use resources::{ResourceCatalog, StaticResources};
+pub(crate) use sector::sector_document;
 pub use sector::{SectorError, verify_sector};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
 pub use slow_hash::{Busy, SlowHashPool, hash_secret};

@@ -1,5 +1,7 @@
 //! Whether a client belongs to the sector that it names (OpenID Connect Core §8.1).
 
+use url::Url;
+
 use super::{Fetch, FetchError, FetchRequest};
 use crate::client::{ClientMetadata, MetadataError, SubjectMetadata};
 
@@ -29,9 +31,15 @@ pub enum SectorError {
 /// [`SectorError`].
 pub async fn verify_sector(fetch: &dyn Fetch, metadata: &ClientMetadata) -> Result<(), SectorError> {
     let Some(uri) = metadata.subject.sector_document()? else { return Ok(()) };
+    let document = sector_document(fetch, uri).await?;
+    Ok(SubjectMetadata::lists(&document, &metadata.redirect_uris)?)
+}
+
+/// The document of a sector, whatever it says.
+pub(crate) async fn sector_document(fetch: &dyn Fetch, uri: Url) -> Result<Vec<u8>, SectorError> {
     let response = fetch.fetch(FetchRequest::get_json(uri, MAX_BYTES)).await?;
     if response.status != 200 {
         return Err(SectorError::Status(response.status));
     }
-    Ok(SubjectMetadata::lists(&response.body, &metadata.redirect_uris)?)
+    Ok(response.body)
 }

@@ -54,8 +54,10 @@ pub enum Purpose {
     RefreshSuccessor = 1,
     /// The token that proves a form came from a page of this interaction.
     Csrf = 2,
+    /// What a browser shows to scripts of who is signed in.
+    BrowserState = 3,
     /// What a pairwise client calls a user.
-    PairwiseSubject = 3,
+    PairwiseSubject = 4,
 }
 
 impl Sealer {
