@@ -444,6 +444,22 @@ async fn an_essential_context_class_is_reached_or_the_client_is_told() {
 }
 
 #[tokio::test]
+async fn who_signs_in_again_keeps_what_clients_hold_and_loses_the_old_cookie() {
+    let fixture = provider();
+    let mut agent = fixture.agent();
+    let tokens = tokens(&fixture, &mut agent, "web", &asking("web", "openid read")).await;
+    let before = agent.clone();
+    agent.authorize(&asking("two", "openid").add("prompt", "login")).await;
+    agent.sign_in("alice").await;
+    assert!(fixture.is_live(tokens["access_token"].as_str().unwrap()).await);
+    assert_eq!(fixture.refresh("web", tokens["refresh_token"].as_str().unwrap()).await.status, 200);
+    assert!(fixture.server.signed_in(&agent.browser()).await.unwrap().is_some());
+    assert!(fixture.server.signed_in(&before.browser()).await.unwrap().is_none());
+    agent.sign_in("bob").await;
+    fixture.refresh("web", tokens["refresh_token"].as_str().unwrap()).await.refused(400, "invalid_grant");
+}
+
+#[tokio::test]
 async fn a_grant_ends_with_its_session_unless_offline_access_was_given() {
     let fixture = provider();
     for (asked, prompt, survives) in [

@@ -1,21 +1,18 @@
-//! The front page: who has access to the account, taking it back, signing out.
+//! The front page: who has access to the account, and taking it back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use grantor::authorize::{Cookies, ForgetLogin, FormAnswer};
 use grantor::host::Clock as _;
 use grantor::protocol::{ClientId, OAuthError, Reason, Scope, Timestamp};
 use grantor::record::Grant;
 use grantor::record::grant::GrantStatus;
 use grantor::record::interaction::SignedIn;
-use http::Method;
 
 use crate::app::App;
 use crate::day::Day;
-use crate::pages::{Application, HomePage, HomeSession, SignedOutPage};
+use crate::pages::{Application, HomePage, HomeSession};
 use crate::scopes;
 use crate::visit::{self, Answer, Visit};
 
@@ -51,26 +48,6 @@ pub(crate) async fn revoke_access(State(app): State<Arc<App>>, visit: Visit) -> 
         app.server.revoke_access(&login.subject, &client).await?;
     }
     Ok(visit::go_to("/"))
-}
-
-/// `POST /sign-out`: from the front page, or from a consent page to go on as someone else.
-pub(crate) async fn sign_out(State(app): State<Arc<App>>, visit: Visit) -> Answer {
-    let form = visit.form()?;
-    let csrf = visit::csrf(&form)?;
-    if let Some(id) = visit::interaction(&form)? {
-        let forget = ForgetLogin { answer: FormAnswer { id, csrf }, browser: visit.browser };
-        return Ok(app.http.step(app.server.forget_login(&forget).await, &Method::POST).map(Body::from));
-    }
-    app.server.check_form(&visit.browser, &csrf)?;
-    if let Some(SignedIn { session: Some(session), .. }) = app.server.signed_in(&visit.browser).await? {
-        app.server.end_session(session).await?;
-    }
-    Ok(visit::with_cookies(&app, visit::go_to("/signed-out"), &Cookies::signed_out()))
-}
-
-/// `GET /signed-out`.
-pub(crate) async fn signed_out() -> Answer {
-    visit::page(&SignedOutPage, None)
 }
 
 /// What one client may do for someone.

@@ -1,7 +1,7 @@
 //! The pages a person sees, one struct a template. Fields are plain text: the templates escape every one of them.
 //!
-//! Only [`FormPostPage`] carries a script; its hash is
-//! [`FORM_POST_SCRIPT_HASH`](grantor::http::FORM_POST_SCRIPT_HASH). No page has an inline style.
+//! Two pages carry a script, each the one that the library allows there: [`FormPostPage`], and the one
+//! [after a logout](crate::logout). No page has an inline style.
 
 use askama::Template;
 use grantor::authorize::AuthorizationResponse;
@@ -179,11 +179,6 @@ pub(crate) fn host_of(uri: &str) -> &str {
     let authority = uri.split_once("://").map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or(rest));
     authority.filter(|authority| !authority.is_empty()).unwrap_or(uri)
 }
-
-/// The end of a session.
-#[derive(Template)]
-#[template(path = "signed_out.html")]
-pub(crate) struct SignedOutPage;
 
 #[cfg(test)]
 mod tests {

@@ -125,6 +125,12 @@ impl AuthorizationRequest {
         Ok((client, uri.ok_or(Reason::RedirectUriUnregistered)?))
     }
 
+    /// Whether it asks who the user is (OpenID Connect Core §3.1.2.1).
+    #[must_use]
+    pub fn is_openid(&self) -> bool {
+        self.scope.iter().flat_map(|scope| scope.split(' ')).any(|value| value == OPENID)
+    }
+
     /// How the answer travels: as asked where that is possible, else as the response type has it by default.
     #[must_use]
     pub fn mode(&self, cx: &Context<'_>) -> ResponseMode {

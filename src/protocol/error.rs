@@ -273,6 +273,7 @@ reasons! {
     CommitUnknown: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
     SigningUnavailable: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
     EntropyUnavailable: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
+    ClockBroken: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
     Overloaded: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
     Bug: ServerError 500, "the server met an unexpected condition", "RFC 6749 §4.1.2.1";
 }

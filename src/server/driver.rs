@@ -21,8 +21,9 @@ use super::{AuthorizationServer, Origin};
 /// How often a request may lose a race. A request loses only when another one wins between its read and its commit,
 /// so 64 requests at once on one grant never come near it.
 const MAX_ATTEMPTS: u32 = 100;
-/// How many facts one decision may ask for before it is taken for a bug.
-const MAX_NEEDS: u32 = 64;
+/// How many facts one decision may ask for before it is taken for a bug. A logout asks for the most: for every client that a
+/// session remembers.
+const MAX_NEEDS: u32 = 128;
 
 /// The facts and the context under which a request was decided: with the request itself, all that is needed to
 /// decide it again, byte for byte.

@@ -35,7 +35,7 @@ use crate::host::{
     Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, RegistrationPolicy,
     ReplayGuard, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
-use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
+use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
 use crate::record::{Event, EventKind, Facts, Grant, GrantId, Index, Record, SessionId};
@@ -387,9 +387,14 @@ impl AuthorizationServer {
     /// process or from several: without it a store only grows.
     ///
     /// # Errors
-    /// 503 when the store cannot be reached.
+    /// 503 when the store cannot be reached, or when the clock is broken: at the end of time everything is forgotten, and
+    /// what was revoked or used once would come back to life as soon as the clock is set.
     pub async fn purge(&self, limit: usize) -> Result<usize, OAuthError> {
-        let purged = self.parts.store.purge(self.parts.clock.now(), limit).await;
+        let now = self.parts.clock.now();
+        if now == Timestamp::END {
+            return Err(OAuthError::new(Reason::ClockBroken));
+        }
+        let purged = self.parts.store.purge(now, limit).await;
         purged.map_err(|error| OAuthError::new(Reason::StoreUnavailable).detail(error.0))
     }
 

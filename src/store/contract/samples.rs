@@ -16,7 +16,7 @@ use crate::record::grant::{
 use crate::record::interaction::{InteractReason, PageHints, PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
 use crate::record::outbox::{Message, Outbox};
-use crate::record::session::SessionClient;
+use crate::record::session::{Channel, SessionClient};
 use crate::record::{
     ClaimsRequest, Consent, Grant, Id, InitialAccess, Interaction, KeyRing, Kind, Record, RegisteredClient,
     Session, SessionId, Standing,
@@ -134,7 +134,7 @@ fn session() -> Session {
         subject_epoch: u64::MAX,
         authentication: authentication(),
         valid_until: LATER,
-        clients: vec![SessionClient { client: client(), session: SessionId(Id([9; 16])) }],
+        clients: vec![SessionClient { client: client(), channel: Channel::Both }],
     }
 }
 
