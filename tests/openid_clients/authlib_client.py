@@ -1,7 +1,7 @@
 """The walk of the PyPI package Authlib, as a Flask application uses it: discovery, code with PKCE and nonce, ID token,
-UserInfo, refresh. The package itself checks `state` and the ID token.
+UserInfo, refresh, logout. The package itself checks `state`, both times, and the ID token.
 
-    python authlib_client.py ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
+    python authlib_client.py ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI POST_LOGOUT_REDIRECT_URI
 """
 
 import pathlib
@@ -10,10 +10,11 @@ import sys
 from urllib.parse import urlsplit
 
 from authlib.integrations.flask_client import OAuth
-from flask import Flask, jsonify
+from flask import Flask, jsonify, request
 
 PERSON = pathlib.Path(__file__).with_name("person.mjs")
-issuer, client_id, client_secret, redirect_uri = sys.argv[1:]
+COOKIES = pathlib.Path(__file__).with_name("cookies.json")
+issuer, client_id, client_secret, redirect_uri, post_logout_redirect_uri = sys.argv[1:]
 
 app = Flask(__name__)
 app.secret_key = "the session of one test"
@@ -28,7 +29,7 @@ server = OAuth(app).register(
 
 @app.get("/login")
 def login():
-    return server.authorize_redirect(redirect_uri)
+    return server.authorize_redirect(redirect_uri, **request.args)
 
 
 @app.get("/callback")
@@ -36,6 +37,7 @@ def callback():
     token = server.authorize_access_token()
     refreshed = server.fetch_access_token(grant_type="refresh_token", refresh_token=token["refresh_token"])
     return jsonify(
+        id_token=token["id_token"],
         claims=token["userinfo"],
         user=server.userinfo(token=token),
         refreshed=server.parse_id_token(refreshed, nonce=None),
@@ -43,9 +45,22 @@ def callback():
     )
 
 
+@app.get("/logout")
+def logout():
+    return server.logout_redirect(post_logout_redirect_uri, request.args["id_token"])
+
+
+@app.get("/signed-out")
+def signed_out():
+    return jsonify(server.validate_logout_response())
+
+
+def visit(url):
+    return subprocess.run(["node", PERSON, url, COOKIES], check=True, capture_output=True, text=True).stdout.strip()
+
+
 browser = app.test_client()
-url = browser.get("/login").location
-back = subprocess.run(["node", PERSON, url], check=True, capture_output=True, text=True).stdout.strip()
+back = visit(browser.get("/login").location)
 assert back.startswith(redirect_uri + "?"), back
 answer = browser.get("/callback?" + urlsplit(back).query)
 assert answer.status_code == 200, answer.text
@@ -57,4 +72,12 @@ assert seen["claims"]["auth_time"] == seen["refreshed"]["auth_time"], seen
 assert seen["user"]["name"] == "Alice Pleasance Liddell", seen
 assert seen["user"]["email"] == "alice@example.test", seen
 assert seen["user_again"] == seen["user"], seen
+
+back = visit(browser.get("/logout", query_string={"id_token": seen["id_token"]}).location)
+assert back.startswith(post_logout_redirect_uri + "?state="), back
+answer = browser.get("/signed-out?" + urlsplit(back).query)
+assert answer.status_code == 200, answer.text
+assert answer.json["post_logout_redirect_uri"] == post_logout_redirect_uri, answer.json
+back = visit(browser.get("/login", query_string={"prompt": "none"}).location)
+assert "error=login_required" in back, back
 print("Authlib: the walk works")
