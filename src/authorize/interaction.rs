@@ -8,14 +8,13 @@
 
 use std::sync::Arc;
 
-use super::browser::{Browser, Cookie, Cookies, HostLogin};
+use super::browser::{self, Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
 use super::grant;
 use super::response::{AuthorizationResponse, still_registered};
 use super::session_state;
 use crate::grant::{life, session};
 use crate::jose::Purpose;
-use crate::protocol::id::is_vschar;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
@@ -211,12 +210,7 @@ impl Decide for Login {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let HostLogin { subject, authentication } = &self.login;
-        if !is_vschar(subject.as_str()) {
-            return Err(OAuthError::new(Reason::SubjectMalformed).into());
-        }
-        if facts.client(subject.as_str())?.is_some() {
-            return Err(OAuthError::new(Reason::SubjectNamesClient).into());
-        }
+        browser::check_subject(subject, facts)?;
         let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
         if standing.disabled || !life::has_account(subject, facts, cx)? {
             return Err(Reason::SubjectDisabledAtAuthorize.into());
@@ -237,7 +231,7 @@ impl Decide for Login {
             None => Decision::answer(cx, Step { action: Action::SignedIn, cookies: Cookies::default() }),
         };
         let told = open.as_ref().and_then(Open::told);
-        session_state::tell_of(Some(&login), &mut decision, told, &self.browser, cx);
+        session_state::tell_of(&login, &mut decision, told, &self.browser, cx);
         let client = open.map(|open| open.client.as_ref());
         self.replace_session(new, client, &mut decision, facts, cx)?;
         Ok(decision.event(Event::new(EventKind::SignedIn).subject(Some(subject))))
@@ -341,7 +335,10 @@ impl Decide for Approve {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
         let request = &open.record.record.request;
         let Some(login) = open.same_user(&self.browser, facts, cx)? else { return Ok(open.needs_login(cx)) };
-        if !self.scope.is_subset(&request.scope) || (self.scope.is_empty() && !request.scope.is_empty()) {
+        // An ID token is all that some response types answer with.
+        let pointless = request.response_type.has_id_token() && !self.scope.contains("openid");
+        let nothing = self.scope.is_empty() && !request.scope.is_empty();
+        if !self.scope.is_subset(&request.scope) || nothing || pointless {
             return Err(OAuthError::new(Reason::ScopeNothingLeft).into());
         }
         let mut decision = grant::grant(request, open.client, &login, &self.scope, facts, cx)?;

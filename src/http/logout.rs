@@ -1,12 +1,10 @@
 //! The logout endpoint: reading its requests, and the pages it answers with.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
-use super::pages::escape;
-use super::{Endpoint, HttpServer, form, reply};
+use super::pages::{escape, hidden_field};
+use super::{Endpoint, HttpServer, cross_site, form, reply};
 use crate::authorize::{LoggedOut, Logout, LogoutAction, LogoutPage, LogoutRequest, LogoutStep};
 use crate::protocol::{OAuthError, Params, Reason, Secret};
 
@@ -26,16 +24,10 @@ impl HttpServer {
             }
             Err(error) => return self.error_page(&self.refused(error)),
         };
-        // A form of the client's site comes without our cookies (SameSite=Lax); a request that follows our redirect has
-        // them.
-        let crossed = logout.browser.session.is_none() && logout.csrf.is_none();
-        match std::str::from_utf8(request.body()) {
-            Ok(body) if *request.method() == Method::POST && crossed => {
-                let endpoint = self.server.settings().issuer.endpoint(&self.server.paths().logout);
-                reply::redirect(&format!("{endpoint}?{body}"), request.method())
-            }
-            _ => self.logout_step(self.server.logout(&logout).await, request.method()),
+        if logout.csrf.is_none() && cross_site::kept_cookies_back(request, &logout.browser) {
+            return cross_site::post_again(request);
         }
+        self.logout_step(self.server.logout(&logout).await, request.method())
     }
 
     fn read_logout(&self, request: &Request<Bytes>) -> Result<Logout, OAuthError> {
@@ -86,11 +78,7 @@ impl LogoutPage {
     /// The hidden fields of the page's form, as HTML.
     #[must_use]
     pub fn hidden_fields(&self) -> String {
-        self.fields.iter().fold(String::new(), |mut html, (name, value)| {
-            let value = escape(value.expose());
-            let _ = write!(html, r#"<input type="hidden" name="{name}" value="{value}">"#);
-            html
-        })
+        self.fields.iter().map(|(name, value)| hidden_field(name, value.expose())).collect()
     }
 }
 
@@ -111,12 +99,9 @@ impl LoggedOut {
     /// The frames of the page, unseen, as HTML. What they load can neither leave them nor open anything.
     #[must_use]
     pub fn frames_html(&self) -> String {
-        self.frames.iter().fold(String::new(), |mut html, frame| {
-            let url = escape(&frame.url);
-            let sandbox = "allow-forms allow-same-origin allow-scripts";
-            let _ = write!(html, r#"<iframe src="{url}" sandbox="{sandbox}" hidden></iframe>"#);
-            html
-        })
+        let sandbox = "allow-forms allow-same-origin allow-scripts";
+        let frame = |url| format!(r#"<iframe src="{}" sandbox="{sandbox}" hidden></iframe>"#, escape(url));
+        self.frames.iter().map(|each| frame(&each.url)).collect()
     }
 }
 

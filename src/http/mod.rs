@@ -16,6 +16,7 @@
 #[cfg(feature = "axum")]
 pub mod axum;
 mod check_session;
+mod cross_site;
 pub mod form;
 mod interaction;
 mod logout;
@@ -262,6 +263,9 @@ impl HttpServer {
 
     async fn authorize(&self, request: &Request<Bytes>, origin: Origin) -> Response<Bytes> {
         match self.read_authorize(request) {
+            Ok(authorize) if cross_site::kept_cookies_back(request, &authorize.browser) => {
+                cross_site::post_again(request)
+            }
             Ok(authorize) => {
                 let answer = self.server.authorize(&authorize, origin).await;
                 self.step(answer, request.method())

@@ -77,15 +77,8 @@ impl Pages for DefaultPages {
     }
 
     fn form_post(&self, response: &AuthorizationResponse) -> String {
-        let mut fields = String::new();
-        for (name, value) in &response.parameters {
-            let _ = write!(
-                fields,
-                "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
-                escape(name),
-                escape(value.expose())
-            );
-        }
+        let fields = response.parameters.iter().map(|(name, value)| hidden_field(name, value.expose()));
+        let fields: String = fields.collect();
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Continue</title>\
              <main><form method=\"post\" action=\"{}\">{fields}<button>Continue</button></form></main>\
@@ -93,6 +86,11 @@ impl Pages for DefaultPages {
             escape(response.redirect_uri.as_str())
         )
     }
+}
+
+/// A hidden field of a form, as HTML.
+pub(super) fn hidden_field(name: &str, value: &str) -> String {
+    format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value))
 }
 
 /// Text as it stands inside an HTML element or a quoted attribute.

@@ -70,10 +70,10 @@ pub enum ConsentPolicy {
     FirstParty,
 }
 
-/// Lifetimes of one client; `None` means the server's.
+/// Lifetimes of one client where they differ; `None` means the server's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientLifetimes {
-    /// Of its access tokens.
+    /// Of its access tokens, which never live longer than their resource or the server lets them.
     pub access_token: Option<Duration>,
     /// Of its refresh tokens between two uses.
     pub refresh_token_idle: Option<Duration>,
