@@ -8,6 +8,7 @@ use crate::protocol::{ClientId, Digest, SubjectId, Timestamp};
 
 /// The server's own session with a user's browser. It ends by being deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Session {
     /// Digest of the cookie.
     pub digest: Digest,
@@ -26,6 +27,7 @@ pub struct Session {
 
 /// A client that may hold an ID token of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionClient {
     /// Which.
     pub client: ClientId,
