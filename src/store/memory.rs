@@ -1,7 +1,8 @@
 //! Records in memory: fast, bounded, and gone with the process.
 //!
 //! Promised: everything [`Store`] promises, except durability: nothing survives the process, and two processes never
-//! see each other's records. Never promised: a limit on bytes; the bound is a number of records.
+//! see each other's records. No commit has an unknown outcome. Never promised: a limit on bytes; the bound is a number
+//! of records.
 //!
 //! ```text
 //!   commit ─► lock the record shards it touches ─► check ─► lock the term shards it touches ─► apply ─► unlock
