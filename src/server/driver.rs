@@ -286,7 +286,7 @@ impl AuthorizationServer {
     }
 }
 
-fn unavailable(error: StoreError) -> OAuthError {
+pub(super) fn unavailable(error: StoreError) -> OAuthError {
     OAuthError::new(Reason::StoreUnavailable).detail(error.0)
 }
 
