@@ -35,9 +35,13 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
         let limits = grantor::host::Limits {
             client_failures: u32::MAX,
             interactions: u32::MAX,
+            registrations: u32::MAX,
             ..grantor::host::Limits::default()
         };
-        builder.scope(scope).limiter(Arc::new(grantor::host::MemoryLimiter::new(limits)))
+        builder
+            .scope(scope)
+            .limiter(Arc::new(grantor::host::MemoryLimiter::new(limits)))
+            .registration(Arc::new(grantor::host::OpenRegistration::default()))
     });
     let (code, tokens, id_token, jwt, cookies) = runtime.block_on(async {
         let mut agent = fixture.agent();
@@ -54,13 +58,14 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     Target { runtime, fixture, code, access: tokens.access, refresh: tokens.refresh, id_token, jwt, cookies }
 });
 
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "/authorize",
     "/token",
     "/revoke",
     "/introspect",
     "/userinfo",
     "/logout",
+    "/register",
     "/jwks",
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
@@ -206,13 +211,17 @@ proptest! {
     #[test]
     fn any_bytes_anywhere_are_answered(
         path in prop::sample::select(PATHS.to_vec()),
-        method in prop::sample::select(vec!["GET", "POST", "HEAD", "OPTIONS", "PUT"]),
+        method in prop::sample::select(vec!["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE"]),
         parameters in bytes(120),
         body in bytes(400),
         authorization in prop::option::of(bytes(80)),
         cookie in prop::option::of(bytes(120)),
-        content_type in prop::option::weighted(0.9, Just(b"application/x-www-form-urlencoded".to_vec())),
+        content_type in prop::option::weighted(
+            0.9,
+            prop::sample::select(vec![&b"application/x-www-form-urlencoded"[..], b"application/json"]),
+        ),
     ) {
+        let content_type = content_type.map(<[u8]>::to_vec);
         let headers: Vec<(&'static str, Vec<u8>)> = [
             ("authorization", authorization),
             ("cookie", cookie),

@@ -48,14 +48,29 @@ pub struct Settings {
     pub accounts: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
+    /// Whether clients are told in frames of the page after a logout.
+    pub frontchannel_logout: bool,
+    /// Whether clients can see in the browser that who is signed in has changed.
+    pub session_management: bool,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
     /// How assertions of clients are judged.
     pub assertions: AssertionPolicy,
     /// The URLs of the endpoints at which clients authenticate.
     pub endpoint_urls: Vec<String>,
+    /// How clients register themselves; `None` where they never could.
+    pub self_registration: Option<SelfRegistration>,
     /// Keys of nobody, so that an assertion of an unknown client costs as much as another.
     pub decoys: Arc<PublishedKeys>,
+}
+
+/// How clients register themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfRegistration {
+    /// The URL of the registration endpoint.
+    pub url: String,
+    /// Whether new clients may.
+    pub open: bool,
 }
 
 /// How long things live.
@@ -131,9 +146,12 @@ impl Settings {
             slow_secrets: false,
             accounts: false,
             backchannel_logout: false,
+            frontchannel_logout: false,
+            session_management: false,
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),
+            self_registration: None,
             decoys: assertion::decoys(),
             dials,
         }

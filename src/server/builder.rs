@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
     Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter,
-    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, ResourceCatalog, Signer,
-    SlowHashPool, StaticResources, SystemClock,
+    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, RegistrationPolicy, ReplayGuard,
+    ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::Profile;
 use crate::protocol::{GrantType, Issuer, Scope};
 use crate::record::assertion::AssertionPolicy;
-use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
+use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
 use crate::store::Store;
 
 /// Configures an [`AuthorizationServer`].
@@ -60,6 +61,8 @@ impl Builder {
                 replay_guard: None,
                 client_jwks: Arc::new(NoClientJwks),
                 fetch: None,
+                registration: None,
+                made_clients: MadeClients::default(),
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 claims_hook: Arc::new(AddNoClaims),
@@ -89,6 +92,8 @@ impl Builder {
         client_jwks: ClientJwks;
         /// Reaches other servers, to tell clients that a session has ended; nobody is told unless given.
         fetch: Fetch;
+        /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
+        registration: RegistrationPolicy;
         /// The audit trail; none unless given.
         audit: Audit;
         /// Signs; without one, every access token is opaque.
@@ -134,6 +139,21 @@ impl Builder {
         self
     }
 
+    /// Tells clients that a session has ended in frames of the page after a logout, which the host's
+    /// [`Pages::logged_out`](crate::http::Pages::logged_out) has to carry (OpenID Connect Front-Channel Logout); off unless
+    /// called. A browser that keeps the cookies of embedded sites apart leaves such a client signed in: the back channel
+    /// is the surer one.
+    pub fn frontchannel_logout(self) -> Self {
+        self.change(|settings| settings.frontchannel_logout = true)
+    }
+
+    /// Lets pages of clients see that someone has signed in or out in their browser (OpenID Connect Session Management); off
+    /// unless called. It needs a cookie that scripts of the issuer's origin can read, and that pages of other sites send:
+    /// it says no more than that it has changed. A session that ends elsewhere shows only at the browser's next visit.
+    pub fn session_management(self) -> Self {
+        self.change(|settings| settings.session_management = true)
+    }
+
     /// Where the endpoints are, below the issuer; [`Paths::default`] unless given.
     pub fn paths(mut self, paths: Paths) -> Self {
         self.parts.paths = paths;
@@ -167,6 +187,12 @@ impl Builder {
         }
         settings.accounts = parts.accounts.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
+        settings.frontchannel_logout &= settings.is_openid_provider();
+        settings.session_management &= settings.is_openid_provider();
+        settings.self_registration = parts.registration.as_ref().map(|policy| SelfRegistration {
+            url: settings.issuer.endpoint(&parts.paths.register),
+            open: policy.takes_new_clients(),
+        });
         settings.lint()?;
         parts.paths.lint(&settings.issuer)?;
         parts.settings = settings;

@@ -1,6 +1,7 @@
 //! The server: the driver that fetches facts, runs decisions, and commits them. No protocol rule lives here.
 
 mod builder;
+mod clients;
 mod driver;
 mod mint;
 mod outbox;
@@ -23,14 +24,17 @@ use crate::endpoint::administration::{
 };
 use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
 use crate::endpoint::metadata::Paths;
+use crate::endpoint::registration::{
+    ClientInformation, EndInitialAccess, InitialAccessToken, IssueInitialAccess, RegistrationRequest,
+};
 use crate::endpoint::resource::ResourceCheck;
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, ReplayGuard,
-    ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, RegistrationPolicy,
+    ReplayGuard, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
@@ -58,6 +62,9 @@ pub(crate) struct Parts {
     pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
     pub(crate) client_jwks: Arc<dyn ClientJwks>,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
+    /// `None`: no client has ever registered itself.
+    pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
+    made_clients: clients::MadeClients,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,
@@ -249,6 +256,35 @@ impl AuthorizationServer {
     /// `invalid_token` or `insufficient_scope` (RFC 6750 §3.1); 503 when the store cannot be reached.
     pub async fn check(&self, request: &ResourceCheck) -> Result<LiveToken, OAuthError> {
         self.run(request, Origin::default()).await
+    }
+
+    /// The registration endpoint (RFC 7591 §3). What a registered client does with its registration (RFC 7592) goes through
+    /// [`run`](Self::run).
+    ///
+    /// # Errors
+    /// As RFC 7591 §3.2.2; 503 when the store or the policy cannot be reached.
+    pub async fn register(
+        &self,
+        request: &RegistrationRequest,
+        origin: Origin,
+    ) -> Result<ClientInformation, OAuthError> {
+        self.run(request, origin).await
+    }
+
+    /// Lets someone register clients: the answer is an initial access token, which is never told again (RFC 7591 §1.2).
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn issue_initial_access(&self, terms: &IssueInitialAccess) -> Result<Secret, OAuthError> {
+        self.run(terms, Origin::default()).await
+    }
+
+    /// Ends an initial access token. The clients that were registered with it stay.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn end_initial_access(&self, token: &Secret) -> Result<(), OAuthError> {
+        self.run(&EndInitialAccess(InitialAccessToken::read(token.expose())), Origin::default()).await
     }
 
     /// Switches a subject off: whatever was issued for it is dead when this returns, and stays dead.

@@ -317,7 +317,7 @@ pub(crate) fn response(plan: Plan, request: &Form, answer: &Answer) -> BTreeMap<
             assert!(answer.status == 200 && answer.is_page(), "{answer:?}");
             let action = format!("<form method=\"post\" action=\"{target}\"");
             assert!(answer.text().contains(&action), "{answer:?}");
-            hidden_fields(answer)
+            answer.hidden_fields().0
         }
         mode => {
             let url = url::Url::parse(answer.location().unwrap_or_else(|| panic!("{answer:?}"))).unwrap();
@@ -346,15 +346,6 @@ fn expect_only(params: &BTreeMap<String, String>, names: &[&str]) {
         .keys()
         .find(|name| !["state", "iss"].contains(&name.as_str()) && !names.contains(&name.as_str()));
     assert_eq!(foreign, None, "{params:?}");
-}
-
-fn hidden_fields(page: &Answer) -> Vec<(String, String)> {
-    let hidden = page.text().split("<input type=\"hidden\" name=\"").skip(1);
-    let pairs = hidden.map(|field| {
-        let (name, rest) = field.split_once("\" value=\"").unwrap();
-        (name.to_owned(), rest.split_once("\">").unwrap().0.to_owned())
-    });
-    pairs.collect()
 }
 
 /// Standard claims are of the types that OpenID Connect Core §5.1 gives them.

@@ -1,7 +1,9 @@
 """The walk of the PyPI package Authlib, as a Flask application uses it: discovery, code with PKCE and nonce, ID token,
 UserInfo, refresh. The package itself checks `state` and the ID token.
 
-    python authlib_client.py ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
+    python authlib_client.py ISSUER REDIRECT_URI [CLIENT_ID CLIENT_SECRET]
+
+Without an identifier the client registers itself first, which the package leaves to its users.
 """
 
 import pathlib
@@ -9,12 +11,28 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
+import requests
 from authlib.integrations.flask_client import OAuth
 from flask import Flask, jsonify
 
 PERSON = pathlib.Path(__file__).with_name("person.mjs")
-issuer, client_id, client_secret, redirect_uri = sys.argv[1:]
+issuer, redirect_uri, *known = sys.argv[1:]
 
+
+
+def register():
+    metadata = requests.get(f"{issuer}/.well-known/openid-configuration", timeout=10).json()
+    wishes = {
+        "client_name": "Authlib",
+        "redirect_uris": [redirect_uri],
+        "grant_types": ["authorization_code", "refresh_token"],
+    }
+    answer = requests.post(metadata["registration_endpoint"], json=wishes, timeout=10)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["client_id"], answer.json()["client_secret"]
+
+
+client_id, client_secret = known or register()
 app = Flask(__name__)
 app.secret_key = "the session of one test"
 server = OAuth(app).register(
@@ -57,4 +75,4 @@ assert seen["claims"]["auth_time"] == seen["refreshed"]["auth_time"], seen
 assert seen["user"]["name"] == "Alice Pleasance Liddell", seen
 assert seen["user"]["email"] == "alice@example.test", seen
 assert seen["user_again"] == seen["user"], seen
-print("Authlib: the walk works")
+print(f"Authlib: the walk {'' if known else 'of a client that registers itself '}works")

@@ -1,7 +1,9 @@
 // The walk of a certified client, the npm package openid-client: discovery, code with PKCE and nonce, ID token, UserInfo,
 // refresh. The package itself checks `state`, `iss`, the ID tokens and `sub`.
 //
-//   node openid_client.mjs ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
+//   node openid_client.mjs ISSUER REDIRECT_URI [CLIENT_ID CLIENT_SECRET]
+//
+// Without an identifier the client registers itself first, and deregisters at the end.
 
 import assert from "node:assert/strict";
 
@@ -9,11 +11,18 @@ import * as openid from "openid-client";
 
 import { authorize } from "./person.mjs";
 
-const [issuer, id, secret, redirect_uri] = process.argv.slice(2);
+const [issuer, redirect_uri, id, secret] = process.argv.slice(2);
 
-const config = await openid.discovery(new URL(issuer), id, undefined, openid.ClientSecretBasic(secret), {
-  execute: [openid.allowInsecureRequests, openid.enableNonRepudiationChecks],
-});
+const options = { execute: [openid.allowInsecureRequests, openid.enableNonRepudiationChecks] };
+const metadata = {
+  client_name: "openid-client",
+  redirect_uris: [redirect_uri],
+  grant_types: ["authorization_code", "refresh_token"],
+  token_endpoint_auth_method: "client_secret_basic",
+};
+const config = id
+  ? await openid.discovery(new URL(issuer), id, undefined, openid.ClientSecretBasic(secret), options)
+  : await openid.dynamicClientRegistration(new URL(issuer), metadata, openid.ClientSecretBasic(), options);
 
 const pkceCodeVerifier = openid.randomPKCECodeVerifier();
 const expectedState = openid.randomState();
@@ -42,4 +51,12 @@ assert.equal(fresh.claims().auth_time, claims.auth_time);
 assert.notEqual(fresh.access_token, tokens.access_token);
 await openid.fetchUserInfo(config, fresh.access_token, claims.sub);
 
-console.log("openid-client: the walk works");
+if (!id) {
+  const { registration_client_uri, registration_access_token } = config.clientMetadata();
+  const headers = { authorization: `Bearer ${registration_access_token}` };
+  const gone = await fetch(registration_client_uri, { method: "DELETE", headers });
+  assert.equal(gone.status, 204);
+  await assert.rejects(openid.refreshTokenGrant(config, fresh.refresh_token ?? tokens.refresh_token));
+}
+
+console.log(`openid-client: the walk ${id ? "" : "of a client that registers itself "}works`);

@@ -36,6 +36,7 @@ fn client(id: &str) -> Client {
         resource_server_of: vec![resource(OPAQUE)],
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
+        about: Default::default(),
         openid: OpenIdRegistration::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
