@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU32;
 
 pub use builder::Builder;
 pub use driver::Trace;
+use driver::unavailable;
 pub use mint::Mint;
 
 use crate::authorize::{
@@ -347,8 +348,6 @@ impl AuthorizationServer {
     /// # Errors
     /// 503 when the store cannot be reached.
     pub async fn grants_of(&self, subject: &SubjectId) -> Result<Vec<(GrantId, Grant)>, OAuthError> {
-        let unavailable =
-            |error: crate::store::StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
         let index = Index::subject(self.parts.settings.namespace, subject);
         let mut page = Page { after: None, limit: 100 };
         let mut grants = Vec::new();
@@ -394,8 +393,7 @@ impl AuthorizationServer {
         if now == Timestamp::END {
             return Err(OAuthError::new(Reason::ClockBroken));
         }
-        let purged = self.parts.store.purge(now, limit).await;
-        purged.map_err(|error| OAuthError::new(Reason::StoreUnavailable).detail(error.0))
+        self.parts.store.purge(now, limit).await.map_err(unavailable)
     }
 
     /// Tells the audit trail of a request that was refused before it could be decided.
