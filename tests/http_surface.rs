@@ -87,7 +87,7 @@ async fn public_documents_may_be_kept_and_read_by_anyone() {
 
 const PAGE: &str = "\
 cache-control: no-store
-content-security-policy: default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'
+content-security-policy: default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; img-src 'self'
 content-type: text/html; charset=utf-8
 cross-origin-opener-policy: same-origin
 permissions-policy: camera=(), geolocation=(), microphone=()
