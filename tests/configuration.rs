@@ -81,13 +81,13 @@ fn a_mistake_fails_at_build_and_names_its_setting() {
 
 #[test]
 fn a_path_that_no_router_could_serve_is_refused() {
-    let with = |change: fn(&mut Paths, &str), path: &str| {
+    type Change = fn(&mut Paths, &str);
+    let with = |change: Change, path: &str| {
         let mut paths = Paths::default();
         change(&mut paths, path);
         builder("https://as.example").paths(paths)
     };
-    type Change = fn(&mut Paths, &str);
-    let settings: [(&str, Change); 8] = [
+    let settings: [(&str, Change); 9] = [
         ("paths.authorize", |paths, path| paths.authorize = path.into()),
         ("paths.token", |paths, path| paths.token = path.into()),
         ("paths.revoke", |paths, path| paths.revoke = path.into()),
@@ -95,6 +95,7 @@ fn a_path_that_no_router_could_serve_is_refused() {
         ("paths.jwks", |paths, path| paths.jwks = path.into()),
         ("paths.userinfo", |paths, path| paths.userinfo = path.into()),
         ("paths.logout", |paths, path| paths.logout = path.into()),
+        ("paths.check_session", |paths, path| paths.check_session = path.into()),
         ("paths.register", |paths, path| paths.register = path.into()),
     ];
     for (setting, change) in settings {

@@ -24,10 +24,10 @@ pub struct Paths {
     pub userinfo: String,
     /// The logout endpoint.
     pub logout: String,
-    /// The registration endpoint.
-    pub register: String,
     /// The page that clients load in a frame to watch the session.
     pub check_session: String,
+    /// The registration endpoint.
+    pub register: String,
 }
 
 impl Paths {
@@ -55,6 +55,7 @@ impl Paths {
             ("paths.jwks", &self.jwks),
             ("paths.userinfo", &self.userinfo),
             ("paths.logout", &self.logout),
+            ("paths.check_session", &self.check_session),
             ("paths.register", &self.register),
         ] {
             if !is_plain(path) {
@@ -93,8 +94,8 @@ impl Default for Paths {
             jwks: "/jwks".into(),
             userinfo: "/userinfo".into(),
             logout: "/logout".into(),
-            register: "/register".into(),
             check_session: "/check_session".into(),
+            register: "/register".into(),
         }
     }
 }

@@ -82,10 +82,10 @@ pub enum Endpoint {
     UserInfo,
     /// OpenID Connect RP-Initiated Logout §2.
     Logout,
-    /// RFC 7591 §3, RFC 7592 §2.
-    Register,
     /// OpenID Connect Session Management §3.2.
     CheckSession,
+    /// RFC 7591 §3, RFC 7592 §2.
+    Register,
 }
 
 impl HttpServer {

@@ -159,8 +159,8 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
         let allowed = match endpoint {
             Endpoint::Authorize | Endpoint::Logout => "GET, POST",
             Endpoint::UserInfo => "GET, POST, OPTIONS",
-            Endpoint::Register => "GET, POST, PUT, DELETE, OPTIONS",
             Endpoint::CheckSession => "GET, HEAD",
+            Endpoint::Register => "GET, POST, PUT, DELETE, OPTIONS",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",
         };
@@ -190,7 +190,7 @@ pub(super) fn redirect(location: &str, method: &Method) -> Response<Bytes> {
 }
 
 /// What a page may load, and where its forms lead; the last directive may be continued.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
                            frame-ancestors 'none'; form-action 'self'";
 
 /// The headers of every page that a person sees. `script` and `form_action` are further sources for those directives.
@@ -210,8 +210,7 @@ pub fn page_headers_with_image(
     let script = script.map(|source| format!("; script-src {source}")).unwrap_or_default();
     let form_action = form_action.map(|source| format!(" {source}")).unwrap_or_default();
     let image = image.map(|image| format!(" {}", image.origin().ascii_serialization())).unwrap_or_default();
-    let policy = PAGE_POLICY.replacen("img-src 'self'", &format!("img-src 'self'{image}"), 1);
-    headers_under(format!("{policy}{form_action}{script}"))
+    headers_under(format!("{PAGE_POLICY}{form_action}; img-src 'self'{image}{script}"))
 }
 
 fn headers_under(policy: String) -> Vec<(HeaderName, HeaderValue)> {
@@ -243,7 +242,7 @@ pub(super) fn page(status: StatusCode, html: String, error: &OAuthError) -> Resp
 /// The page after a logout: it loads its frames, and goes on by its script.
 pub(super) fn logged_out(html: String, done: &LoggedOut) -> Response<Bytes> {
     let origins: BTreeSet<&str> = done.frames.iter().map(|frame| frame.origin.as_str()).collect();
-    let mut policy = PAGE_POLICY.to_owned();
+    let mut policy = format!("{PAGE_POLICY}; img-src 'self'");
     for (position, origin) in origins.into_iter().enumerate() {
         policy += if position == 0 { "; frame-src " } else { " " };
         policy += origin;
