@@ -164,6 +164,19 @@ async fn a_browser_that_shows_what_is_no_longer_true_is_corrected() {
 }
 
 #[tokio::test]
+async fn a_frame_in_a_page_of_another_site_changes_nothing_in_the_browser() {
+    let fixture = provider();
+    let mut agent = fixture.agent();
+    agent.sign_in("alice").await;
+    let mut framed = agent.clone();
+    framed.cookies.retain(|name, _| name == COOKIE);
+    let refused = framed.authorize(&asking("web").add("prompt", "none")).await;
+    assert_eq!(refused.param("error").as_deref(), Some("login_required"), "its session stayed behind");
+    assert_eq!(framed.cookies, agent.cookies.into_iter().filter(|(name, _)| name == COOKIE).collect());
+    assert!(agrees(&told(&refused), "web", "https://web.example", &framed), "nobody asks for ever");
+}
+
+#[tokio::test]
 async fn the_cookie_can_be_read_by_scripts_and_tells_them_nothing() {
     let fixture = provider();
     let mut agent = fixture.agent();

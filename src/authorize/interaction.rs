@@ -233,7 +233,7 @@ impl Decide for Login {
             None => Decision::answer(cx, Step { action: Action::SignedIn, cookies: Cookies::default() }),
         };
         let told = open.as_ref().and_then(Open::told);
-        session_state::tell_of(Some(&login), &mut decision, told, &self.browser, cx);
+        session_state::tell_of(&login, &mut decision, told, &self.browser, cx);
         let client = open.map(|open| open.client.as_ref());
         if let (Some((id, old)), None) = (before, goes_on) {
             session::end(id, old, &mut decision.batch, cx);

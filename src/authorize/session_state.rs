@@ -26,31 +26,46 @@ pub(super) fn tell(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<(), Halt> {
-    if cx.settings.session_management {
-        tell_of(browser.signed_in(facts, cx)?.as_ref(), decision, client, browser, cx);
+    if !cx.settings.session_management {
+        return Ok(());
     }
+    let state = match browser.session.is_some() || browser.host_login.is_some() {
+        true => browser.signed_in(facts, cx)?.map(|login| browser_state(&login, cx)),
+        // A frame in a page of another site sends this cookie and not that of the session: what it shows stands.
+        false => browser.state,
+    };
+    show(state, decision, client, browser, cx);
     Ok(())
 }
 
-/// The same, once `login` is who is signed in.
+/// The same for who has just signed in.
 pub(super) fn tell_of(
-    login: Option<&SignedIn>,
+    login: &SignedIn,
+    decision: &mut Decision<Step>,
+    client: Option<&ClientId>,
+    browser: &Browser,
+    cx: &Context<'_>,
+) {
+    if cx.settings.session_management {
+        show(Some(browser_state(login, cx)), decision, client, browser, cx);
+    }
+}
+
+fn show(
+    state: Option<Digest>,
     decision: &mut Decision<Step>,
     client: Option<&ClientId>,
     browser: &Browser,
     cx: &Context<'_>,
 ) {
     let Ok(step) = &mut decision.outcome else { return };
-    if !cx.settings.session_management {
-        return;
-    }
-    let state = login.map(|login| browser_state(login, cx));
     match state {
-        Some(now) if browser.state != state => {
-            step.cookies.set(Cookie::State, Secret::new(now.to_base64url()), cx.settings.lifetimes.session);
+        now if now == browser.state => {}
+        Some(now) => {
+            let value = Secret::new(now.to_base64url());
+            step.cookies.set(Cookie::State, value, cx.settings.lifetimes.session);
         }
-        None if browser.state.is_some() => step.cookies.remove(Cookie::State),
-        _ => {}
+        None => step.cookies.remove(Cookie::State),
     }
     if let (Action::Respond(response), Some(client)) = (&mut step.action, client) {
         let state = session_state(client, &response.redirect_uri, state, cx);

@@ -1,7 +1,5 @@
 //! The logout endpoint: reading its requests, and the pages it answers with.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
@@ -101,12 +99,9 @@ impl LoggedOut {
     /// The frames of the page, unseen, as HTML. What they load can neither leave them nor open anything.
     #[must_use]
     pub fn frames_html(&self) -> String {
-        self.frames.iter().fold(String::new(), |mut html, frame| {
-            let url = escape(&frame.url);
-            let sandbox = "allow-forms allow-same-origin allow-scripts";
-            let _ = write!(html, r#"<iframe src="{url}" sandbox="{sandbox}" hidden></iframe>"#);
-            html
-        })
+        let sandbox = "allow-forms allow-same-origin allow-scripts";
+        let frame = |url| format!(r#"<iframe src="{}" sandbox="{sandbox}" hidden></iframe>"#, escape(url));
+        self.frames.iter().map(|each| frame(&each.url)).collect()
     }
 }
 

@@ -153,6 +153,7 @@ impl Sector {
 
 /// A client secret at rest.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientSecret {
     /// What is kept of it.
     pub verifier: SecretVerifier,

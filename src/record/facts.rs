@@ -113,10 +113,11 @@ pub enum Claim {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Counter {
-    /// Failed authentications of a client from an address.
-    ClientFailures(ClientId, Option<IpAddr>),
-    /// Tries of a client secret that a person may have chosen, from an address.
-    SlowComparisons(ClientId, Option<IpAddr>),
+    /// Failed authentications of a client from an address; under all names that are no client's together.
+    ClientFailures(Option<ClientId>, Option<IpAddr>),
+    /// Tries of a client secret that a person may have chosen, from an address; under all names that are no client's
+    /// together.
+    SlowComparisons(Option<ClientId>, Option<IpAddr>),
     /// Interactions begun by a client's users from an address.
     Interactions(ClientId, Option<IpAddr>),
     /// Registrations begun from an address without an initial access token.
@@ -208,11 +209,11 @@ impl Facts {
         self.records.push((key, record));
     }
 
-    /// Forgets the records, after a lost race, and the clients, who may be records too; answers of people, hosts and counters
-    /// stay, and so does what was claimed.
+    /// Forgets the records, after a lost race, and with them the clients that registered themselves, which are made of
+    /// records; answers of people, hosts and counters stay, and so does what was claimed.
     pub fn forget_records(&mut self) {
         self.records.clear();
-        self.others.retain(|fact| !matches!(fact, Fact::Client(..)));
+        self.others.retain(|fact| !matches!(fact, Fact::Client(_, Some(client)) if client.self_registered));
     }
 
     /// The records that were read.

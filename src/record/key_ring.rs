@@ -18,6 +18,7 @@ use crate::protocol::Timestamp;
 
 /// Every key that is still published. A rotation is one commit, so that all processes agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyRing {
     /// The keys, oldest first.
     pub keys: Vec<SealedKey>,
@@ -25,6 +26,7 @@ pub struct KeyRing {
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SealedKey {
     /// Its name in JWKS and headers.
     pub kid: String,

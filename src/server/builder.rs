@@ -169,7 +169,9 @@ impl Builder {
 
     /// Lets pages of clients see that someone has signed in or out in their browser (OpenID Connect Session Management); off
     /// unless called. It needs a cookie that scripts of the issuer's origin can read, and that pages of other sites send:
-    /// it says no more than that it has changed. A session that ends elsewhere shows only at the browser's next visit.
+    /// it says no more than that it has changed. A session that ends elsewhere shows only at the browser's next visit. The
+    /// session's own cookie stays away from frames of other sites: a client that learns of a change asks again in the whole
+    /// window.
     pub fn session_management(self) -> Self {
         self.change(|settings| settings.session_management = true)
     }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `flows` | basic, implicit, hybrid, and the three form post plans |
 //! | `config` | config |
+//! | `logout` | RP-initiated logout, back-channel logout, front-channel logout, session management |
 //! | `suite` | what the suite checks of every answer |
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -14,4 +15,5 @@
 mod common;
 mod config;
 mod flows;
+mod logout;
 mod suite;

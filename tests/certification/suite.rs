@@ -13,6 +13,7 @@ use grantor::jose::{Algorithm, Sealer};
 use grantor::protocol::{Digest, GrantType, ResponseMode, ResponseType, SubjectId};
 use grantor::record::facts::Account;
 use grantor::record::{Client, Namespace};
+use grantor::server::Builder;
 use grantor::store::{MemoryStore, StoreError};
 use http::{Request, header};
 use jsonwebtoken as judge;
@@ -157,6 +158,10 @@ impl Suite {
     }
 
     pub(crate) async fn over(clients: Vec<Client>) -> Self {
+        Self::with(clients, |builder| builder).await
+    }
+
+    pub(crate) async fn with(clients: Vec<Client>, configure: impl FnOnce(Builder) -> Builder) -> Self {
         let store = Arc::new(MemoryStore::new());
         let signer = KeyRingSigner::open(
             store.clone(),
@@ -167,11 +172,8 @@ impl Suite {
         );
         let signer = Arc::new(signer.await.unwrap());
         Self(Fixture::over(store, clients, |builder| {
-            builder
-                .profile(Profile::OidcCompat)
-                .scope(scope(SCOPE))
-                .signer(signer)
-                .accounts(Arc::new(Everything))
+            let builder = builder.profile(Profile::OidcCompat).scope(scope(SCOPE));
+            configure(builder.signer(signer).accounts(Arc::new(Everything)))
         }))
     }
 
@@ -341,7 +343,7 @@ pub(crate) fn response(plan: Plan, request: &Form, answer: &Answer) -> BTreeMap<
     params
 }
 
-fn expect_only(params: &BTreeMap<String, String>, names: &[&str]) {
+pub(crate) fn expect_only(params: &BTreeMap<String, String>, names: &[&str]) {
     let foreign = params
         .keys()
         .find(|name| !["state", "iss"].contains(&name.as_str()) && !names.contains(&name.as_str()));
