@@ -6,6 +6,7 @@
 //! | `flows` | basic, implicit, hybrid, and the three form post plans |
 //! | `config` | config |
 //! | `logout` | RP-initiated logout, back-channel logout, front-channel logout, session management |
+//! | `request_objects` | what these and the dynamic plan ask of request objects |
 //! | `suite` | what the suite checks of every answer |
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -16,4 +17,5 @@ mod common;
 mod config;
 mod flows;
 mod logout;
+mod request_objects;
 mod suite;
