@@ -117,6 +117,7 @@ async fn what_was_told_holds_until_someone_signs_in_or_out() {
     let first = told(&answer);
     agent.walk(&asking("post"), "alice").await;
     assert!(holds(&first, &agent), "other clients change nothing");
+    fixture.clock.forward(1);
     agent.sign_in("alice").await;
     assert!(!holds(&first, &agent), "a new login");
     let second = told(&agent.walk(&asking("web"), "alice").await);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use grantor::authorize::{AuthorizationResponse, LoggedOut, LogoutPage};
 use grantor::host::{
-    ClientJwks, Clients, Clock as _, Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter,
-    MemoryLimiter, NoClientJwks, StaticResources,
+    ClientJwks, Clock as _, Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter,
+    MemoryLimiter, NoClientJwks, OpenRegistration, StaticResources,
 };
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, Sealer};
@@ -39,7 +39,6 @@ pub(crate) struct App {
     pub(crate) http: HttpServer,
     pub(crate) proxies: TrustedProxies,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) clients: Arc<dyn Clients>,
     pub(crate) users: Arc<Users>,
     pub(crate) throttle: Throttle,
     pub(crate) signer: Arc<KeyRingSigner>,
@@ -57,22 +56,21 @@ impl App {
     pub(crate) async fn new(args: &Args, issuer: Issuer) -> Result<Self, String> {
         let store = open(&args.database)?;
         let secret = secret::load(args)?;
-        let clients: Arc<dyn Clients> = Arc::new(demo::clients(args, &issuer, &Sealer::new(&secret))?);
+        let clients = Arc::new(demo::clients(args, &issuer, &Sealer::new(&secret))?);
         let users = Arc::new(demo::users(args)?);
         let clock = Arc::new(DemoClock::default());
         let signer = signer(&store, &issuer, &secret, &clock).await?;
         let fetch = fetch(&issuer);
         let client_jwks = client_jwks(fetch.as_ref(), &clock);
-        let mut builder =
-            AuthorizationServer::builder(issuer, Arc::clone(&store), Arc::clone(&clients), &secret)
-                .profile(args.profile)
-                .frontchannel_logout()
-                .scope(demo::scope()?)
-                .clock(Arc::clone(&clock) as _)
-                .accounts(Arc::clone(&users) as _)
-                .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
-                .client_jwks(client_jwks)
-                .signer(Arc::clone(&signer) as _);
+        let mut builder = AuthorizationServer::builder(issuer, Arc::clone(&store), clients, &secret)
+            .profile(args.profile)
+            .frontchannel_logout()
+            .scope(demo::scope()?)
+            .clock(Arc::clone(&clock) as _)
+            .accounts(Arc::clone(&users) as _)
+            .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
+            .client_jwks(client_jwks)
+            .signer(Arc::clone(&signer) as _);
         if args.profile == Profile::OidcCompat {
             builder = builder.session_management();
         }
@@ -80,7 +78,10 @@ impl App {
             builder = builder.fetch(fetch);
         }
         if let Some(rotation) = args.refresh_rotation {
-            builder = builder.refresh(|refresh| refresh.rotation = rotation);
+            builder = builder.refresh(move |refresh| refresh.rotation = rotation);
+        }
+        if args.open_registration {
+            builder = builder.registration(Arc::new(OpenRegistration::default()));
         }
         if args.test_controls {
             builder = builder.limiter(Arc::new(NoQuotasForTests::default()));
@@ -93,7 +94,6 @@ impl App {
             proxies,
             server,
             store,
-            clients,
             users,
             throttle: Throttle::new(args.test_controls),
             signer,
@@ -207,7 +207,8 @@ impl Pages for OwnPages {
     }
 }
 
-/// For tests on this machine: authorization requests may be begun as often as they like. Guesses are counted still.
+/// For tests on this machine: authorization requests and registrations may be begun as often as they like. Guesses are
+/// counted still.
 #[derive(Default)]
 struct NoQuotasForTests(MemoryLimiter);
 
@@ -215,7 +216,11 @@ struct NoQuotasForTests(MemoryLimiter);
 impl Limiter for NoQuotasForTests {
     async fn count(&self, counter: &Counter, now: Timestamp) -> Result<Allowance, StoreError> {
         match counter {
-            Counter::Interactions(_, Some(address)) if address.is_loopback() => Ok(Allowance::Granted),
+            Counter::Interactions(_, Some(address)) | Counter::Registrations(Some(address))
+                if address.is_loopback() =>
+            {
+                Ok(Allowance::Granted)
+            }
             _ => self.0.count(counter, now).await,
         }
     }

@@ -71,9 +71,7 @@ async fn access(app: &App, login: &SignedIn) -> Result<BTreeMap<ClientId, Access
             access.since = access.since.min(grant.created_at);
             continue;
         }
-        let unavailable =
-            |error: grantor::store::StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
-        let client = app.clients.client(grant.client.as_str()).await.map_err(unavailable)?;
+        let client = app.server.client(grant.client.as_str()).await?;
         let name = client.and_then(|client| client.name.clone());
         let client_name = name.unwrap_or_else(|| grant.client.to_string());
         all.insert(grant.client, Access { client_name, scope: grant.scope, since: grant.created_at });

@@ -309,7 +309,7 @@ pub(super) fn claims_by_name(request: &PendingRequest) -> BTreeSet<&str> {
     request.claims.as_ref().map(|claims| user_claims::beyond(claims, &request.scope)).unwrap_or_default()
 }
 
-/// Remembers a client in the session in which it got a grant, so that it is told when the session ends.
+/// Remembers a client in the session that it learns of, so that it is told when the session ends.
 pub(super) fn remember_client(
     decision: &mut Decision<Step>,
     client: &Client,
@@ -319,10 +319,21 @@ pub(super) fn remember_client(
 ) -> Result<(), Halt> {
     let Some(id) = session else { return Ok(()) };
     let Some(before) = facts.session(cx.namespace().session(id))? else { return Ok(()) };
-    if session::learns_of(before.record, id, client, &decision.batch, cx) {
+    if tells_of(decision, id) && session::forgot(before.record, client, cx) {
         let mut session = before.record.clone();
         session::remember(&mut session, id, client, &mut decision.batch, cx);
         decision.batch.put.push(session::put(id, session, cx));
     }
     Ok(())
+}
+
+/// Whether what is answered names the session: in an ID token, now or for the code.
+pub(super) fn tells_of(decision: &Decision<Step>, id: SessionId) -> bool {
+    let begins = |put: &Put| matches!(&*put.record, Record::Grant(grant) if grant.session == Some(id));
+    let id_token = matches!(
+        &decision.outcome,
+        Ok(Step { action: Action::Respond(answer), .. })
+            if answer.to_sign.as_ref().is_some_and(|front| front.id_token.is_some())
+    );
+    id_token || decision.batch.put.iter().any(begins)
 }

@@ -219,7 +219,9 @@ impl Decide for Login {
             Some(answer) => Some(Open::answered(answer, &self.browser, facts, cx)?),
             None => None,
         };
-        let new = self.new_session(standing.epoch, cx);
+        let before = self.browser.proven_session(facts, cx)?;
+        let goes_on = before.filter(|(_, old)| self.continues(old, standing.epoch, cx));
+        let new = self.new_session(goes_on, standing.epoch, cx);
         let login = SignedIn {
             subject: subject.clone(),
             subject_epoch: standing.epoch,
@@ -233,18 +235,38 @@ impl Decide for Login {
         let told = open.as_ref().and_then(Open::told);
         session_state::tell_of(&login, &mut decision, told, &self.browser, cx);
         let client = open.map(|open| open.client.as_ref());
-        self.replace_session(new, client, &mut decision, facts, cx)?;
+        if let (Some((id, old)), None) = (before, goes_on) {
+            session::end(id, old, &mut decision.batch, cx);
+        }
+        if let Some(new) = new {
+            new.begin(client, &mut decision, cx);
+        }
         Ok(decision.event(Event::new(EventKind::SignedIn).subject(Some(subject))))
     }
 }
 
 impl Login {
-    /// A session of the library's own, with a new id at every login; none where the host keeps its own.
-    fn new_session(&self, subject_epoch: u64, cx: &Context<'_>) -> Option<NewSession> {
+    /// Whether the browser's session goes on: the same user signs in again while it lives. What clients hold of it lives on,
+    /// too.
+    fn continues(&self, old: &Session, subject_epoch: u64, cx: &Context<'_>) -> bool {
+        self.browser.host_login.is_none()
+            && old.subject == self.login.subject
+            && old.subject_epoch == subject_epoch
+            && !old.valid_until.is_past(cx.now)
+    }
+
+    /// The session from now on, with a new cookie whether it goes on or begins, so that nobody who knew the old one comes
+    /// along; none where the host keeps its own.
+    fn new_session(
+        &self,
+        goes_on: Option<(SessionId, &Session)>,
+        subject_epoch: u64,
+        cx: &Context<'_>,
+    ) -> Option<NewSession> {
         if self.browser.host_login.is_some() {
             return None;
         }
-        let id = SessionId(cx.other_id());
+        let id = goes_on.map_or_else(|| SessionId(cx.other_id()), |(id, _)| id);
         let handle = Handle { id: id.0, secret: cx.random.other_secret };
         let session = Session {
             digest: handle.digest(HandleKind::Session),
@@ -252,49 +274,33 @@ impl Login {
             subject_epoch,
             authentication: self.login.authentication.clone(),
             valid_until: cx.now.plus(cx.settings.lifetimes.session),
-            clients: Vec::new(),
+            clients: goes_on.map(|(_, old)| old.clients.clone()).unwrap_or_default(),
         };
         Some(NewSession { id, session, cookie: handle.encode(HandleKind::Session) })
     }
-
-    /// Puts the new session into the place of the old one. Who signs in again stays signed in at the clients, which are
-    /// told when the new session ends; those of another user are told now.
-    fn replace_session(
-        &self,
-        mut new: Option<NewSession>,
-        client: Option<&Client>,
-        decision: &mut Decision<Step>,
-        facts: &Facts,
-        cx: &Context<'_>,
-    ) -> Result<(), Halt> {
-        if let Some((id, old)) = self.browser.proven_session(facts, cx)? {
-            match &mut new {
-                Some(new) if new.session.subject == old.subject => {
-                    new.session.clients.clone_from(&old.clients);
-                    decision.batch.delete.push(cx.namespace().session(id));
-                }
-                _ => session::end(id, old, &mut decision.batch, cx),
-            }
-        }
-        let Some(NewSession { id, mut session, cookie }) = new else { return Ok(()) };
-        if let Some(client) = client
-            && session::learns_of(&session, id, client, &decision.batch, cx)
-        {
-            session::remember(&mut session, id, client, &mut decision.batch, cx);
-        }
-        decision.batch.put.push(session::put(id, session, cx));
-        if let Ok(step) = &mut decision.outcome {
-            step.cookies.set(Cookie::Session, cookie, cx.settings.lifetimes.session);
-        }
-        Ok(())
-    }
 }
 
-/// A session that begins.
+/// A session that begins, or goes on with a new cookie.
 struct NewSession {
     id: SessionId,
     session: Session,
     cookie: Secret,
+}
+
+impl NewSession {
+    /// Adds it to what is decided. The client that is answered now, if one is, learns of it.
+    fn begin(mut self, client: Option<&Client>, decision: &mut Decision<Step>, cx: &Context<'_>) {
+        if let Some(client) = client
+            && decide::tells_of(decision, self.id)
+            && session::forgot(&self.session, client, cx)
+        {
+            session::remember(&mut self.session, self.id, client, &mut decision.batch, cx);
+        }
+        decision.batch.put.push(session::put(self.id, self.session, cx));
+        if let Ok(step) = &mut decision.outcome {
+            step.cookies.set(Cookie::Session, self.cookie, cx.settings.lifetimes.session);
+        }
+    }
 }
 
 impl Decide for Continue {

@@ -113,9 +113,9 @@ pub struct LogoutFrame {
 }
 
 impl LogoutFrame {
-    fn new(client: &Client, told: &SessionClient, cx: &Context<'_>) -> Option<Self> {
+    fn new(client: &Client, session: SessionId, cx: &Context<'_>) -> Option<Self> {
         let LogoutUri { uri, session_required } = client.logout.frontchannel.as_ref()?;
-        let session = told.session.to_string();
+        let session = session.to_string();
         let named = [("iss", cx.settings.issuer.as_str()), ("sid", &session)];
         let url = uri.as_registered().with_query(named.into_iter().filter(|_| *session_required));
         Some(Self { url, origin: uri.origin() })
@@ -265,7 +265,7 @@ impl Logout {
         let location = verified.redirect_uri.as_ref().map(|uri| uri.with_query(state));
         let session = current.as_ref().and_then(|current| current.session);
         let frames = match session {
-            Some((_, ended)) => frames(ended, facts, cx)?,
+            Some((id, ended)) => frames(id, ended, facts, cx)?,
             None => Vec::new(),
         };
         let action = LogoutAction::LoggedOut(Box::new(LoggedOut { location, frames }));
@@ -282,12 +282,17 @@ impl Logout {
 }
 
 /// The frames for the clients of a session that are told by the browser, as they are registered now.
-fn frames(session: &Session, facts: &Facts, cx: &Context<'_>) -> Result<Vec<LogoutFrame>, Halt> {
+fn frames(
+    id: SessionId,
+    session: &Session,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Vec<LogoutFrame>, Halt> {
     let on = cx.settings.frontchannel_logout;
     let told = session.clients.iter().filter(|told| on && told.channel != Channel::Back);
     let frame = |told: &SessionClient| {
         let client = facts.client(told.client.as_str())?;
-        Ok(client.and_then(|client| LogoutFrame::new(client, told, cx)))
+        Ok(client.and_then(|client| LogoutFrame::new(client, id, cx)))
     };
     told.filter_map(|told| frame(told).transpose()).collect()
 }

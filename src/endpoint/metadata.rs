@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType};
 use crate::record::assertion::AssertionAlgorithm;
-use crate::record::settings::Settings;
+use crate::record::settings::{ConfigError, Settings};
 use crate::token::user_claims::BY_SCOPE;
 
 /// Where the endpoints are, below the issuer.
@@ -26,6 +26,8 @@ pub struct Paths {
     pub logout: String,
     /// The page that clients load in a frame to watch the session.
     pub check_session: String,
+    /// The registration endpoint.
+    pub register: String,
 }
 
 impl Paths {
@@ -34,6 +36,52 @@ impl Paths {
     pub fn authenticated(&self, issuer: &Issuer) -> [String; 3] {
         [&self.token, &self.revoke, &self.introspect].map(|path| issuer.endpoint(path))
     }
+
+    /// Refuses a path that no router could serve as it is published.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the path and the rule.
+    pub fn lint(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        let at = |path: &str| format!("{}{path}", issuer.path());
+        let mut taken = vec![
+            issuer.well_known_path("oauth-authorization-server"),
+            at("/.well-known/openid-configuration"),
+        ];
+        for (setting, path) in [
+            ("paths.authorize", &self.authorize),
+            ("paths.token", &self.token),
+            ("paths.revoke", &self.revoke),
+            ("paths.introspect", &self.introspect),
+            ("paths.jwks", &self.jwks),
+            ("paths.userinfo", &self.userinfo),
+            ("paths.logout", &self.logout),
+            ("paths.check_session", &self.check_session),
+            ("paths.register", &self.register),
+        ] {
+            if !is_plain(path) {
+                let rule =
+                    "one slash, then letters, digits and any of -._~!$&'()*+,;=:@/ without dot segments";
+                return Err(ConfigError { setting, rule });
+            }
+            if taken.contains(&at(path)) {
+                return Err(ConfigError {
+                    setting,
+                    rule: "each endpoint and well-known document has its own",
+                });
+            }
+            taken.push(at(path));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path is its own only spelling: segments of RFC 3986 §3.3 without percent-encoding.
+fn is_plain(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(is_plain)
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 impl Default for Paths {
@@ -47,6 +95,7 @@ impl Default for Paths {
             userinfo: "/userinfo".into(),
             logout: "/logout".into(),
             check_session: "/check_session".into(),
+            register: "/register".into(),
         }
     }
 }
@@ -135,6 +184,9 @@ pub struct Metadata {
     /// `jwks_uri`; absent where nothing is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
+    /// `registration_endpoint`; absent where no client may register itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
     /// `scopes_supported`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
@@ -189,6 +241,11 @@ impl Metadata {
             revocation_endpoint: at(&paths.revoke),
             introspection_endpoint: at(&paths.introspect),
             jwks_uri: signs.then(|| at(&paths.jwks)),
+            registration_endpoint: settings
+                .self_registration
+                .as_ref()
+                .filter(|registration| registration.open)
+                .map(|registration| registration.url.clone()),
             scopes_supported: settings.scope.iter().map(str::to_owned).collect(),
             response_types_supported: if codes { settings.response_types.clone() } else { Vec::new() },
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },

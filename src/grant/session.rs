@@ -32,13 +32,10 @@ pub fn put(id: SessionId, session: Session, cx: &Context<'_>) -> Put {
     }
 }
 
-/// Whether `batch` begins a grant in the session for a client that wants to be told of its end and is not remembered
-/// yet.
+/// Whether a client that learns of the session now wants to be told of its end, and is not remembered yet.
 #[must_use]
-pub fn learns_of(session: &Session, id: SessionId, client: &Client, batch: &Batch, cx: &Context<'_>) -> bool {
-    let begins = |put: &Put| matches!(&*put.record, Record::Grant(grant) if grant.session == Some(id));
-    let known = |known: &SessionClient| known.client == client.id && known.session == id;
-    channel(client, cx).is_some() && batch.put.iter().any(begins) && !session.clients.iter().any(known)
+pub fn forgot(session: &Session, client: &Client, cx: &Context<'_>) -> bool {
+    channel(client, cx).is_some() && session.clients.iter().all(|known| known.client != client.id)
 }
 
 /// How a client is told, if it wants to be.
@@ -56,12 +53,11 @@ fn channel(client: &Client, cx: &Context<'_>) -> Option<Channel> {
 /// Remembers a client until the session ends.
 pub fn remember(session: &mut Session, id: SessionId, client: &Client, batch: &mut Batch, cx: &Context<'_>) {
     let Some(channel) = channel(client, cx) else { return };
-    session.clients.retain(|known| known.client != client.id);
     let excess = (session.clients.len() + 1).saturating_sub(MAX_CLIENTS);
     for oldest in session.clients.drain(..excess) {
-        tell(batch, &session.subject, &oldest, cx);
+        tell(&oldest, id, &session.subject, batch, cx);
     }
-    session.clients.push(SessionClient { client: client.id.clone(), session: id, channel });
+    session.clients.push(SessionClient { client: client.id.clone(), channel });
 }
 
 /// Ends a session: every grant bound to it is dead, and every client that it remembers is told over the back channel, if
@@ -69,19 +65,19 @@ pub fn remember(session: &mut Session, id: SessionId, client: &Client, batch: &m
 pub fn end(id: SessionId, session: &Session, batch: &mut Batch, cx: &Context<'_>) {
     batch.delete.push(cx.namespace().session(id));
     for client in &session.clients {
-        tell(batch, &session.subject, client, cx);
+        tell(client, id, &session.subject, batch, cx);
     }
 }
 
-fn tell(batch: &mut Batch, subject: &SubjectId, told: &SessionClient, cx: &Context<'_>) {
-    let SessionClient { client, session, channel } = told;
+fn tell(told: &SessionClient, session: SessionId, subject: &SubjectId, batch: &mut Batch, cx: &Context<'_>) {
+    let SessionClient { client, channel } = told;
     if *channel == Channel::Front {
         return;
     }
     let once = batch.id.0.to_string();
     let id = OutboxId(Id(Digest::key_of(&[client.as_str(), &session.to_string(), &once])));
     let valid_until = cx.now.plus(PERSISTENCE);
-    let message = Message::Logout { subject: subject.clone(), session: *session };
+    let message = Message::Logout { subject: subject.clone(), session };
     let due_at = cx.now.plus(FIRST_TRY);
     let outbox = Outbox { client: client.clone(), message, attempts: 0, due_at, valid_until };
     batch.put.push(outbox_put(id, outbox, cx));

@@ -91,8 +91,9 @@ impl StaticClients {
     ) -> Result<Self, MetadataError> {
         let mut clients = Vec::new();
         for metadata in ClientMetadata::list_from_json(json)? {
-            let secrets = metadata.client_secret.iter().map(|secret| {
-                let expires_at = Some(metadata.client_secret_expires_at).filter(|at| *at != Timestamp(0));
+            let secrets = metadata.operator.client_secret.iter().map(|secret| {
+                let expires_at =
+                    Some(metadata.operator.client_secret_expires_at).filter(|at| *at != Timestamp(0));
                 Ok(ClientSecret { expires_at, ..keep(&metadata, secret.expose())? })
             });
             clients.push(metadata.register(secrets.collect::<Result<_, MetadataError>>()?)?);

@@ -32,6 +32,8 @@ pub struct Limits {
     pub slow_comparisons: u32,
     /// Interactions begun for one client from one address.
     pub interactions: u32,
+    /// Clients that register from one address without an initial access token.
+    pub registrations: u32,
 }
 
 impl Default for Limits {
@@ -41,6 +43,7 @@ impl Default for Limits {
             client_failures: 100,
             slow_comparisons: 100,
             interactions: 1000,
+            registrations: 1000,
         }
     }
 }
@@ -54,6 +57,7 @@ pub struct MemoryLimiter {
     client_failures: Mutex<Windows>,
     slow_comparisons: Mutex<Windows>,
     interactions: Mutex<Windows>,
+    registrations: Mutex<Windows>,
 }
 
 /// The most counters of one kind that a [`MemoryLimiter`] remembers.
@@ -75,6 +79,7 @@ impl MemoryLimiter {
             client_failures: Mutex::default(),
             slow_comparisons: Mutex::default(),
             interactions: Mutex::default(),
+            registrations: Mutex::default(),
         }
     }
 
@@ -96,6 +101,9 @@ impl MemoryLimiter {
                 limits.interactions,
                 Counter::Interactions(client.clone(), network(*address)),
             ),
+            Counter::Registrations(address) => {
+                (&self.registrations, limits.registrations, Counter::Registrations(network(*address)))
+            }
         };
         let mut windows = windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         windows.count(counter, limit, limits.window, now)

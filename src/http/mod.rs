@@ -11,6 +11,7 @@
 //! | `/logout` | GET, POST | no |
 //! | `/check_session` | GET, HEAD | no; it may be framed |
 //! | `/userinfo` | GET, POST | yes, without credentials |
+//! | `/register` | POST; GET, PUT, DELETE of one registration | yes, without credentials |
 //! | `/jwks`, `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | GET, HEAD | yes, without credentials |
 
 #[cfg(feature = "axum")]
@@ -22,6 +23,7 @@ mod interaction;
 mod logout;
 pub mod pages;
 pub mod proxy;
+mod registration;
 pub mod reply;
 
 use std::net::IpAddr;
@@ -48,9 +50,6 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub const MAX_URI_BYTES: usize = 16 * 1024;
 /// The largest header section, in bytes.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// How long the key set and the metadata may be cached, in seconds; a new key is published at least as long before
-/// it signs.
-pub const PUBLIC_MAX_AGE_SECONDS: u32 = 900;
 
 /// An authorization server behind HTTP.
 #[derive(Clone)]
@@ -85,6 +84,8 @@ pub enum Endpoint {
     Logout,
     /// OpenID Connect Session Management §3.2.
     CheckSession,
+    /// RFC 7591 §3, RFC 7592 §2.
+    Register,
 }
 
 impl HttpServer {
@@ -172,6 +173,7 @@ impl HttpServer {
             Endpoint::Authorize => return self.authorize(request, origin).await,
             Endpoint::Logout => return Box::pin(self.logout(request)).await,
             Endpoint::UserInfo => return Box::pin(self.userinfo(request, origin)).await,
+            Endpoint::Register => return Box::pin(self.register(request, origin)).await,
             Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
             Endpoint::CheckSession => check_session::page(request).map_err(|error| self.refused(error)),
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
@@ -224,7 +226,7 @@ impl HttpServer {
         };
         match answer.and_then(reply::userinfo) {
             Ok(response) => response,
-            Err(error) => reply::bearer_error(&error),
+            Err(error) => reply::bearer_error(&error, Endpoint::UserInfo),
         }
     }
 
@@ -350,7 +352,12 @@ impl HttpServer {
     /// The answer to a body that is larger than [`MAX_BODY_BYTES`], for adapters that stop reading there.
     #[must_use]
     pub fn too_large(&self, endpoint: Endpoint) -> Response<Bytes> {
-        let error = self.refused(Reason::BodyTooLarge.into());
+        self.unread(endpoint, Reason::BodyTooLarge)
+    }
+
+    /// The answer to a body that was not read.
+    fn unread(&self, endpoint: Endpoint, reason: Reason) -> Response<Bytes> {
+        let error = self.refused(reason.into());
         match endpoint {
             Endpoint::Authorize | Endpoint::Logout => self.error_page(&error),
             _ => reply::error(&error, endpoint),
@@ -374,6 +381,9 @@ fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)
         (Endpoint::Jwks, at(&paths.jwks)),
         (Endpoint::Metadata, issuer.well_known_path("oauth-authorization-server")),
     ];
+    if server.settings().self_registration.is_some() {
+        routes.push((Endpoint::Register, at(&paths.register)));
+    }
     if server.settings().is_openid_provider() {
         routes.push((Endpoint::UserInfo, at(&paths.userinfo)));
         routes.push((Endpoint::Logout, at(&paths.logout)));

@@ -8,10 +8,11 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Serialize;
 
-use super::{Endpoint, PUBLIC_MAX_AGE_SECONDS};
+use super::Endpoint;
 use crate::authorize::LoggedOut;
 use crate::endpoint::userinfo::UserInfo;
 use crate::protocol::{OAuthError, Reason};
+use crate::record::key_ring::PublishedKeys;
 use crate::resource_server::Challenge;
 
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -80,13 +81,18 @@ pub(super) fn userinfo(answer: UserInfo) -> Result<Response<Bytes>, OAuthError> 
 }
 
 /// A refusal at a resource of our own: what is wrong with the token is said by the challenge (RFC 6750 §3).
-pub(super) fn bearer_error(error: &OAuthError) -> Response<Bytes> {
-    let mut response = self::error(error, Endpoint::UserInfo);
-    if let Some(Ok(challenge)) = Challenge::new(error.reason()).www_authenticate().map(HeaderValue::try_from)
-    {
+pub(super) fn bearer_error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
+    let mut response = self::error(error, endpoint);
+    let challenge = Challenge::new(error.reason()).www_authenticate().filter(|_| challenged(error, endpoint));
+    if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+/// At the registration endpoint, what is wrong with the metadata is no matter of the token.
+fn challenged(error: &OAuthError, endpoint: Endpoint) -> bool {
+    endpoint != Endpoint::Register || error.status() == 401
 }
 
 /// 200 with nothing in it, not even a content type (RFC 7009 §2.2).
@@ -112,7 +118,7 @@ pub(super) fn framable(html: String, script: &str, method: &Method) -> Response<
 
 /// What anyone may keep for a while.
 fn cached(body: Bytes, more: [(HeaderName, HeaderValue); 2], method: &Method) -> Response<Bytes> {
-    let cache = HeaderValue::try_from(format!("public, max-age={PUBLIC_MAX_AGE_SECONDS}"))
+    let cache = HeaderValue::try_from(format!("public, max-age={}", PublishedKeys::MAX_AGE_SECONDS))
         .unwrap_or(HeaderValue::from_static("no-store"));
     let length = (header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     let body = if *method == Method::HEAD { Bytes::new() } else { body };
@@ -154,6 +160,7 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
             Endpoint::Authorize | Endpoint::Logout => "GET, POST",
             Endpoint::UserInfo => "GET, POST, OPTIONS",
             Endpoint::CheckSession => "GET, HEAD",
+            Endpoint::Register => "GET, POST, PUT, DELETE, OPTIONS",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",
         };
@@ -183,15 +190,27 @@ pub(super) fn redirect(location: &str, method: &Method) -> Response<Bytes> {
 }
 
 /// What a page may load, and where its forms lead; the last directive may be continued.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
                            frame-ancestors 'none'; form-action 'self'";
 
 /// The headers of every page that a person sees. `script` and `form_action` are further sources for those directives.
 #[must_use]
 pub fn page_headers(script: Option<&str>, form_action: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+    page_headers_with_image(script, form_action, None)
+}
+
+/// As [`page_headers`], for a page that shows an image from elsewhere, as a client's logo: its origin, and no other, is a
+/// further source of images.
+#[must_use]
+pub fn page_headers_with_image(
+    script: Option<&str>,
+    form_action: Option<&str>,
+    image: Option<&url::Url>,
+) -> Vec<(HeaderName, HeaderValue)> {
     let script = script.map(|source| format!("; script-src {source}")).unwrap_or_default();
     let form_action = form_action.map(|source| format!(" {source}")).unwrap_or_default();
-    headers_under(format!("{PAGE_POLICY}{form_action}{script}"))
+    let image = image.map(|image| format!(" {}", image.origin().ascii_serialization())).unwrap_or_default();
+    headers_under(format!("{PAGE_POLICY}{form_action}; img-src 'self'{image}{script}"))
 }
 
 fn headers_under(policy: String) -> Vec<(HeaderName, HeaderValue)> {
@@ -223,7 +242,7 @@ pub(super) fn page(status: StatusCode, html: String, error: &OAuthError) -> Resp
 /// The page after a logout: it loads its frames, and goes on by its script.
 pub(super) fn logged_out(html: String, done: &LoggedOut) -> Response<Bytes> {
     let origins: BTreeSet<&str> = done.frames.iter().map(|frame| frame.origin.as_str()).collect();
-    let mut policy = PAGE_POLICY.to_owned();
+    let mut policy = format!("{PAGE_POLICY}; img-src 'self'");
     for (position, origin) in origins.into_iter().enumerate() {
         policy += if position == 0 { "; frame-src " } else { " " };
         policy += origin;

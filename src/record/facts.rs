@@ -14,8 +14,10 @@ use url::Url;
 
 use super::key::Key;
 use super::key_ring::PublishedKeys;
+use super::registration::{Applicant, Verdict};
 use super::{
-    Client, Consent, Grant, Interaction, Outbox, Record, ResourceServer, Session, Standing, Versioned,
+    Client, Consent, Grant, InitialAccess, Interaction, Outbox, Record, RegisteredClient, ResourceServer,
+    Session, Standing, Versioned,
 };
 use crate::jose::Algorithm;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
@@ -75,6 +77,10 @@ pub enum Need {
     },
     /// The keys of a client behind its `jwks_uri`.
     ClientKeys(Box<WantedKey>),
+    /// Whether somebody may register as a client, or change a registration.
+    Registration(Box<Applicant>),
+    /// The keys of an issuer of software statements.
+    StatementKeys(String),
 }
 
 /// A key that is looked for in a key set elsewhere.
@@ -107,6 +113,8 @@ pub enum Counter {
     SlowComparisons(ClientId, Option<IpAddr>),
     /// Interactions begun by a client's users from an address.
     Interactions(ClientId, Option<IpAddr>),
+    /// Registrations begun from an address without an initial access token.
+    Registrations(Option<IpAddr>),
 }
 
 /// What a [`Counter`] answers.
@@ -155,6 +163,10 @@ pub enum Fact {
     Claim(Key, Claim),
     /// Answers [`Need::ClientKeys`]: the keys, or why there are none.
     ClientKeys(Box<WantedKey>, Result<Arc<PublishedKeys>, Box<str>>),
+    /// Answers [`Need::Registration`].
+    Registration(Box<Applicant>, Box<Verdict>),
+    /// Answers [`Need::StatementKeys`]: the keys, or that this issuer is not trusted.
+    StatementKeys(String, Option<Arc<PublishedKeys>>),
 }
 
 /// Everything a decision has learned.
@@ -184,9 +196,11 @@ impl Facts {
         self.records.push((key, record));
     }
 
-    /// Forgets the records, after a lost race; answers of people, hosts and counters stay, and so does what was claimed.
+    /// Forgets the records, after a lost race, and the clients, who may be records too; answers of people, hosts and counters
+    /// stay, and so does what was claimed.
     pub fn forget_records(&mut self) {
         self.records.clear();
+        self.others.retain(|fact| !matches!(fact, Fact::Client(..)));
     }
 
     /// The records that were read.
@@ -352,6 +366,34 @@ impl Facts {
         )
     }
 
+    /// What the host says to somebody who wants to register.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn verdict(&self, applicant: &Applicant) -> Result<&Verdict, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Registration(own, verdict) if **own == *applicant => Some(verdict.as_ref()),
+                _ => None,
+            },
+            || Need::Registration(Box::new(applicant.clone())),
+        )
+    }
+
+    /// The keys of an issuer of software statements; `None` for one that is not trusted.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while they are unknown.
+    pub fn statement_keys(&self, issuer: &str) -> Result<Option<&Arc<PublishedKeys>>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::StatementKeys(own, keys) if own == issuer => Some(keys.as_ref()),
+                _ => None,
+            },
+            || Need::StatementKeys(issuer.to_owned()),
+        )
+    }
+
     fn answer<'a, T>(
         &'a self,
         find: impl FnMut(&'a Fact) -> Option<T>,
@@ -399,4 +441,8 @@ typed_records! {
     client_state: ClientState => Standing;
     /// A message that waits to be delivered.
     outbox: Outbox => Outbox;
+    /// A client that registered itself.
+    registered_client: Client => RegisteredClient;
+    /// An initial access token.
+    initial_access: InitialAccess => InitialAccess;
 }

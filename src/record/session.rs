@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::grant::Authentication;
-use super::key::SessionId;
 use crate::protocol::{ClientId, Digest, SubjectId, Timestamp};
 
 /// The server's own session with a user's browser. It ends by being deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Digest of the cookie.
+    /// Digest of the cookie, which is another after every login.
     pub digest: Digest,
     /// Who signed in.
     pub subject: SubjectId,
@@ -29,8 +28,6 @@ pub struct Session {
 pub struct SessionClient {
     /// Which.
     pub client: ClientId,
-    /// The session that its latest ID token names: this one, or one of the same user that this one replaced.
-    pub session: SessionId,
     /// How it is told.
     #[serde(default, skip_serializing_if = "Channel::is_back")]
     pub channel: Channel,

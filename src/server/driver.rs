@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::host::SignerError;
 use crate::protocol::{OAuthError, Reason};
 use crate::record::facts::{Account, Fact};
+use crate::record::registration::{Refusal, Verdict};
 use crate::record::{
     Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Need, Random, Versioned,
 };
@@ -158,10 +159,10 @@ impl AuthorizationServer {
     /// Fetches what can be had without waiting; anything else it hands back.
     fn fetch_now(&self, need: Need, facts: &mut Facts) -> Result<Option<Need>, OAuthError> {
         match (need, self.parts.clients.immediate(), self.parts.store.immediate()) {
-            (Need::Client(id), Some(clients), _) => {
-                let client = clients.client_now(&id).map_err(unavailable)?;
-                facts.learn(Fact::Client(id, client));
-            }
+            (Need::Client(id), Some(clients), _) => match clients.client_now(&id).map_err(unavailable)? {
+                None if self.parts.registration.is_some() => return Ok(Some(Need::Client(id))),
+                client => facts.learn(Fact::Client(id, client)),
+            },
             (Need::Records(keys), _, Some(store)) => {
                 let mut learn = |key, record| facts.learn_record(key, record);
                 store.load_now(&keys, &mut learn).map_err(unavailable)?;
@@ -173,10 +174,7 @@ impl AuthorizationServer {
 
     async fn fetch(&self, need: Need, facts: &mut Facts, cx: &Context<'_>) -> Result<(), OAuthError> {
         facts.learn(match need {
-            Need::Client(id) => {
-                let client = self.parts.clients.client(&id).await.map_err(unavailable)?;
-                Fact::Client(id, client)
-            }
+            Need::Client(id) => return self.learn_client(id, facts, cx.now).await,
             Need::Records(keys) => {
                 let records = self.parts.store.load(&keys).await.map_err(unavailable)?;
                 if records.len() != keys.len() {
@@ -224,6 +222,20 @@ impl AuthorizationServer {
             Need::ClientKeys(wanted) => {
                 let keys = self.parts.client_jwks.keys(&wanted).await.map_err(|error| error.0.into());
                 Fact::ClientKeys(wanted, keys)
+            }
+            Need::Registration(applicant) => {
+                let verdict = match &self.parts.registration {
+                    Some(policy) => policy.judge(&applicant).await.map_err(unavailable)?,
+                    None => Verdict::Refuse(Refusal::Closed),
+                };
+                Fact::Registration(applicant, Box::new(verdict))
+            }
+            Need::StatementKeys(issuer) => {
+                let keys = match &self.parts.registration {
+                    Some(policy) => policy.statement_keys(&issuer).await.map_err(unavailable)?,
+                    None => None,
+                };
+                Fact::StatementKeys(issuer, keys)
             }
         });
         Ok(())
@@ -287,7 +299,7 @@ impl AuthorizationServer {
     }
 }
 
-fn unavailable(error: StoreError) -> OAuthError {
+pub(super) fn unavailable(error: StoreError) -> OAuthError {
     OAuthError::new(Reason::StoreUnavailable).detail(error.0)
 }
 

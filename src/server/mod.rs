@@ -1,6 +1,7 @@
 //! The server: the driver that fetches facts, runs decisions, and commits them. No protocol rule lives here.
 
 mod builder;
+mod clients;
 mod driver;
 mod mint;
 mod outbox;
@@ -22,16 +23,19 @@ use crate::endpoint::administration::{
 };
 use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
 use crate::endpoint::metadata::Paths;
+use crate::endpoint::registration::{
+    ClientInformation, EndInitialAccess, InitialAccessToken, IssueInitialAccess, RegistrationRequest,
+};
 use crate::endpoint::resource::ResourceCheck;
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, ReplayGuard,
-    ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, RegistrationPolicy,
+    ReplayGuard, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
-use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId};
+use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
 use crate::record::{Event, EventKind, Facts, Grant, GrantId, Index, Record, SessionId};
@@ -57,6 +61,9 @@ pub(crate) struct Parts {
     pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
     pub(crate) client_jwks: Arc<dyn ClientJwks>,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
+    /// `None`: no client has ever registered itself.
+    pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
+    made_clients: clients::MadeClients,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,
@@ -250,6 +257,35 @@ impl AuthorizationServer {
         self.run(request, Origin::default()).await
     }
 
+    /// The registration endpoint (RFC 7591 §3). What a registered client does with its registration (RFC 7592) goes through
+    /// [`run`](Self::run).
+    ///
+    /// # Errors
+    /// As RFC 7591 §3.2.2; 503 when the store or the policy cannot be reached.
+    pub async fn register(
+        &self,
+        request: &RegistrationRequest,
+        origin: Origin,
+    ) -> Result<ClientInformation, OAuthError> {
+        self.run(request, origin).await
+    }
+
+    /// Lets someone register clients: the answer is an initial access token, which is never told again (RFC 7591 §1.2).
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn issue_initial_access(&self, terms: &IssueInitialAccess) -> Result<Secret, OAuthError> {
+        self.run(terms, Origin::default()).await
+    }
+
+    /// Ends an initial access token. The clients that were registered with it stay.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn end_initial_access(&self, token: &Secret) -> Result<(), OAuthError> {
+        self.run(&EndInitialAccess(InitialAccessToken::read(token.expose())), Origin::default()).await
+    }
+
     /// Switches a subject off: whatever was issued for it is dead when this returns, and stays dead.
     ///
     /// # Errors
@@ -351,9 +387,14 @@ impl AuthorizationServer {
     /// process or from several: without it a store only grows.
     ///
     /// # Errors
-    /// 503 when the store cannot be reached.
+    /// 503 when the store cannot be reached, or when the clock is broken: at the end of time everything is forgotten, and
+    /// what was revoked or used once would come back to life as soon as the clock is set.
     pub async fn purge(&self, limit: usize) -> Result<usize, OAuthError> {
-        let purged = self.parts.store.purge(self.parts.clock.now(), limit).await;
+        let now = self.parts.clock.now();
+        if now == Timestamp::END {
+            return Err(OAuthError::new(Reason::ClockBroken));
+        }
+        let purged = self.parts.store.purge(now, limit).await;
         purged.map_err(|error| OAuthError::new(Reason::StoreUnavailable).detail(error.0))
     }
 

@@ -10,4 +10,5 @@ mod kill_nine;
 mod logout;
 mod openid;
 mod pages;
+mod registration;
 mod support;

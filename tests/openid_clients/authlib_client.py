@@ -1,21 +1,40 @@
 """The walk of the PyPI package Authlib, as a Flask application uses it: discovery, code with PKCE and nonce, ID token,
 UserInfo, refresh, logout. The package itself checks `state`, both times, and the ID token.
 
-    python authlib_client.py ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI POST_LOGOUT_REDIRECT_URI
+    python authlib_client.py ISSUER REDIRECT_URI [CLIENT_ID CLIENT_SECRET]
+
+Without an identifier the client registers itself first, which the package leaves to its users.
 """
 
 import pathlib
 import subprocess
 import sys
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
+import requests
 from authlib.integrations.flask_client import OAuth
 from flask import Flask, jsonify, request
 
 PERSON = pathlib.Path(__file__).with_name("person.mjs")
 COOKIES = pathlib.Path(__file__).with_name("cookies.json")
-issuer, client_id, client_secret, redirect_uri, post_logout_redirect_uri = sys.argv[1:]
+issuer, redirect_uri, *known = sys.argv[1:]
+post_logout_redirect_uri = urljoin(redirect_uri, "/signed-out")
 
+
+def register():
+    metadata = requests.get(f"{issuer}/.well-known/openid-configuration", timeout=10).json()
+    wishes = {
+        "client_name": "Authlib",
+        "redirect_uris": [redirect_uri],
+        "post_logout_redirect_uris": [post_logout_redirect_uri],
+        "grant_types": ["authorization_code", "refresh_token"],
+    }
+    answer = requests.post(metadata["registration_endpoint"], json=wishes, timeout=10)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["client_id"], answer.json()["client_secret"]
+
+
+client_id, client_secret = known or register()
 app = Flask(__name__)
 app.secret_key = "the session of one test"
 server = OAuth(app).register(
@@ -80,4 +99,4 @@ assert answer.status_code == 200, answer.text
 assert answer.json["post_logout_redirect_uri"] == post_logout_redirect_uri, answer.json
 back = visit(browser.get("/login", query_string={"prompt": "none"}).location)
 assert "error=login_required" in back, back
-print("Authlib: the walk works")
+print(f"Authlib: the walk {'' if known else 'of a client that registers itself '}works")
