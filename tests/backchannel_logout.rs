@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use common::clients::all;
-use common::{Agent, Fixture, ISSUER, NOW, authorization, form, scope};
+use common::{Agent, Fixture, ISSUER, NOW, alice, authorization, form, scope};
 use grantor::authorize::{ForgetLogin, FormAnswer};
+use grantor::endpoint::administration::{Party, StandingChange};
 use grantor::host::{Fetch, FetchError, FetchRequest, FetchResponse};
 use grantor::protocol::{ApplicationType, GrantType, RedirectUri, ResponseType};
 use grantor::record::EventKind;
@@ -147,7 +148,7 @@ async fn a_logout_token_is_signed_and_says_what_the_specification_asks_and_no_mo
 
 #[tokio::test]
 async fn whatever_ends_the_session_tells_its_clients() {
-    for end in ["host", "forget", "another user", "logout"] {
+    for end in ["host", "forget", "another user", "logout", "disabled", "everything revoked"] {
         let clients = Clients::new();
         let fixture = provider(&clients);
         let mut agent = fixture.agent();
@@ -162,6 +163,11 @@ async fn whatever_ends_the_session_tells_its_clients() {
                 agent.shown(step);
             }
             "another user" => drop(agent.sign_in("bob").await),
+            "disabled" => fixture.server.disable_subject(&alice()).await.unwrap(),
+            "everything revoked" => {
+                let alice = Party::Subject(alice());
+                fixture.server.change(alice, StandingChange::RevokeAll).await.unwrap();
+            }
             _ => drop(agent.get(&format!("/logout?{}", form([("id_token_hint", &hint)]).encode())).await),
         }
         let told = clients.told();

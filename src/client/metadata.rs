@@ -122,8 +122,13 @@ pub enum MetadataError {
     #[error("{0} must be an https URL of at most 2048 characters")]
     NotOnTheWeb(&'static str),
     /// A member is not of its type, or names what does not exist.
-    #[error("a member is malformed: {0}")]
-    Malformed(String),
+    #[error("{member} is malformed: {error}")]
+    Malformed {
+        /// Which.
+        member: String,
+        /// Why, perhaps in words of the client.
+        error: String,
+    },
     /// Two members contradict each other, or one asks for what is not offered.
     #[error("{0}")]
     Contradiction(&'static str),
@@ -138,12 +143,12 @@ impl From<MetadataError> for OAuthError {
             }
             _ => Reason::MetadataInvalid,
         };
-        let answer = Self::new(reason).detail(error.to_string());
-        match error {
-            MetadataError::NotOnTheWeb(member) => answer.parameter(member),
-            MetadataError::Contradiction(rule) => answer.parameter(rule.split(" (").next().unwrap_or(rule)),
-            _ => answer,
-        }
+        let rule = match &error {
+            MetadataError::RedirectUri { error, .. } | MetadataError::Uri { error, .. } => error.to_string(),
+            MetadataError::Malformed { member, .. } => member.clone(),
+            _ => error.to_string(),
+        };
+        Self::new(reason).explain(&rule).detail(error.to_string())
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::metadata::{ClientMetadata, MetadataError};
 use super::operator::OperatorMetadata;
 use crate::protocol::scope::OPENID;
-use crate::protocol::{ClientId, GrantType, ResponseType, Scope};
+use crate::protocol::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope};
 use crate::record::{Client, RegisteredClient, Settings};
 
 /// The most redirect URIs, and the most post-logout redirect URIs, of a client that registers itself.
@@ -61,13 +61,39 @@ impl ClientMetadata {
     /// # Errors
     /// [`MetadataError::Malformed`] if they cannot be written as JSON, which no metadata that were read can cause.
     pub fn to_members(&self) -> Result<Map<String, Value>, MetadataError> {
-        let malformed = |error: serde_json::Error| MetadataError::Malformed(error.to_string());
+        let malformed = |error: serde_json::Error| MetadataError::Malformed {
+            member: "the registration".to_owned(),
+            error: error.to_string(),
+        };
         let json = serde_json::to_value(self).map_err(malformed)?;
         serde_json::from_value(json).map_err(malformed)
     }
 
+    /// Whether the client has a use for a secret.
+    #[must_use]
+    pub fn needs_secret(&self) -> bool {
+        self.token_endpoint_auth_method.has_secret()
+    }
+
+    /// Whether the server needs the secret itself again, so that a digest of it is not enough.
+    #[must_use]
+    pub fn needs_secret_sealed(&self) -> bool {
+        self.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt
+    }
+
     fn from_members(members: Map<String, Value>) -> Result<Self, MetadataError> {
-        Self::deserialize(Value::Object(members)).map_err(|error| MetadataError::Malformed(error.to_string()))
+        let read = |members| Self::deserialize(Value::Object(members));
+        let error = match read(members.clone()) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error.to_string(),
+        };
+        // The one that cannot be read alone is to blame; none that is unknown can be.
+        let alone = |(name, value): &(String, Value)| {
+            let id = ("client_id".to_owned(), Value::from("x"));
+            read(Map::from_iter([id, (name.clone(), value.clone())])).is_err()
+        };
+        let member = members.into_iter().find(alone).map_or_else(|| "a member".to_owned(), |(name, _)| name);
+        Err(MetadataError::Malformed { member, error })
     }
 
     /// Whether the server offers every single value that is asked for.

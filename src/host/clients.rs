@@ -26,7 +26,7 @@ pub trait Clients: Send + Sync {
     /// [`StoreError`] when that cannot be found out; it is never "not found".
     async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError>;
 
-    /// Whether any secret is kept as a slow hash. If so, every failed authentication costs one, so that clients
+    /// Whether any secret is kept as a slow hash. If so, every failed authentication costs one at least, so that clients
     /// that exist cannot be told from those that do not.
     fn has_slow_secrets(&self) -> bool {
         false

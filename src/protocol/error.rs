@@ -301,6 +301,14 @@ impl OAuthError {
         self
     }
 
+    /// Says which rule was broken, in words of ours. What `error_description` may not hold is left out.
+    #[must_use]
+    pub fn explain(mut self, rule: &str) -> Self {
+        let may_be_shown = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
+        self.parameter = Some(rule.chars().filter(may_be_shown).collect::<String>().into());
+        self
+    }
+
     /// Adds what was expected and what came, for the log only. It must hold no secret.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Box<str>>) -> Self {
@@ -395,6 +403,8 @@ mod tests {
             let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
             assert!(error.description().bytes().all(allowed), "{reason:?}");
             assert!(!error.description().contains("secret"), "{reason:?}");
+            let explained = OAuthError::new(*reason).explain("a \"b\" \\ § 2\n\u{7f}");
+            assert!(explained.description().starts_with("a b   2: "), "{explained}");
         }
     }
 

@@ -125,6 +125,7 @@ pub struct OpenIdRegistration {
 
 /// A client secret at rest.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientSecret {
     /// What is kept of it.
     pub verifier: SecretVerifier,

@@ -107,10 +107,11 @@ pub enum Claim {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Counter {
-    /// Failed authentications of a client from an address.
-    ClientFailures(ClientId, Option<IpAddr>),
-    /// Tries of a client secret that a person may have chosen, from an address.
-    SlowComparisons(ClientId, Option<IpAddr>),
+    /// Failed authentications of a client from an address; under all names that are no client's together.
+    ClientFailures(Option<ClientId>, Option<IpAddr>),
+    /// Tries of a client secret that a person may have chosen, from an address; under all names that are no client's
+    /// together.
+    SlowComparisons(Option<ClientId>, Option<IpAddr>),
     /// Interactions begun by a client's users from an address.
     Interactions(ClientId, Option<IpAddr>),
     /// Registrations begun from an address without an initial access token.

@@ -16,6 +16,7 @@ use crate::protocol::Timestamp;
 
 /// Every signing key that is still published. A rotation is one commit, so that all processes agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyRing {
     /// The keys, oldest first.
     pub keys: Vec<SealedKey>,
@@ -23,6 +24,7 @@ pub struct KeyRing {
 
 /// One signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SealedKey {
     /// Its name in JWKS and headers.
     pub kid: String,

@@ -11,6 +11,7 @@ use crate::protocol::{ClientId, Digest, Scope, Timestamp};
 
 /// A client that registered itself. The record is the whole registration: what it may do follows from `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RegisteredClient {
     /// Its metadata as registered, by their registered names: with every default filled in, and without what only an
     /// operator may say.
@@ -40,6 +41,7 @@ impl RegisteredClient {
 
 /// What is kept of an initial access token (RFC 7591 §1.2): it lets whoever holds it register clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InitialAccess {
     /// What is kept of the token.
     pub digest: Digest,

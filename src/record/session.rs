@@ -7,6 +7,7 @@ use crate::protocol::{ClientId, Digest, SubjectId, Timestamp};
 
 /// The server's own session with a user's browser. It ends by being deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Session {
     /// Digest of the cookie, which is another after every login.
     pub digest: Digest,
@@ -25,6 +26,7 @@ pub struct Session {
 
 /// A client that may hold an ID token of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionClient {
     /// Which.
     pub client: ClientId,

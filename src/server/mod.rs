@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU32;
 
 pub use builder::Builder;
 pub use driver::Trace;
+use driver::unavailable;
 pub use mint::Mint;
 
 use crate::authorize::{
@@ -38,7 +39,7 @@ use crate::host::{
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
-use crate::record::{Event, EventKind, Facts, Grant, GrantId, Index, Record, SessionId};
+use crate::record::{Event, EventKind, Facts, Grant, GrantId, Index, Key, Record, SessionId};
 use crate::store::{Page, Store};
 
 /// An authorization server over the host's store, clients and other parts. Cheap to clone.
@@ -318,12 +319,19 @@ impl AuthorizationServer {
         self.change(Party::Client(client.clone()), StandingChange::Enable).await
     }
 
-    /// Changes the standing of a subject or a client.
+    /// Changes the standing of a subject or a client. One write ends all that was issued; then the sessions of a subject
+    /// are ended one by one, so that the clients that remember them are told.
     ///
     /// # Errors
-    /// 503 when the store cannot be reached.
+    /// 503 when the store cannot be reached; some clients may not have been told by then.
     pub async fn change(&self, party: Party, change: StandingChange) -> Result<(), OAuthError> {
-        self.run(&ChangeStanding { party, change }, Origin::default()).await.map(|_| ())
+        let change = ChangeStanding { party, change };
+        self.run(&change, Origin::default()).await?;
+        match &change {
+            ChangeStanding { change: StandingChange::Enable, .. }
+            | ChangeStanding { party: Party::Client(_), .. } => Ok(()),
+            ChangeStanding { party: Party::Subject(subject), .. } => self.end_sessions_of(subject).await,
+        }
     }
 
     /// Ends one grant.
@@ -342,28 +350,56 @@ impl AuthorizationServer {
         self.run(&EndSession(session), Origin::default()).await
     }
 
+    /// Ends every session of a subject, wherever it signed in, and every grant bound to one.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached; some sessions may have ended by then.
+    pub async fn end_sessions_of(&self, subject: &SubjectId) -> Result<(), OAuthError> {
+        let mut sessions = Vec::new();
+        self.each_record_of(subject, |key, record| {
+            if let Record::Session(_) = record {
+                sessions.push(SessionId(key.id));
+            }
+        })
+        .await?;
+        for session in sessions {
+            self.end_session(session).await?;
+        }
+        Ok(())
+    }
+
     /// The grants of a subject, dead ones that are not forgotten yet included, oldest first.
     ///
     /// # Errors
     /// 503 when the store cannot be reached.
     pub async fn grants_of(&self, subject: &SubjectId) -> Result<Vec<(GrantId, Grant)>, OAuthError> {
-        let unavailable =
-            |error: crate::store::StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
+        let mut grants = Vec::new();
+        self.each_record_of(subject, |key, record| {
+            if let Record::Grant(grant) = record {
+                grants.push((GrantId(key.id), grant.clone()));
+            }
+        })
+        .await?;
+        Ok(grants)
+    }
+
+    /// Everything that is listed under a subject.
+    async fn each_record_of(
+        &self,
+        subject: &SubjectId,
+        mut each: impl FnMut(Key, &Record) + Send,
+    ) -> Result<(), OAuthError> {
         let index = Index::subject(self.parts.settings.namespace, subject);
         let mut page = Page { after: None, limit: 100 };
-        let mut grants = Vec::new();
         loop {
             let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
             let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
-            for (key, record) in listing.keys.iter().zip(records) {
-                if let Some(Record::Grant(grant)) = record.as_ref().map(|versioned| versioned.record.as_ref())
-                {
-                    grants.push((GrantId(key.id), grant.clone()));
-                }
+            for (key, record) in listing.keys.iter().zip(&records) {
+                record.iter().for_each(|versioned| each(*key, &versioned.record));
             }
             match listing.next {
                 Some(next) => page.after = Some(next),
-                None => return Ok(grants),
+                None => return Ok(()),
             }
         }
     }
@@ -394,8 +430,7 @@ impl AuthorizationServer {
         if now == Timestamp::END {
             return Err(OAuthError::new(Reason::ClockBroken));
         }
-        let purged = self.parts.store.purge(now, limit).await;
-        purged.map_err(|error| OAuthError::new(Reason::StoreUnavailable).detail(error.0))
+        self.parts.store.purge(now, limit).await.map_err(unavailable)
     }
 
     /// Tells the audit trail of a request that was refused before it could be decided.

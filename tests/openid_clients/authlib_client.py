@@ -1,7 +1,7 @@
 """The walk of the PyPI package Authlib, as a Flask application uses it: discovery, code with PKCE and nonce, ID token,
 UserInfo, refresh, logout. The package itself checks `state`, both times, and the ID token.
 
-    python authlib_client.py ISSUER REDIRECT_URI [CLIENT_ID CLIENT_SECRET]
+    python authlib_client.py ISSUER REDIRECT_URI POST_LOGOUT_REDIRECT_URI [CLIENT_ID CLIENT_SECRET]
 
 Without an identifier the client registers itself first, which the package leaves to its users.
 """
@@ -9,7 +9,7 @@ Without an identifier the client registers itself first, which the package leave
 import pathlib
 import subprocess
 import sys
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from authlib.integrations.flask_client import OAuth
@@ -17,8 +17,7 @@ from flask import Flask, jsonify, request
 
 PERSON = pathlib.Path(__file__).with_name("person.mjs")
 COOKIES = pathlib.Path(__file__).with_name("cookies.json")
-issuer, redirect_uri, *known = sys.argv[1:]
-post_logout_redirect_uri = urljoin(redirect_uri, "/signed-out")
+issuer, redirect_uri, post_logout_redirect_uri, *known = sys.argv[1:]
 
 
 def register():

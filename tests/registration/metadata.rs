@@ -361,10 +361,23 @@ async fn the_values_of_a_response_type_may_come_in_any_order() {
 #[tokio::test]
 async fn what_is_wrong_is_said_in_words_of_the_server() {
     let fixture = open();
-    let answer = register(&fixture, &web(&json!({ "logo_uri": "javascript:alert('canary')" }))).await;
-    assert!(answer.json()["error_description"].as_str().unwrap().starts_with("logo_uri:"), "{answer:?}");
-    let answer = register(&fixture, &json!({ "redirect_uris": ["https://canary.example/#x"] })).await;
-    assert!(!answer.text().contains("canary"), "{answer:?}");
+    for (members, said) in [
+        (json!({ "logo_uri": "javascript:alert('canary')" }), "logo_uri must be an https URL"),
+        (json!({ "redirect_uris": ["https://canary.example/#x"] }), "the redirect URI has a fragment"),
+        (
+            json!({ "post_logout_redirect_uris": ["http://canary.example/"] }),
+            "its host is not a loopback host",
+        ),
+        (json!({ "contacts": "canary", "client_name": "canary" }), "contacts: "),
+        (json!({ "client_name#de": ["canary"] }), "client_name#de: "),
+        (json!({ "token_endpoint_auth_method": "canary" }), "token_endpoint_auth_method: "),
+        (json!({ "jwks": { "keys": [{ "kty": "oct", "k": "canary" }] } }), "jwks: "),
+        (json!({ "response_types": [] }), "authorization_code and response types with code go together"),
+    ] {
+        let answer = register(&fixture, &web(&members)).await;
+        let description = answer.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(description.contains(said) && !answer.text().contains("canary"), "{description}");
+    }
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -24,7 +24,7 @@ pub use register::RegistrationRequest;
 use crate::client::{ClientMetadata, MetadataError};
 use crate::grant::life::RETENTION_MARGIN;
 use crate::jose::json;
-use crate::protocol::{ClientAuthMethod, ClientId, Digest, OAuthError, Reason, Scope, Secret, Timestamp};
+use crate::protocol::{ClientId, Digest, OAuthError, Reason, Scope, Secret, Timestamp};
 use crate::record::client::{ClientSecret, SecretVerifier};
 use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
 use crate::record::{Context, Facts, Halt, Id, Put, Record, RegisteredClient};
@@ -150,14 +150,14 @@ fn fresh_secret(
     id: &ClientId,
     cx: &Context<'_>,
 ) -> Result<(Option<Secret>, Vec<ClientSecret>), OAuthError> {
-    if !metadata.token_endpoint_auth_method.has_secret() {
+    if !metadata.needs_secret() {
         return Ok((None, Vec::new()));
     }
     let bytes = [cx.random.other_secret, cx.random.code_secret];
     let secret = Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_flattened()));
-    let kept = match metadata.token_endpoint_auth_method {
-        ClientAuthMethod::ClientSecretJwt => sealed(&secret, id, cx)?,
-        _ => ClientSecret::generated(secret.expose()),
+    let kept = match metadata.needs_secret_sealed() {
+        true => sealed(&secret, id, cx)?,
+        false => ClientSecret::generated(secret.expose()),
     };
     Ok((Some(secret), vec![kept]))
 }
@@ -177,9 +177,8 @@ fn sealed(_: &Secret, _: &ClientId, _: &Context<'_>) -> Result<ClientSecret, OAu
 /// Whether a secret that a client has can be kept for these metadata: it has not expired, and is kept as they need it.
 fn still_serves(secret: &ClientSecret, metadata: &ClientMetadata, cx: &Context<'_>) -> bool {
     let is_sealed = matches!(secret.verifier, SecretVerifier::Sealed(_));
-    let method = metadata.token_endpoint_auth_method;
-    method.has_secret()
-        && is_sealed == (method == ClientAuthMethod::ClientSecretJwt)
+    metadata.needs_secret()
+        && is_sealed == metadata.needs_secret_sealed()
         && !secret.expires_at.is_some_and(|at| at.is_past(cx.now))
 }
 
