@@ -1,5 +1,7 @@
 //! Records as earlier builds wrote them can still be read, and are written again byte for byte.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -197,11 +197,11 @@ impl Facts {
         self.records.push((key, record));
     }
 
-    /// Forgets the records, after a lost race, and the clients, who may be records too; answers of people, hosts and counters
-    /// stay, and so does what was claimed.
+    /// Forgets the records, after a lost race, and with them the clients that registered themselves, which are made of
+    /// records; answers of people, hosts and counters stay, and so does what was claimed.
     pub fn forget_records(&mut self) {
         self.records.clear();
-        self.others.retain(|fact| !matches!(fact, Fact::Client(..)));
+        self.others.retain(|fact| !matches!(fact, Fact::Client(_, Some(client)) if client.self_registered));
     }
 
     /// The records that were read.

@@ -258,6 +258,11 @@ async fn a_registration_that_was_given_a_lifetime_is_over_at_its_second() {
     let fixture = under(OpenRegistration { terms });
     let client = Registered::new(&fixture, &web(&json!({}))).await;
     assert_eq!(client.information["client_secret_expires_at"], NOW + 100);
+    fixture.clock.forward(50);
+    let told = client.put(&fixture, &client.again(&json!({}))).await.json();
+    assert_eq!(told["client_secret_expires_at"], NOW + 150, "an update renews both");
+    let client = Registered::read(told);
+    assert_eq!(client.get(&fixture).await.status, 200);
     fixture.clock.forward(99);
     assert!(client.is_known(&fixture).await);
     fixture.clock.forward(1);

@@ -135,15 +135,15 @@ impl Decide for ReplaceRegistration {
 
         let until = Until::of(&admission, cx);
         let kept = before.secrets.iter().filter(|secret| still_serves(secret, &metadata, cx));
-        let kept: Vec<ClientSecret> = kept.cloned().collect();
-        let (secret, secrets) = match kept.is_empty() {
-            false => (self.client_secret.clone(), kept),
-            true => {
-                let (secret, mut secrets) = fresh_secret(&metadata, id, cx)?;
-                secrets.iter_mut().for_each(|secret| secret.expires_at = until.secret);
-                (secret, secrets)
-            }
-        };
+        let mut secrets: Vec<ClientSecret> = kept.cloned().collect();
+        let mut secret = self.client_secret.clone();
+        let fresh = secrets.is_empty();
+        if fresh {
+            (secret, secrets) = fresh_secret(&metadata, id, cx)?;
+        }
+        if fresh || admission.secret_lifetime.is_none() {
+            secrets.iter_mut().for_each(|secret| secret.expires_at = until.secret);
+        }
         let (token, token_digest) = fresh_token(id, cx);
         let record = RegisteredClient {
             metadata: metadata.to_members().map_err(OAuthError::from)?,

@@ -25,7 +25,10 @@ impl RegistrationRequest {
     /// # Errors
     /// `invalid_client_metadata` when the body is no JSON object, names a member twice or is nested deeper than 16.
     pub fn read(token: Option<&str>, body: &[u8]) -> Result<Self, OAuthError> {
-        Ok(Self { initial_access: token.map(InitialAccessToken::read), metadata: read_members(body)? })
+        let mut metadata = read_members(body)?;
+        // A client does not choose its secret; what it sends is kept nowhere and printed nowhere.
+        metadata.remove("client_secret");
+        Ok(Self { initial_access: token.map(InitialAccessToken::read), metadata })
     }
 }
 
