@@ -87,7 +87,7 @@ async fn public_documents_may_be_kept_and_read_by_anyone() {
 
 const PAGE: &str = "\
 cache-control: no-store
-content-security-policy: default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'
+content-security-policy: default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; img-src 'self'
 content-type: text/html; charset=utf-8
 cross-origin-opener-policy: same-origin
 permissions-policy: camera=(), geolocation=(), microphone=()
@@ -105,8 +105,9 @@ async fn pages_cannot_be_framed_kept_or_scripted() {
     let request = authorization("web").set("response_mode", "form_post").set("scope", "admin");
     let posted = fixture.agent().authorize(&request).await;
     let hash = grantor::http::FORM_POST_SCRIPT_HASH;
-    let policy = format!("form-action 'self' https://web.example; script-src {hash}");
-    assert_eq!((posted.status, headers(&posted)), (200, PAGE.replace("form-action 'self'", &policy)));
+    let policy = format!("form-action 'self' https://web.example; img-src 'self'; script-src {hash}");
+    let page = PAGE.replace("form-action 'self'; img-src 'self'", &policy);
+    assert_eq!((posted.status, headers(&posted)), (200, page));
     let native = authorization("native").set("response_mode", "form_post").set("scope", "admin");
     let native = native.set("redirect_uri", "http://127.0.0.1:51004/cb");
     let posted = fixture.agent().authorize(&native).await;

@@ -34,11 +34,9 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, StatusCode> {
         let (parts, body) = request.into_parts();
-        let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| match error
-            .is::<LengthLimitError>(
-        ) {
-            true => StatusCode::PAYLOAD_TOO_LARGE,
-            false => StatusCode::BAD_REQUEST,
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
+            let too_long = error.is::<LengthLimitError>();
+            if too_long { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }
         })?;
         Ok(Self(Request::from_parts(parts, body.to_bytes())))
     }
