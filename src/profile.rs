@@ -32,6 +32,8 @@ pub struct Dials {
     pub client_auth_methods: &'static [ClientAuthMethod],
     /// Whom the assertion of a client must be meant for.
     pub assertion_audience: AssertionAudience,
+    /// Which request objects are taken unless the host says otherwise.
+    pub request_objects: RequestObjects,
     /// Which clients get a new refresh token at each use.
     pub refresh_rotation: RefreshRotation,
     /// Where a recorded consent may stand in for the user.
@@ -64,6 +66,17 @@ pub enum AssertionAudience {
     IssuerString,
     /// The issuer or any endpoint at which clients authenticate, perhaps among others (OpenID Connect Core §9).
     IssuerOrEndpoints,
+}
+
+/// Which request objects are taken (RFC 9101, OpenID Connect Core §6); each takes what those before it take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RequestObjects {
+    /// None.
+    Off,
+    /// Those that the client protects with a key or a secret, by value.
+    Protected,
+    /// Also those that nobody vouches for, and those behind a `request_uri` that the client registered.
+    OpenId,
 }
 
 /// Where a recorded consent may stand in for the user (RFC 8252 §8.6, OAuth 2.1 §7.3).
@@ -130,6 +143,11 @@ impl Profile {
             assertion_audience: match self {
                 Self::Strict => AssertionAudience::Issuer,
                 Self::OidcCompat => AssertionAudience::IssuerOrEndpoints,
+            },
+            request_objects: match self {
+                _ if !cfg!(feature = "aws-lc-rs") => RequestObjects::Off,
+                Self::Strict => RequestObjects::Protected,
+                Self::OidcCompat => RequestObjects::OpenId,
             },
             client_auth_methods: CLIENT_AUTH_METHODS,
             refresh_rotation: RefreshRotation::Public,

@@ -93,6 +93,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         lifetimes: ClientLifetimes::default(),
         about: Default::default(),
         openid: OpenIdRegistration::default(),
+        request_objects: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }

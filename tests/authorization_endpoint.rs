@@ -120,7 +120,7 @@ async fn every_other_fault_is_answered_to_the_client_with_state_and_issuer() {
         ("resource with a fragment", good.set("resource", &format!("{API}#f")), InvalidTarget),
         ("resources of two formats", good.add("resource", API).add("resource", JWT_API), InvalidTarget),
         ("seventeen resources", seventeen, InvalidTarget),
-        ("request", good.set("request", "e30.e30."), RequestNotSupported),
+        ("request", good.set("request", "e30.e30."), InvalidRequestObject),
         ("request_uri", good.set("request_uri", "https://x.example/"), RequestUriNotSupported),
         ("registration", good.set("registration", "{}"), RegistrationNotSupported),
         ("a parameter too long", good.set("nonce", &"n".repeat(513)), InvalidRequest),

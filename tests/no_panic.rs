@@ -119,6 +119,7 @@ fn right() -> impl Strategy<Value = (&'static str, Form)> {
     prop::sample::select(vec![
         ("/authorize", authorization("web")),
         ("/authorize", authorization("native")),
+        ("/authorize", authorization("web").add("request", &target.jwt)),
         ("/authorize", authorization("first").set("response_mode", "form_post")),
         ("/token", authenticated("post", &machine()).1),
         ("/token", authenticated("spa", &redemption("spa", &target.code)).1),

@@ -512,8 +512,6 @@ async fn discovery_is_one_document_at_two_places_and_says_what_is_true() {
     assert_eq!(discovered["userinfo_endpoint"], format!("{ISSUER}/userinfo"));
     assert_eq!(discovered["subject_types_supported"], json!(["public"]));
     assert_eq!(discovered["id_token_signing_alg_values_supported"], json!(["ES256"]));
-    assert_eq!(discovered["request_parameter_supported"], false);
-    assert_eq!(discovered["request_uri_parameter_supported"], false);
     let claims = discovered["claims_supported"].as_array().unwrap();
     assert!(
         claims.contains(&json!("email")) && !claims.contains(&json!("phone_number")),

@@ -1,12 +1,14 @@
 //! What happens next to an authorization request: an answer, a login, or a question to the user.
 
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::browser::{self, Browser, Cookie, Cookies};
 use super::grant;
 use super::request::{Asked, AuthorizationRequest};
+use super::request_object;
 use super::response::AuthorizationResponse;
 use super::session_state;
 use crate::grant::{life, session};
@@ -19,6 +21,7 @@ use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
     SessionId,
 };
+use crate::token::subject::seen_by;
 use crate::token::{HandleKind, user_claims};
 
 /// An authorization request in a browser.
@@ -80,13 +83,15 @@ impl Decide for Authorize {
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
-        let (client, redirect_uri) = self.request.verify(facts)?;
+        let client = self.request.client(facts)?;
         if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
+        let request = request_object::resolve(&self.request, client, facts, cx)?;
+        let redirect_uri = request.verify(client)?;
         let login = self.browser.signed_in(facts, cx)?;
-        let mut decision = self.answer(client, redirect_uri, login, facts, cx)?;
-        let told = Some(&client.id).filter(|_| self.request.is_openid());
+        let mut decision = self.answer(&request, client, redirect_uri, login, facts, cx)?;
+        let told = Some(&client.id).filter(|_| request.is_openid());
         session_state::tell(&mut decision, told, &self.browser, facts, cx)?;
         Ok(decision)
     }
@@ -95,21 +100,22 @@ impl Decide for Authorize {
 impl Authorize {
     fn answer(
         &self,
+        request: &AuthorizationRequest,
         client: &Client,
         redirect_uri: MatchedRedirectUri,
         login: Option<SignedIn>,
         facts: &Facts,
         cx: &Context<'_>,
     ) -> Result<Decision<Step>, Halt> {
-        let asked = match self.request.validate(client, &redirect_uri, facts, cx) {
+        let asked = match request.validate(client, &redirect_uri, facts, cx) {
             Ok(asked) => asked,
             Err(Halt::Need(need)) => return Err(Halt::Need(need)),
             // Nobody vouches for a client that registered itself: it gets no redirect before the user is known
             // (RFC 9700 §4.11.2).
             Err(Halt::Refuse(error)) if client.self_registered && login.is_none() => return Err(error.into()),
-            Err(Halt::Refuse(error)) => return Ok(self.error(client, redirect_uri, error, cx)),
+            Err(Halt::Refuse(error)) => return Ok(refuse(request, client, redirect_uri, error, cx)),
         };
-        let reason = match (asked.needs_user(login.as_ref(), cx), &login) {
+        let reason = match (asked.needs_user(client, login.as_ref(), cx), &login) {
             (None, Some(login)) => match next(&asked.pending, client, login, facts, cx)? {
                 Next::Grant(scope) => {
                     let mut decision = grant::grant(&asked.pending, client, login, &scope, facts, cx)?;
@@ -123,7 +129,7 @@ impl Authorize {
         if asked.prompts.none {
             let refusal =
                 if reason == InteractReason::Consent { Reason::ConsentNeeded } else { Reason::LoginNeeded };
-            return Ok(self.error(client, redirect_uri, refusal.into(), cx));
+            return Ok(refuse(request, client, redirect_uri, refusal.into(), cx));
         }
         let login = login.filter(|_| reason == InteractReason::Consent);
         self.interact(asked.pending, reason, login, facts, cx)
@@ -132,7 +138,12 @@ impl Authorize {
 
 impl Asked {
     /// What the user is needed for before anything can be allowed, if anything (OpenID Connect Core §3.1.2.3).
-    fn needs_user(&self, login: Option<&SignedIn>, cx: &Context<'_>) -> Option<InteractReason> {
+    fn needs_user(
+        &self,
+        client: &Client,
+        login: Option<&SignedIn>,
+        cx: &Context<'_>,
+    ) -> Option<InteractReason> {
         if self.prompts.create {
             return Some(InteractReason::Create);
         }
@@ -141,7 +152,7 @@ impl Asked {
             !self.max_age.is_some_and(|age| auth_time.plus(age).is_past(cx.now))
         };
         match login.filter(fresh) {
-            Some(login) if !self.prompts.login && mismatch(&self.pending, login).is_none() => {
+            Some(login) if !self.prompts.login && suits(&self.pending, client, login, cx).is_ok() => {
                 self.prompts.select_account.then_some(InteractReason::SelectAccount)
             }
             _ => Some(InteractReason::Login),
@@ -149,15 +160,25 @@ impl Asked {
     }
 }
 
-/// Why this login cannot answer this request, if it cannot.
-pub(super) fn mismatch(request: &PendingRequest, login: &SignedIn) -> Option<Reason> {
-    if request.subject.as_ref().is_some_and(|subject| *subject != login.subject) {
-        return Some(Reason::LoginOfAnother);
+/// Whether this login can answer this request.
+///
+/// # Errors
+/// Why it cannot.
+pub(super) fn suits(
+    request: &PendingRequest,
+    client: &Client,
+    login: &SignedIn,
+    cx: &Context<'_>,
+) -> Result<(), Reason> {
+    if let Some(named) = &request.subject
+        && *named != seen_by(client, &login.subject, cx)?
+    {
+        return Err(Reason::LoginOfAnother);
     }
     let mut required = request.claims.iter().flat_map(|claims| claims.essential_acr()).peekable();
     let acr = login.authentication.acr.as_deref();
     let unmet = required.peek().is_some() && !required.any(|required| Some(required) == acr);
-    unmet.then_some(Reason::AcrUnmet)
+    if unmet { Err(Reason::AcrUnmet) } else { Ok(()) }
 }
 
 impl Authorize {
@@ -170,35 +191,14 @@ impl Authorize {
         facts: &Facts,
         cx: &Context<'_>,
     ) -> Option<AuthorizationResponse> {
-        let (client, uri) = self.request.verify(facts).ok()?;
+        let client = self.request.client(facts).ok()?;
+        let request = request_object::resolve(&self.request, client, facts, cx);
+        let request = request.unwrap_or(Cow::Borrowed(&self.request));
+        let uri = request.verify(client).ok()?;
         if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
             return None;
         }
-        Some(AuthorizationResponse::error(
-            uri,
-            self.request.mode(cx),
-            error,
-            self.request.state.as_deref(),
-            cx,
-        ))
-    }
-
-    fn error(
-        &self,
-        client: &Client,
-        uri: MatchedRedirectUri,
-        error: OAuthError,
-        cx: &Context<'_>,
-    ) -> Decision<Step> {
-        let event = Event::new(EventKind::Refused).client(&client.id).reason(error.reason());
-        let response = AuthorizationResponse::error(
-            uri,
-            self.request.mode(cx),
-            error,
-            self.request.state.as_deref(),
-            cx,
-        );
-        Decision::answer(cx, Step::respond(response)).event(event)
+        Some(request.refusal(uri, error, cx))
     }
 
     /// Stores the request until the user has answered.
@@ -231,6 +231,17 @@ impl Authorize {
         let step = Step { action: Action::Interact(Interact { id, reason }), cookies };
         Ok(Decision { batch, outcome: Ok(step), events: SmallVec::new() })
     }
+}
+
+fn refuse(
+    request: &AuthorizationRequest,
+    client: &Client,
+    uri: MatchedRedirectUri,
+    error: OAuthError,
+    cx: &Context<'_>,
+) -> Decision<Step> {
+    let event = Event::new(EventKind::Refused).client(&client.id).reason(error.reason());
+    Decision::answer(cx, Step::respond(request.refusal(uri, error, cx))).event(event)
 }
 
 impl Step {

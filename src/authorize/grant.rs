@@ -50,7 +50,7 @@ pub(super) fn grant(
     if response_type.has_token() {
         let target = target::resolve(&request.resources, client, facts, cx)?;
         let scope = target.narrow(scope);
-        let (token, expires_in) = issue::access_token(&mut grant, id, &scope, &target, cx);
+        let (token, expires_in) = issue::access_token(&mut grant, id, client, &scope, &target, cx)?;
         front.access_token = Some((token, expires_in, scope));
     }
     if response_type.has_id_token() {

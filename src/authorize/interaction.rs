@@ -462,7 +462,7 @@ impl<'f> Open<'f> {
     /// The user has signed in: the request is answered, or the user is asked.
     fn signed_in(&self, login: SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let request = &self.record.record.request;
-        if let Some(reason) = decide::mismatch(request, &login) {
+        if let Err(reason) = decide::suits(request, self.client, &login, cx) {
             let response = AuthorizationResponse::error_for(request, self.client, reason.into(), cx)
                 .ok_or(Reason::RedirectUriUnregistered)?;
             let event = Event::new(EventKind::Refused).client(&request.client).reason(reason);

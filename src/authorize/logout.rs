@@ -23,6 +23,7 @@ use crate::record::key_ring::IdTokenHint;
 use crate::record::logout::LogoutUri;
 use crate::record::session::{Channel, SessionClient};
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
+use crate::token::subject::seen_by;
 
 /// The parameters of a logout request, as they came (OpenID Connect RP-Initiated Logout §2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -210,8 +211,10 @@ impl<'f> Current<'f> {
     }
 
     /// Whether the client holds an ID token of this very session: then its word is enough.
-    fn is_named_by(&self, hint: &IdTokenHint) -> bool {
-        hint.subject == self.subject.as_str() && hint.session == self.session.map(|(id, _)| id.to_string())
+    fn is_named_by(&self, verified: &Verified, cx: &Context<'_>) -> Result<bool, Reason> {
+        let (Some(hint), Some(client)) = (&verified.hint, &verified.client) else { return Ok(false) };
+        let session = self.session.map(|(id, _)| id.to_string());
+        Ok(hint.session == session && hint.subject == seen_by(client, &self.subject, cx)?.as_str())
     }
 }
 
@@ -226,7 +229,7 @@ impl Decide for Logout {
         let verified = self.request.verify(facts, cx)?;
         let current = Current::of(&self.browser, facts, cx)?;
         if let Some(current) = &current {
-            let named = verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
+            let named = current.is_named_by(&verified, cx)?;
             match &self.csrf {
                 Some(csrf) => self.browser.check_form(csrf, &cx.settings.sealer)?,
                 None if named => {}

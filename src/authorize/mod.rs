@@ -6,6 +6,7 @@
 //!             error         login        consent        the host shows its page and comes back
 //! ```
 //!
+//! - `request_object`: where the parameters come from, if not from the request itself
 //! - [`request`]: what was asked, checked against the registration
 //! - [`decide`]: what happens next, and the request that opens it all
 //! - [`interaction`]: the user's answers: [`Login`], [`Approve`],
@@ -21,6 +22,7 @@ mod grant;
 pub mod interaction;
 pub mod logout;
 pub mod request;
+mod request_object;
 pub mod response;
 mod session_state;
 

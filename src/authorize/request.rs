@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::response::AuthorizationResponse;
+use crate::client::encryption;
 use crate::grant::target;
 use crate::proof::pkce;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
@@ -46,20 +48,17 @@ pub struct AuthorizationRequest {
     pub id_token_hint: Option<Secret>,
     /// `claims` (OpenID Connect Core §5.5).
     pub claims: Option<String>,
+    /// `request`: the request as a JWT (RFC 9101 §5.1).
+    pub request: Option<Secret>,
+    /// `request_uri`: where that JWT is (OpenID Connect Core §6.2).
+    pub request_uri: Option<String>,
     /// What the host's pages may want to know.
     pub hints: PageHints,
     /// `resource`, or why it cannot be read (RFC 8707 §2.1).
     pub resources: Vec<Resource>,
     /// A fault that is answered to the client: it was found while reading, and counts once the client is verified.
-    pub fault: Option<Reason>,
+    pub fault: Option<OAuthError>,
 }
-
-/// Parameters that ask for what this server does not do, and how that is said.
-const UNSUPPORTED: &[(&str, Reason)] = &[
-    ("request", Reason::RequestObjectUnsupported),
-    ("request_uri", Reason::RequestUriUnsupported),
-    ("registration", Reason::RegistrationUnsupported),
-];
 
 impl AuthorizationRequest {
     /// Reads the parameters.
@@ -88,8 +87,7 @@ impl AuthorizationRequest {
         };
         let both = params.get("request").is_some() && params.get("request_uri").is_some();
         let both = both.then_some(Reason::RequestTwice);
-        let unsupported =
-            UNSUPPORTED.iter().find(|(name, _)| params.get(name).is_some()).map(|(_, reason)| *reason);
+        let unsupported = params.get("registration").map(|_| Reason::RegistrationUnsupported);
         let fault = params.first_fault().map(|(_, fault)| fault_reason(fault));
         Ok(Self {
             client_id: client_id.to_owned(),
@@ -107,22 +105,41 @@ impl AuthorizationRequest {
             claims: text("claims"),
             hints: page_hints(params),
             resources,
-            fault: fault.or(both).or(unsupported).or(resource_fault),
+            request: params.get("request").map(Secret::new),
+            request_uri: text("request_uri"),
+            fault: fault.or(both).or(unsupported).or(resource_fault).map(OAuthError::new),
         })
     }
 
-    /// The client and the verified redirect URI (RFC 6749 §3.1.2, RFC 9700 §4.1.3).
+    /// The client.
     ///
     /// # Errors
     /// [`Halt::Need`] while the client is unknown; a refusal that is only ever shown on an error page.
-    pub fn verify<'f>(&self, facts: &'f Facts) -> Result<(&'f Arc<Client>, MatchedRedirectUri), Halt> {
-        let client = facts.client(&self.client_id)?.ok_or(Reason::AuthorizeClientUnknown)?;
+    pub fn client<'f>(&self, facts: &'f Facts) -> Result<&'f Arc<Client>, Halt> {
+        Ok(facts.client(&self.client_id)?.ok_or(Reason::AuthorizeClientUnknown)?)
+    }
+
+    /// The verified redirect URI (RFC 6749 §3.1.2, RFC 9700 §4.1.3).
+    ///
+    /// # Errors
+    /// A refusal that is only ever shown on an error page.
+    pub fn verify(&self, client: &Client) -> Result<MatchedRedirectUri, Reason> {
         let uri = match (&self.redirect_uri, client.redirect_uris.as_slice()) {
             (Some(presented), registered) => registered.iter().find_map(|uri| uri.accept(presented)),
             (None, [only]) => Some(only.as_registered()),
-            (None, _) => return Err(OAuthError::new(Reason::RedirectUriMissing).into()),
+            (None, _) => return Err(Reason::RedirectUriMissing),
         };
-        Ok((client, uri.ok_or(Reason::RedirectUriUnregistered)?))
+        uri.ok_or(Reason::RedirectUriUnregistered)
+    }
+
+    /// An error that is answered to the client.
+    pub(super) fn refusal(
+        &self,
+        uri: MatchedRedirectUri,
+        error: OAuthError,
+        cx: &Context<'_>,
+    ) -> AuthorizationResponse {
+        AuthorizationResponse::error(uri, self.mode(cx), error, self.state.as_deref(), cx)
     }
 
     /// Whether it asks who the user is (OpenID Connect Core §3.1.2.1).
@@ -164,8 +181,8 @@ impl AuthorizationRequest {
         facts: &Facts,
         cx: &Context<'_>,
     ) -> Result<Asked, Halt> {
-        if let Some(fault) = self.fault {
-            return Err(fault.into());
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone().into());
         }
         let response_type = self.response_type(client, cx)?;
         let response_mode = self.asked_mode(cx)?;
@@ -179,6 +196,9 @@ impl AuthorizationRequest {
         }
         if response_type.has_id_token() && self.nonce.is_none() {
             return Err(Reason::NonceMissing.into());
+        }
+        if response_type.has_id_token() {
+            encryption::recipient(client, client.openid.id_token_encryption, facts)?;
         }
         let claims = if openid { self.claims()? } else { None };
         let subject = if openid { self.subject(claims.as_ref(), client, facts, cx)? } else { None };

@@ -83,12 +83,11 @@ impl ClientAssertion {
 mod verify {
     use super::ClientAssertion;
     use crate::jose::{
-        Claims, JoseError, Leeway, MacAlgorithm, NumericDate, Unverified, UnverifiedMac, Verification,
-        VerifyingKeySet,
+        Claims, JoseError, KeyAlgorithm, Leeway, MacAlgorithm, NumericDate, Unverified, UnverifiedMac,
+        Verification, VerifyingKeySet,
     };
     use crate::protocol::{ClientAuthMethod, OAuthError, Reason, Timestamp};
-    use crate::record::assertion::{AssertionAlgorithm, KeySource};
-    use crate::record::facts::WantedKey;
+    use crate::record::assertion::AssertionAlgorithm;
     use crate::record::{Client, Context, Facts, Halt};
 
     /// The types an assertion may have: its own, and the one that every JWT may have. One without a type is older than
@@ -144,16 +143,7 @@ mod verify {
                 return Ok(Err(unproven(JoseError::AlgorithmNotAccepted)));
             }
             let accepted = Verification::new(TYPES, algorithms).or_untyped();
-            let wanted;
-            let keys = match &client.keys.source {
-                KeySource::None => Err("none are registered"),
-                KeySource::Given(keys) => Ok(keys),
-                KeySource::At(uri) => {
-                    let kid = token.header().kid().map(str::to_owned);
-                    wanted = WantedKey { uri: uri.clone(), kid, alg };
-                    facts.client_keys(&wanted)?
-                }
-            };
+            let keys = client.keys.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
             let verified = match keys {
                 Ok(keys) => token.verify(keys.verifying(), &accepted),
                 Err(why) => {

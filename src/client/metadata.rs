@@ -7,9 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::description::{DescriptionMetadata, localized};
+use super::encryption::EncryptionMetadata;
 use super::logout::LogoutMetadata;
 use super::operator::OperatorMetadata;
+use super::request_object::RequestObjectMetadata;
 use super::sign_in::SignInMetadata;
+use super::subject::SubjectMetadata;
 use super::web_url::web_url;
 use crate::jose::json::{self, JsonError};
 use crate::jose::{Algorithm, Jwk, JwkSet};
@@ -72,6 +75,15 @@ pub struct ClientMetadata {
     /// `userinfo_signed_response_alg`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<Algorithm>,
+    /// What it registers about request objects.
+    #[serde(flatten)]
+    pub request_objects: RequestObjectMetadata,
+    /// What it registers about the encryption of what it is told.
+    #[serde(flatten)]
+    pub encryption: EncryptionMetadata,
+    /// What it registers about subject identifiers.
+    #[serde(flatten)]
+    pub subject: SubjectMetadata,
     /// What it registers about signing in.
     #[serde(flatten)]
     pub sign_in: SignInMetadata,
@@ -210,6 +222,10 @@ impl ClientMetadata {
             return Err(MetadataError::TooManyRedirectUris(MAX_REDIRECT_URIS));
         }
         let redirect_uris = self.parse_redirect_uris()?;
+        let keys = self.keys()?;
+        let request_objects = self.request_objects.register(&keys, &secrets)?;
+        let encryption = self.encryption.register(&keys)?;
+        let sector = self.subject.register(&redirect_uris)?;
         let logout = self.logout.register(self.application_type, &redirect_uris)?;
         Ok(Client {
             id: self.client_id.clone(),
@@ -217,7 +233,7 @@ impl ClientMetadata {
             about: self.description.register(self.client_name.as_deref(), &self.localized)?,
             auth_method: method,
             secrets,
-            keys: self.keys()?,
+            keys,
             redirect_uris,
             grant_types: self.grant_types.clone(),
             response_types,
@@ -229,10 +245,14 @@ impl ClientMetadata {
             openid: OpenIdRegistration {
                 id_token_alg: self.id_token_signed_response_alg,
                 userinfo_alg: self.userinfo_signed_response_alg,
+                id_token_encryption: encryption.id_token,
+                userinfo_encryption: encryption.userinfo,
+                sector,
                 default_max_age: self.sign_in.default_max_age.map(Duration::from_secs),
                 default_acr_values: self.sign_in.acr_values()?,
                 initiate_login_uri: self.sign_in.login_uri()?,
             },
+            request_objects,
             logout,
         })
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::metadata::{ClientMetadata, MetadataError};
 use super::operator::OperatorMetadata;
 use crate::protocol::scope::OPENID;
-use crate::protocol::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope};
+use crate::protocol::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope, SubjectType};
 use crate::record::{Client, RegisteredClient, Settings};
 
 /// The most redirect URIs, and the most post-logout redirect URIs, of a client that registers itself.
@@ -116,6 +116,22 @@ impl ClientMetadata {
             self.token_endpoint_auth_signing_alg
                 .is_none_or(|alg| settings.assertions.algorithms(methods).contains(&alg)),
             "token_endpoint_auth_signing_alg is not one that the server takes",
+        )?;
+        rule(
+            self.subject.subject_type != Some(SubjectType::Pairwise) || settings.pairwise.is_some(),
+            "subject_type pairwise is not offered",
+        )?;
+        rule(
+            self.request_objects
+                .request_object_signing_alg
+                .is_none_or(|alg| settings.request_object_algorithms().contains(&alg)),
+            "request_object_signing_alg is not one that the server takes",
+        )?;
+        rule(
+            self.request_objects
+                .request_object_encryption_alg
+                .is_none_or(|alg| settings.decryption_algorithms.contains(&alg)),
+            "request_object_encryption_alg is not one that the server has a key for",
         )?;
         let signs = |alg: &Option<_>| alg.is_none_or(|alg| settings.signing_algorithms.contains(&alg));
         rule(

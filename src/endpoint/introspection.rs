@@ -10,9 +10,10 @@ use crate::client::Credentials;
 use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken, Recognised};
 use crate::protocol::{ClientId, Issuer, OAuthError, Params, Reason, Scope};
-use crate::record::grant::Grant;
+use crate::record::grant::{Grant, GrantSubject};
 use crate::record::{Client, Context, Decide, Decision, Facts, Halt};
 use crate::token::claims::Audience;
+use crate::token::subject::seen_by;
 use crate::token::{PresentedToken, RefreshHandle};
 
 /// A request to the introspection endpoint. `token_type_hint` is not needed: a token tells what it is.
@@ -43,7 +44,15 @@ pub enum Introspection {
     /// Not alive, or not for the caller to know.
     Inactive,
     /// An access token.
-    Access(Box<LiveToken>, String),
+    Access {
+        /// What it allows, and where.
+        token: Box<LiveToken>,
+        /// `sub`: what the client of the token calls the user, whoever asks, as a JWT would say it; the client itself where
+        /// it acts for itself.
+        subject: String,
+        /// `iss`.
+        issuer: String,
+    },
     /// A refresh token.
     Refresh {
         /// `client_id`.
@@ -81,10 +90,8 @@ impl Decide for IntrospectionRequest {
         let answer = match resolve::recognise(&self.token, facts, cx)? {
             None => Introspection::Inactive,
             Some(Recognised::Refresh(_, grant, handle)) => refresh(grant.record, &handle, caller, facts, cx)?,
-            Some(access) => match resolve::live(&access, facts, cx)? {
-                Some(token) if concerns(&token, caller, &cx.settings.issuer) => {
-                    Introspection::Access(Box::new(token), cx.settings.issuer.as_str().to_owned())
-                }
+            Some(recognised) => match resolve::live(&recognised, facts, cx)? {
+                Some(token) if concerns(&token, caller, &cx.settings.issuer) => access(token, facts, cx)?,
                 _ => Introspection::Inactive,
             },
         };
@@ -102,6 +109,16 @@ fn concerns(token: &LiveToken, caller: &Client, issuer: &Issuer) -> bool {
     token.client == caller.id || is_audience
 }
 
+fn access(token: LiveToken, facts: &Facts, cx: &Context<'_>) -> Result<Introspection, Halt> {
+    let Some(client) = facts.client(token.client.as_str())? else { return Ok(Introspection::Inactive) };
+    let subject = match &token.subject {
+        Some(subject) => seen_by(client, subject, cx)?.as_str().to_owned(),
+        None => client.id.as_str().to_owned(),
+    };
+    let issuer = cx.settings.issuer.as_str().to_owned();
+    Ok(Introspection::Access { token: Box::new(token), subject, issuer })
+}
+
 fn refresh(
     grant: &Grant,
     handle: &RefreshHandle,
@@ -113,9 +130,10 @@ fn refresh(
     if grant.client != caller.id || !resolve::is_live_refresh(grant, handle, facts, cx)? {
         return Ok(Introspection::Inactive);
     }
+    let seen = |subject: &GrantSubject| seen_by(caller, &subject.id, cx);
     Ok(Introspection::Refresh {
         client: grant.client.clone(),
-        subject: grant.subject.as_ref().map(|subject| subject.id.as_str().to_owned()),
+        subject: grant.subject.as_ref().map(seen).transpose()?.map(|subject| subject.as_str().to_owned()),
         scope: grant.scope.clone(),
         expires_at: family.idle_until.0,
         issuer: cx.settings.issuer.as_str().to_owned(),
@@ -173,15 +191,13 @@ impl Introspection {
         let non_empty = |scope: &'_ Scope| !scope.is_empty();
         let wire = match self {
             Self::Inactive => INACTIVE,
-            Self::Access(token, issuer) => {
+            Self::Access { token, subject, issuer } => {
                 let authentication = token.authentication.as_ref();
                 Wire {
                     active: true,
                     iss: Some(issuer),
                     client_id: Some(token.client.as_str()),
-                    sub: Some(
-                        token.subject.as_ref().map_or(token.client.as_str(), |subject| subject.as_str()),
-                    ),
+                    sub: Some(subject),
                     aud: Some(Audience::new(&token.audience, issuer)),
                     scope: Some(&token.scope).filter(|scope| non_empty(scope)).map(Scope::as_str),
                     token_type: Some("Bearer"),

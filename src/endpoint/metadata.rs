@@ -2,8 +2,13 @@
 
 use serde::Serialize;
 
-use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType};
+use crate::client::encryption::{CONTENT_ENCRYPTION, KEY_MANAGEMENT};
+use crate::jose::{ContentEncryption, KeyManagement};
+use crate::protocol::{
+    ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType,
+};
 use crate::record::assertion::AssertionAlgorithm;
+use crate::record::request_object::RequestObjectAlgorithm;
 use crate::record::settings::{ConfigError, Settings};
 use crate::token::user_claims::BY_SCOPE;
 
@@ -119,21 +124,29 @@ pub struct OpenIdMetadata {
     /// `frontchannel_logout_session_supported`.
     pub frontchannel_logout_session_supported: bool,
     /// `subject_types_supported`.
-    pub subject_types_supported: &'static [&'static str],
+    pub subject_types_supported: &'static [SubjectType],
     /// `id_token_signing_alg_values_supported`.
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
     /// `userinfo_signing_alg_values_supported`.
     pub userinfo_signing_alg_values_supported: Vec<&'static str>,
+    /// `id_token_encryption_alg_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub id_token_encryption_alg_values_supported: &'static [KeyManagement],
+    /// `id_token_encryption_enc_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub id_token_encryption_enc_values_supported: &'static [ContentEncryption],
+    /// `userinfo_encryption_alg_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub userinfo_encryption_alg_values_supported: &'static [KeyManagement],
+    /// `userinfo_encryption_enc_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub userinfo_encryption_enc_values_supported: &'static [ContentEncryption],
     /// `claim_types_supported`.
     pub claim_types_supported: &'static [&'static str],
     /// `claims_supported`: those the server says itself, and those the scope values ask for.
     pub claims_supported: Vec<&'static str>,
     /// `claims_parameter_supported`.
     pub claims_parameter_supported: bool,
-    /// `request_parameter_supported`.
-    pub request_parameter_supported: bool,
-    /// `request_uri_parameter_supported`.
-    pub request_uri_parameter_supported: bool,
     /// `prompt_values_supported` (Initiating User Registration via OpenID Connect §4.2).
     pub prompt_values_supported: &'static [&'static str],
 }
@@ -154,15 +167,57 @@ impl OpenIdMetadata {
             backchannel_logout_session_supported: settings.backchannel_logout,
             frontchannel_logout_supported: settings.frontchannel_logout,
             frontchannel_logout_session_supported: settings.frontchannel_logout,
-            subject_types_supported: &["public"],
+            subject_types_supported: match settings.pairwise {
+                Some(_) => SubjectType::ALL,
+                None => &[SubjectType::Public],
+            },
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,
+            id_token_encryption_alg_values_supported: KEY_MANAGEMENT,
+            id_token_encryption_enc_values_supported: CONTENT_ENCRYPTION,
+            userinfo_encryption_alg_values_supported: KEY_MANAGEMENT,
+            userinfo_encryption_enc_values_supported: CONTENT_ENCRYPTION,
             claim_types_supported: &["normal", "aggregated", "distributed"],
             claims_supported: own.into_iter().chain(asked.flat_map(|(_, names)| *names).copied()).collect(),
             claims_parameter_supported: true,
-            request_parameter_supported: false,
-            request_uri_parameter_supported: false,
             prompt_values_supported: Prompts::NAMES,
+        }
+    }
+}
+
+/// What is said of request objects (RFC 9101 §10.5, OpenID Connect Discovery §3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestObjectSupport {
+    /// `request_parameter_supported`.
+    pub request_parameter_supported: bool,
+    /// `request_uri_parameter_supported`.
+    pub request_uri_parameter_supported: bool,
+    /// `require_request_uri_registration`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub require_request_uri_registration: bool,
+    /// `request_object_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_object_signing_alg_values_supported: Vec<RequestObjectAlgorithm>,
+    /// `request_object_encryption_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_object_encryption_alg_values_supported: Vec<KeyManagement>,
+    /// `request_object_encryption_enc_values_supported`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub request_object_encryption_enc_values_supported: &'static [ContentEncryption],
+}
+
+impl RequestObjectSupport {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            request_parameter_supported: settings.takes_request_objects(),
+            request_uri_parameter_supported: settings.remote_requests,
+            require_request_uri_registration: settings.remote_requests,
+            request_object_signing_alg_values_supported: settings.request_object_algorithms(),
+            request_object_encryption_alg_values_supported: settings.decryption_algorithms.clone(),
+            request_object_encryption_enc_values_supported: match settings.decryption_algorithms.is_empty() {
+                true => &[],
+                false => CONTENT_ENCRYPTION,
+            },
         }
     }
 }
@@ -217,6 +272,9 @@ pub struct Metadata {
     pub code_challenge_methods_supported: &'static [&'static str],
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
     pub authorization_response_iss_parameter_supported: bool,
+    /// What is said of request objects, where there is an authorization endpoint.
+    #[serde(flatten)]
+    pub request_objects: Option<RequestObjectSupport>,
     /// What an OpenID Provider says besides.
     #[serde(flatten)]
     pub openid: Option<OpenIdMetadata>,
@@ -258,6 +316,7 @@ impl Metadata {
             introspection_endpoint_auth_signing_alg_values_supported: algorithms,
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
+            request_objects: codes.then(|| RequestObjectSupport::new(settings)),
             openid: (codes && settings.is_openid_provider()).then(|| OpenIdMetadata::new(settings, paths)),
         }
     }

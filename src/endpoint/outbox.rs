@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use smallvec::smallvec;
 
+use crate::client::encryption;
 use crate::grant::{issue, session};
 use crate::jose::Algorithm;
+use crate::record::encryption::Recipient;
 use crate::record::outbox::{Message, Outbox};
 use crate::record::{Context, Decide, Decision, Event, EventKind, Facts, Halt, OutboxId};
 use crate::token::logout_token::LogoutTokenClaims;
+use crate::token::subject::seen_by;
 
 /// Asks what is to be sent for a message that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct LogoutNotice {
     pub claims: LogoutTokenClaims,
     /// How it is signed: as the client's ID tokens are (OpenID Connect Back-Channel Logout §2.6).
     pub algorithm: Algorithm,
+    /// To whom it is encrypted, if ID tokens are (OpenID Connect Back-Channel Logout §2.6).
+    pub recipient: Option<Recipient>,
 }
 
 impl Decide for PrepareMessage {
@@ -45,13 +50,14 @@ impl Decide for PrepareMessage {
         let claims = LogoutTokenClaims {
             issuer: cx.settings.issuer.as_str().to_owned(),
             audience: client.id.clone(),
-            subject: subject.clone(),
+            subject: seen_by(client, subject, cx)?,
             session: *session,
             issued_at: cx.now,
             id: self.0,
         };
         let algorithm = issue::id_token_algorithm(client, cx)?;
-        let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, algorithm };
+        let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
+        let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, algorithm, recipient };
         Ok(Decision::answer(cx, Some(notice)))
     }
 }

@@ -2,11 +2,14 @@
 
 use serde_json::{Map, Value};
 
+use crate::client::encryption;
 use crate::grant::resolve;
 use crate::jose::Algorithm;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientId, Reason};
+use crate::record::encryption::Recipient;
 use crate::record::{Context, Decide, Decision, Facts, Halt};
+use crate::token::subject::seen_by;
 use crate::token::{PresentedToken, user_claims};
 
 /// A request to the UserInfo endpoint.
@@ -23,6 +26,8 @@ pub struct UserInfoPlan {
     pub claims: Map<String, Value>,
     /// How they are signed, and for whom, where the client registered for that (OpenID Connect Core §5.3.2).
     pub signed: Option<(Algorithm, ClientId)>,
+    /// To whom they are encrypted, signed or not, where the client registered for that.
+    pub recipient: Option<Recipient>,
 }
 
 /// The answer of the UserInfo endpoint.
@@ -64,9 +69,11 @@ impl Decide for UserInfoRequest {
         let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::BearerInvalid)?;
         let wishes = grant.record.claims.as_deref().map(|claims| claims.userinfo.clone()).unwrap_or_default();
         let mut claims = user_claims::select(facts.claims(subject)?, Some(&token.scope), &wishes);
-        claims.insert("sub".to_owned(), subject.as_str().into());
+        claims.insert("sub".to_owned(), seen_by(client, subject, cx)?.as_str().into());
         let algorithms = &cx.settings.signing_algorithms;
         let signed = client.openid.userinfo_alg.filter(|chosen| algorithms.contains(chosen));
-        Ok(Decision::answer(cx, UserInfoPlan { claims, signed: signed.map(|alg| (alg, token.client)) }))
+        let recipient = encryption::recipient(client, client.openid.userinfo_encryption, facts)?;
+        let signed = signed.map(|alg| (alg, token.client));
+        Ok(Decision::answer(cx, UserInfoPlan { claims, signed, recipient }))
     }
 }

@@ -119,7 +119,7 @@ fn redeem(
         code.spent = true;
     }
     let scope = target.narrow(&grant.scope);
-    let (access_token, expires_in) = issue::access_token(&mut grant, id, &scope, target, cx);
+    let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, target, cx)?;
     let refreshable =
         client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);
     let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));

@@ -71,7 +71,7 @@ fn opaque(
     };
     let id = GrantId(cx.id());
     let mut grant = new_grant(client, scope, target, epoch, cx);
-    let (access_token, expires_in) = issue::access_token(&mut grant, id, scope, target, cx);
+    let (access_token, expires_in) = issue::access_token(&mut grant, id, client, scope, target, cx)?;
     batch.put = vec![life::put(id, grant, cx)];
     let plan =
         TokenPlan { access_token, expires_in, scope: scope.clone(), refresh_token: None, id_token: None };
@@ -92,7 +92,7 @@ fn recordless(
     let grant = new_grant(client, scope, target, epoch, cx);
     let client_epoch = u32::try_from(epoch).map_err(|_| Reason::Bug)?;
     let token_id = TokenId::Recordless { id: cx.id(), client_epoch };
-    let claims = issue::claims(&grant, scope, target, token_id, cx);
+    let claims = issue::claims(&grant, client, scope, target, token_id, cx)?;
     let plan = TokenPlan {
         access_token: AccessTokenPlan::Jwt(Box::new(claims), algorithm),
         expires_in: target.lifetime,

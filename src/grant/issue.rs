@@ -5,13 +5,16 @@ use std::time::Duration;
 use serde_json::Map;
 
 use super::target::Target;
+use crate::client::encryption;
 use crate::jose::Algorithm;
 use crate::profile::RefreshRotation;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{Reason, Scope, Secret, Timestamp};
+use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
 use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
+use crate::token::subject::seen_by;
 use crate::token::{AccessTokenClaims, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims};
 
 /// What the token endpoint answers once the decision is committed (RFC 6749 §5.1).
@@ -36,6 +39,8 @@ pub struct IdTokenPlan {
     pub claims: IdTokenClaims,
     /// How it is signed.
     pub algorithm: Algorithm,
+    /// To whom it is encrypted, if it is.
+    pub recipient: Option<Recipient>,
 }
 
 /// An access token to be made.
@@ -48,13 +53,17 @@ pub enum AccessTokenPlan {
 }
 
 /// Adds one access token to a grant, in the format its target asks for.
+///
+/// # Errors
+/// Those of [`seen_by`].
 pub fn access_token(
     grant: &mut Grant,
     id: GrantId,
+    client: &Client,
     scope: &Scope,
     target: &Target,
     cx: &Context<'_>,
-) -> (AccessTokenPlan, Duration) {
+) -> Result<(AccessTokenPlan, Duration), Reason> {
     let valid_until = cx.now.plus(target.lifetime);
     let plan = match target.format {
         TokenFormat::Opaque => AccessTokenPlan::Opaque(opaque(grant, id, scope, target, valid_until, cx)),
@@ -64,10 +73,10 @@ pub fn access_token(
             ledger.next = ledger.next.saturating_add(1);
             ledger.valid_until = ledger.valid_until.max(valid_until);
             let token_id = TokenId::Granted { grant: id.0, sequence };
-            AccessTokenPlan::Jwt(Box::new(claims(grant, scope, target, token_id, cx)), algorithm)
+            AccessTokenPlan::Jwt(Box::new(claims(grant, client, scope, target, token_id, cx)?), algorithm)
         }
     };
-    (plan, target.lifetime)
+    Ok((plan, target.lifetime))
 }
 
 fn opaque(
@@ -94,18 +103,24 @@ fn opaque(
 }
 
 /// The claims of an access token of this grant.
-#[must_use]
+///
+/// # Errors
+/// Those of [`seen_by`].
 pub fn claims(
     grant: &Grant,
+    client: &Client,
     scope: &Scope,
     target: &Target,
     token_id: TokenId,
     cx: &Context<'_>,
-) -> AccessTokenClaims {
+) -> Result<AccessTokenClaims, Reason> {
     let subject = grant.subject.as_ref();
-    AccessTokenClaims {
+    Ok(AccessTokenClaims {
         issuer: cx.settings.issuer.as_str().to_owned(),
-        subject: subject.map_or(grant.client.as_str(), |subject| subject.id.as_str()).to_owned(),
+        subject: match subject {
+            Some(subject) => seen_by(client, &subject.id, cx)?.as_str().to_owned(),
+            None => grant.client.as_str().to_owned(),
+        },
         audience: target.resources.clone(),
         client_id: grant.client.clone(),
         scope: scope.clone(),
@@ -113,14 +128,15 @@ pub fn claims(
         expires_at: cx.now.plus(target.lifetime),
         token_id,
         authentication: subject.map(|subject| subject.authentication.clone()),
-    }
+    })
 }
 
 /// The ID token of a grant, where `scope` asks for one (OpenID Connect Core §3.1.3.3, §12.2). Where it is the `only`
 /// token, what the scope asks for is told in it (§5.4).
 ///
 /// # Errors
-/// [`Halt::Need`] while the claims of the user are unknown and some were asked for.
+/// [`Halt::Need`] while the claims of the user are unknown and some were asked for; those of [`seen_by`] and
+/// [`encryption::recipient`].
 pub fn id_token(
     grant: &Grant,
     client: &Client,
@@ -139,7 +155,7 @@ pub fn id_token(
     };
     let claims = IdTokenClaims {
         issuer: cx.settings.issuer.as_str().to_owned(),
-        subject: subject.id.as_str().to_owned(),
+        subject: seen_by(client, &subject.id, cx)?.as_str().to_owned(),
         audience: grant.client.clone(),
         expires_at: cx.now.plus(cx.settings.lifetimes.id_token),
         issued_at: cx.now,
@@ -148,7 +164,8 @@ pub fn id_token(
         session: grant.session,
         user,
     };
-    Ok(Some(Box::new(IdTokenPlan { claims, algorithm })))
+    let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
+    Ok(Some(Box::new(IdTokenPlan { claims, algorithm, recipient })))
 }
 
 /// How the ID tokens and logout tokens of a client are signed.

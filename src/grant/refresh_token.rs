@@ -92,7 +92,7 @@ impl Decide for RefreshTokenRequest {
         if let Some(family) = after.refresh.as_deref_mut() {
             *family = refresh;
         }
-        let (access_token, expires_in) = issue::access_token(&mut after, id, &scope, &target, cx);
+        let (access_token, expires_in) = issue::access_token(&mut after, id, client, &scope, &target, cx)?;
         let event = Event::new(EventKind::TokensRefreshed)
             .client(&client.id)
             .subject(after.subject.as_ref().map(|subject| &subject.id))

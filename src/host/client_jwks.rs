@@ -15,7 +15,7 @@ pub trait ClientJwks: Send + Sync {
     /// process hammer a client's server.
     ///
     /// # Errors
-    /// [`KeysUnavailable`] when no set is known and none can be fetched; the client then fails to authenticate.
+    /// [`KeysUnavailable`] when no set is known and none can be fetched; what needs a key of the client is then refused.
     async fn keys(&self, wanted: &WantedKey) -> Result<Arc<PublishedKeys>, KeysUnavailable>;
 }
 
@@ -48,7 +48,7 @@ mod fetched {
 
     use super::*;
     use crate::host::{Clock, Fetch, JwksCache, JwksOptions};
-    use crate::jose::JoseError;
+    use crate::jose::{JoseError, KeyAlgorithm};
 
     /// The most key sets that are remembered; beyond it, the one that was used longest ago is forgotten.
     const MAX_SETS: usize = 1_000;
@@ -106,11 +106,21 @@ mod fetched {
         async fn keys(&self, wanted: &WantedKey) -> Result<Arc<PublishedKeys>, KeysUnavailable> {
             let set = self.set(&wanted.uri);
             let keys = set.keys().await?;
-            if keys.verifying().find(wanted.kid.as_deref(), wanted.alg).err() != Some(JoseError::UnknownKey) {
+            if holds(&keys, wanted) {
                 return Ok(keys);
             }
             // What cannot be fetched again is still good for what it holds.
             Ok(set.newer_than(&keys).await.ok().flatten().unwrap_or(keys))
+        }
+    }
+
+    /// Whether what is wanted is here; a key that is here and is wrong will not be right by being fetched again.
+    fn holds(keys: &PublishedKeys, wanted: &WantedKey) -> bool {
+        match wanted.alg {
+            KeyAlgorithm::Signature(alg) => {
+                keys.verifying().find(wanted.kid.as_deref(), alg).err() != Some(JoseError::UnknownKey)
+            }
+            KeyAlgorithm::Encryption(alg) => keys.set().for_encryption(alg).is_some(),
         }
     }
 

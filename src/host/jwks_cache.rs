@@ -183,12 +183,11 @@ impl JwksCache {
             return Err("the response is not JSON".into());
         }
         let set = JwkSet::parse(&response.body).map_err(|error| error.to_string())?;
-        let set = PublishedKeys::new(set);
-        if set.verifying().keys().is_empty() {
-            return Err("no key of the set can verify".into());
+        if set.keys().is_empty() {
+            return Err("no key of the set can be used".into());
         }
         let age = max_age(response).unwrap_or(self.options.default_age);
-        Ok((set, age.min(self.options.max_age).max(self.options.min_age)))
+        Ok((PublishedKeys::new(set), age.min(self.options.max_age).max(self.options.min_age)))
     }
 
     fn fresh(&self, state: &State) -> Option<Arc<PublishedKeys>> {

@@ -1,4 +1,4 @@
-//! Signing keys in the store: sealed, shared by every process, rotated by a commit.
+//! Keys in the store: sealed, shared by every process, rotated by a commit.
 //!
 //! ```text
 //! open ──► keys there? ──no──► make one per algorithm, commit if still absent ──lost──► load the winner's
@@ -26,12 +26,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
 pub use self::options::{KeyRingError, KeyRingOptions};
 use super::flight::{Flight, Turn};
-use super::{Clock, Entropy, OsEntropy, Signer, SignerError, SigningKeyName};
-use crate::jose::{Algorithm, Sealer, SigningKey};
-use crate::protocol::Timestamp;
+use super::{Clock, Decrypter, Entropy, OsEntropy, Signer, SignerError, SigningKeyName};
+use crate::jose::{
+    Algorithm, ContentEncryption, DecryptingKey, Encrypted, JoseError, Jwk, KeyAlgorithm, KeyManagement,
+    Sealer, SigningKey,
+};
+use crate::protocol::{Secret, Timestamp};
 use crate::record::key_ring::{KeyRing, PublishedKeys, SealedKey};
 use crate::record::{Batch, BatchId, Expectation, Id, Key, Namespace, Put, Record};
 use crate::store::{CommitError, Store};
@@ -39,10 +43,11 @@ use crate::store::{CommitError, Store};
 /// How often a change is tried again after another process changed the keys first.
 const MAX_ATTEMPTS: u32 = 16;
 
-/// The label under which private keys are sealed.
+/// The labels under which private keys are sealed.
 const SEAL_LABEL: &str = "signing key";
+const SEAL_LABEL_ENCRYPTION: &str = "decryption key";
 
-/// Signs with keys that are kept, sealed, in the store.
+/// Signs, and decrypts, with keys that are kept, sealed, in the store.
 ///
 /// Every process that opens the same namespace of the same store with the same secret signs with the same keys. A
 /// successor is published `publish_ahead` before it signs, and a retired key stays published until the last token it
@@ -64,8 +69,37 @@ struct Loaded {
     at: Timestamp,
     version: Option<BatchId>,
     ring: KeyRing,
-    opened: Vec<Arc<SigningKey>>,
+    opened: Vec<Arc<OpenedKey>>,
     published: Arc<PublishedKeys>,
+}
+
+/// A private key, ready for the one thing it is for.
+enum OpenedKey {
+    Signing(SigningKey),
+    Decrypting(DecryptingKey),
+}
+
+impl OpenedKey {
+    fn public(&self) -> Option<Jwk> {
+        match self {
+            Self::Signing(key) => Some(key.public()),
+            Self::Decrypting(key) => key.public().cloned(),
+        }
+    }
+
+    fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, JoseError> {
+        match self {
+            Self::Signing(key) => key.to_pkcs8_der(),
+            Self::Decrypting(key) => key.to_pkcs8_der(),
+        }
+    }
+
+    fn kid(&self) -> &str {
+        match self {
+            Self::Signing(key) => key.kid(),
+            Self::Decrypting(key) => key.kid().unwrap_or_default(),
+        }
+    }
 }
 
 /// When a rotation's new keys begin to sign.
@@ -114,7 +148,7 @@ impl KeyRingSigner {
         self.change(|signer, ring, now| {
             let options = &signer.options;
             ring.forget_dead(now, options.outlives());
-            for &alg in &options.algorithms {
+            for alg in options.keys() {
                 if ring.lacks(alg) {
                     ring.add(signer.make(alg, now, now)?);
                 } else if let Some(period) = options.rotate_every
@@ -158,7 +192,10 @@ impl KeyRingSigner {
             let Some(at) = ring.keys.iter().position(|key| key.kid == kid) else { return Ok(()) };
             let alg = ring.keys.remove(at).alg;
             let left = ring.keys.iter().any(|key| key.alg == alg && key.retired_at.is_none());
-            let signs = ring.signing(alg, now).is_some_and(|key| key.signs_from.is_past(now));
+            let serves = |key: &SealedKey| {
+                key.signs_from.is_past(now) && !key.retired_at.is_some_and(|at| at.is_past(now))
+            };
+            let signs = ring.keys.iter().any(|key| key.alg == alg && serves(key));
             if !(left && signs) {
                 ring.add(signer.make(alg, now, now)?);
             }
@@ -169,14 +206,14 @@ impl KeyRingSigner {
 
     async fn renew(&self, begin: Begin) -> Result<(), KeyRingError> {
         self.change(|signer, ring, now| {
-            let configured = &signer.options.algorithms;
+            let configured: Vec<_> = signer.options.keys().collect();
             let foreign: Vec<_> =
                 ring.keys.iter().map(|key| key.alg).filter(|alg| !configured.contains(alg)).collect();
             for alg in foreign {
                 ring.retire(alg, now);
             }
             ring.forget_dead(now, signer.options.outlives());
-            for &alg in configured {
+            for alg in configured {
                 match begin {
                     Begin::AtOnce => ring.add(signer.make(alg, now, now)?),
                     Begin::AfterPublication if ring.lacks(alg) => ring.add(signer.make(alg, now, now)?),
@@ -265,24 +302,32 @@ impl KeyRingSigner {
         let opened = ring
             .keys
             .iter()
-            .map(|key| match before.opened(&key.kid).filter(|own| own.public() == key.public) {
-                Some(own) => Ok(own.clone()),
-                None => self.unseal(key).map(Arc::new),
+            .map(|key| {
+                match before.opened(&key.kid).filter(|own| own.public().as_ref() == Some(&key.public)) {
+                    Some(own) => Ok(own.clone()),
+                    None => self.unseal(key).map(Arc::new),
+                }
             })
             .collect::<Result<_, _>>()?;
         let set = ring.published().map_err(KeyRingError::Keys)?;
         Ok(Loaded { ticket: 0, at, version, ring, opened, published: Arc::new(PublishedKeys::new(set)) })
     }
 
-    fn make(&self, alg: Algorithm, now: Timestamp, from: Timestamp) -> Result<SealedKey, KeyRingError> {
-        let key = SigningKey::generate_sized(alg, self.options.rsa_size).map_err(KeyRingError::Keys)?;
+    fn make(&self, alg: KeyAlgorithm, now: Timestamp, from: Timestamp) -> Result<SealedKey, KeyRingError> {
+        let key = match alg {
+            KeyAlgorithm::Signature(alg) => {
+                SigningKey::generate_sized(alg, self.options.rsa_size).map(OpenedKey::Signing)
+            }
+            KeyAlgorithm::Encryption(alg) => DecryptingKey::generate(alg).map(OpenedKey::Decrypting),
+        };
+        let key = key.map_err(KeyRingError::Keys)?;
         let der = key.to_pkcs8_der().map_err(KeyRingError::Keys)?;
         let place = self.place(key.kid(), alg);
-        let sealed = self.sealer.seal(SEAL_LABEL, &place, &der).map_err(KeyRingError::Keys)?;
+        let sealed = self.sealer.seal(label(alg), &place, &der).map_err(KeyRingError::Keys)?;
         Ok(SealedKey {
             kid: key.kid().to_owned(),
             alg,
-            public: key.public(),
+            public: key.public().ok_or(KeyRingError::Keys(JoseError::KeyGeneration))?,
             sealed: URL_SAFE_NO_PAD.encode(sealed),
             published_at: now,
             signs_from: from,
@@ -290,18 +335,28 @@ impl KeyRingSigner {
         })
     }
 
-    fn unseal(&self, key: &SealedKey) -> Result<SigningKey, KeyRingError> {
+    fn unseal(&self, key: &SealedKey) -> Result<OpenedKey, KeyRingError> {
         let broken = || KeyRingError::DoesNotOpen { kid: key.kid.clone() };
         let sealed = URL_SAFE_NO_PAD.decode(&key.sealed).map_err(|_| broken())?;
-        let der =
-            self.sealer.open(SEAL_LABEL, &self.place(&key.kid, key.alg), &sealed).map_err(|_| broken())?;
-        let opened =
-            SigningKey::from_pkcs8_der(key.alg, &der).map_err(KeyRingError::Keys)?.with_kid(key.kid.as_str());
-        if opened.public() == key.public { Ok(opened) } else { Err(broken()) }
+        let der = self
+            .sealer
+            .open(label(key.alg), &self.place(&key.kid, key.alg), &sealed)
+            .map_err(|_| broken())?;
+        let kid = key.kid.as_str();
+        let opened = match key.alg {
+            KeyAlgorithm::Signature(alg) => {
+                SigningKey::from_pkcs8_der(alg, &der).map(|key| OpenedKey::Signing(key.with_kid(kid)))
+            }
+            KeyAlgorithm::Encryption(alg) => {
+                DecryptingKey::from_pkcs8_der(alg, &der).map(|key| OpenedKey::Decrypting(key.with_kid(kid)))
+            }
+        };
+        let opened = opened.map_err(KeyRingError::Keys)?;
+        if opened.public().as_ref() == Some(&key.public) { Ok(opened) } else { Err(broken()) }
     }
 
     /// Where a private key is kept: it opens only in this issuer's ring, under its own name and algorithm.
-    fn place(&self, kid: &str, alg: Algorithm) -> Vec<u8> {
+    fn place(&self, kid: &str, alg: KeyAlgorithm) -> Vec<u8> {
         [self.key.namespace.0.0.as_slice(), alg.as_str().as_bytes(), &[0], kid.as_bytes()].concat()
     }
 
@@ -366,8 +421,15 @@ impl Loaded {
         }
     }
 
-    fn opened(&self, kid: &str) -> Option<&Arc<SigningKey>> {
+    fn opened(&self, kid: &str) -> Option<&Arc<OpenedKey>> {
         self.opened.iter().find(|key| key.kid() == kid)
+    }
+}
+
+const fn label(alg: KeyAlgorithm) -> &'static str {
+    match alg {
+        KeyAlgorithm::Signature(_) => SEAL_LABEL,
+        KeyAlgorithm::Encryption(_) => SEAL_LABEL_ENCRYPTION,
     }
 }
 
@@ -402,15 +464,40 @@ impl Signer for KeyRingSigner {
         if loaded.opened(&key.kid).is_none() {
             loaded = self.load(self.clock.now()).await?;
         }
-        let own = loaded
-            .opened(&key.kid)
-            .filter(|own| own.alg() == key.algorithm)
-            .ok_or_else(|| SignerError(format!("there is no signing key `{}`", key.kid)))?;
-        own.sign(message).map_err(|error| SignerError(error.to_string()))
+        match loaded.opened(&key.kid).map(AsRef::as_ref) {
+            Some(OpenedKey::Signing(own)) if own.alg() == key.algorithm => {
+                own.sign(message).map_err(|error| SignerError(error.to_string()))
+            }
+            _ => Err(SignerError(format!("there is no signing key `{}`", key.kid))),
+        }
     }
 
     async fn public_keys(&self) -> Result<Arc<PublishedKeys>, SignerError> {
         Ok(self.fresh().await?.published.clone())
+    }
+}
+
+#[async_trait]
+impl Decrypter for KeyRingSigner {
+    fn key_management(&self) -> Vec<KeyManagement> {
+        self.options.encryption.clone()
+    }
+
+    /// A key is found by its name; a token without one is tried with every key of its algorithm.
+    async fn decrypt(&self, token: &str) -> Result<Option<Secret>, SignerError> {
+        let Ok(encrypted) = Encrypted::parse(token) else { return Ok(None) };
+        let kid = encrypted.header().kid();
+        let mut loaded = self.fresh().await?;
+        if kid.is_some_and(|kid| loaded.opened(kid).is_none()) {
+            loaded = self.load(self.clock.now()).await?;
+        }
+        let opened = loaded.opened.iter().filter(|key| kid.is_none_or(|kid| key.kid() == kid));
+        let mut contents = opened.filter_map(|key| match key.as_ref() {
+            OpenedKey::Decrypting(key) => encrypted.decrypt(key, &ContentEncryption::ALL).ok(),
+            OpenedKey::Signing(_) => None,
+        });
+        let content = contents.next();
+        Ok(content.and_then(|content| std::str::from_utf8(content.plaintext()).ok().map(Secret::new)))
     }
 }
 

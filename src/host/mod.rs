@@ -5,6 +5,7 @@ mod audit;
 mod client_jwks;
 mod clients;
 mod clock;
+mod decrypter;
 mod entropy;
 mod fetch;
 #[cfg(feature = "aws-lc-rs")]
@@ -16,7 +17,9 @@ mod key_ring;
 mod limiter;
 mod registration_policy;
 mod replay_guard;
+mod request_objects;
 mod resources;
+mod sector;
 mod signer;
 mod slow_hash;
 
@@ -27,6 +30,7 @@ pub use client_jwks::FetchedJwks;
 pub use client_jwks::{ClientJwks, KeysUnavailable, NoClientJwks};
 pub use clients::{Clients, ImmediateClients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
+pub use decrypter::{Decrypter, NoDecrypter};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use fetch::{Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, is_special_use};
 #[cfg(feature = "fetch")]
@@ -40,6 +44,9 @@ pub use registration_policy::{
     ClosedRegistration, InitialAccessRegistration, OpenRegistration, RegistrationPolicy,
 };
 pub use replay_guard::{ReplayGuard, StoreReplayGuard};
+pub(crate) use request_objects::RequestObjects;
 pub use resources::{ResourceCatalog, StaticResources};
+pub(crate) use sector::sector_document;
+pub use sector::{SectorError, verify_sector};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
 pub use slow_hash::{Busy, SlowHashPool, hash_secret};

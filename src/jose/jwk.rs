@@ -69,10 +69,13 @@ pub struct Jwk {
     key_ops: Option<Vec<String>>,
 }
 
-/// What the `alg` of a key names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum KeyAlgorithm {
+/// What a key is used with: the `alg` of a key names one of these (RFC 7517 §4.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+pub enum KeyAlgorithm {
+    /// Signatures.
     Signature(Algorithm),
+    /// Encryption.
     Encryption(KeyManagement),
 }
 
@@ -326,11 +329,39 @@ impl KeyAlgorithm {
         name.parse().map(Self::Signature).or_else(|_| name.parse().map(Self::Encryption))
     }
 
-    const fn as_str(self) -> &'static str {
+    /// The registered name: no two algorithms of whatever kind share one.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Signature(alg) => alg.as_str(),
             Self::Encryption(alg) => alg.as_str(),
         }
+    }
+}
+
+impl From<Algorithm> for KeyAlgorithm {
+    fn from(alg: Algorithm) -> Self {
+        Self::Signature(alg)
+    }
+}
+
+impl From<KeyManagement> for KeyAlgorithm {
+    fn from(alg: KeyManagement) -> Self {
+        Self::Encryption(alg)
+    }
+}
+
+impl From<KeyAlgorithm> for &'static str {
+    fn from(alg: KeyAlgorithm) -> Self {
+        alg.as_str()
+    }
+}
+
+impl TryFrom<String> for KeyAlgorithm {
+    type Error = JoseError;
+
+    fn try_from(name: String) -> Result<Self, JoseError> {
+        Self::read(&name)
     }
 }
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::jwe::KeyManagement;
 use super::{Algorithm, JoseError, Jwk, json, jwk};
 
 /// Public keys, at most [`MAX_KEYS`](Self::MAX_KEYS), no two of a type and use with the same `kid`.
@@ -81,6 +82,12 @@ impl JwkSet {
     /// `UnknownKey`, `AlgorithmMismatch` (the key of that `kid` is not for `alg`), `AmbiguousKey`.
     pub fn find(&self, kid: Option<&str>, alg: Algorithm) -> Result<&Jwk, JoseError> {
         select(&self.keys, |key| key, kid, alg)
+    }
+
+    /// The key to encrypt to with `alg`: the first that may, and rather one that says it is for encryption.
+    #[must_use]
+    pub fn for_encryption(&self, alg: KeyManagement) -> Option<&Jwk> {
+        self.keys.iter().filter(|key| key.can_encrypt(alg)).min_by_key(|key| !key.is_for_encryption())
     }
 }
 

@@ -81,7 +81,15 @@ impl<'a> UnverifiedMac<'a> {
     /// # Errors
     /// Those of [`Unverified::parse`](super::Unverified::parse); `UnsupportedAlgorithm` for anything but an HMAC.
     pub fn parse(token: &'a str) -> Result<Self, JoseError> {
-        let (parts, object) = jws::open(token, jws::MAX_TOKEN_BYTES)?;
+        Self::parse_within(token, jws::MAX_TOKEN_BYTES)
+    }
+
+    /// As [`parse`](Self::parse), for tokens of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// Those of [`parse`](Self::parse).
+    pub fn parse_within(token: &'a str, max_bytes: usize) -> Result<Self, JoseError> {
+        let (parts, object) = jws::open(token, max_bytes)?;
         let names = jws::Names::read(&object)?;
         jws::refuse_own_key(&object)?;
         Ok(Self {
@@ -91,6 +99,12 @@ impl<'a> UnverifiedMac<'a> {
             payload: base64url::decode(parts.payload)?,
             tag: base64url::decode(parts.signature)?,
         })
+    }
+
+    /// The algorithm the token claims to be made with.
+    #[must_use]
+    pub const fn alg(&self) -> MacAlgorithm {
+        self.alg
     }
 
     /// The claims, if the token was made with `secret` and is what `accepted` says. The comparison takes the same time

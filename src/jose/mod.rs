@@ -38,6 +38,7 @@
 //! | `sealer` | keyed digests under the server's own secret, and what it seals |
 //! | `claims` | the types of claims: a wrong type is an error, never an absence |
 //! | `mac` | tokens authenticated with a shared secret, apart from signed ones |
+//! | `unsecured` | tokens that nobody vouches for, apart from all others |
 //! | `hints` | what a token says of itself before anyone vouches for it |
 //! | [`jwe`] | encrypted tokens, with their own algorithms and keys |
 //!
@@ -60,6 +61,8 @@ mod key;
 mod mac;
 mod rsa;
 #[cfg(feature = "aws-lc-rs")]
+mod unsecured;
+#[cfg(feature = "aws-lc-rs")]
 mod verify;
 
 pub mod json;
@@ -73,7 +76,7 @@ pub use hints::Hints;
 pub use jwe::{ContentEncryption, Encrypted, EncryptionHeader, KeyManagement, MAX_ENCRYPTED_BYTES};
 #[cfg(feature = "aws-lc-rs")]
 pub use jwe::{Decrypted, DecryptingKey, EncryptingKey, EncryptionSeed, encrypt_compact};
-pub use jwk::{Jwk, KeyType, KeyUse};
+pub use jwk::{Jwk, KeyAlgorithm, KeyType, KeyUse};
 pub use jwks::JwkSet;
 pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, signing_input};
 #[cfg(feature = "aws-lc-rs")]
@@ -82,6 +85,8 @@ pub use mac::MacAlgorithm;
 #[cfg(feature = "aws-lc-rs")]
 pub use mac::UnverifiedMac;
 pub use sealer::{Purpose, Sealer};
+#[cfg(feature = "aws-lc-rs")]
+pub use unsecured::unsecured_claims;
 #[cfg(feature = "aws-lc-rs")]
 pub use verify::{Keys, Verification, Verified};
 

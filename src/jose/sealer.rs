@@ -56,6 +56,8 @@ pub enum Purpose {
     Csrf = 2,
     /// What a browser shows to scripts of who is signed in.
     BrowserState = 3,
+    /// What a pairwise client calls a user.
+    PairwiseSubject = 4,
 }
 
 impl Sealer {

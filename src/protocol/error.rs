@@ -35,6 +35,10 @@ pub enum ErrorCode {
     RequestNotSupported,
     /// `request_uri_not_supported` (OpenID Connect Core §3.1.2.6).
     RequestUriNotSupported,
+    /// `invalid_request_object` (RFC 9101 §7).
+    InvalidRequestObject,
+    /// `invalid_request_uri` (RFC 9101 §7).
+    InvalidRequestUri,
     /// `registration_not_supported` (OpenID Connect Core §3.1.2.6).
     RegistrationNotSupported,
     /// `login_required` (OpenID Connect Core §3.1.2.6).
@@ -83,6 +87,8 @@ impl ErrorCode {
             Self::AccessDenied => "access_denied",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
@@ -163,6 +169,7 @@ reasons! {
     AssertionTimes: InvalidClient 401, "client authentication failed", "RFC 7523 §3";
     AssertionLife: InvalidClient 401, "client authentication failed", "RFC 7523 §3";
     AssertionReplayed: InvalidClient 401, "client authentication failed", "OpenID Connect Core §9";
+    EncryptionKeyMissing: InvalidClient 400, "the client has no key to encrypt to", "OpenID Connect Core §10.2";
     ClientMethodsTwo: InvalidRequest 400, "more than one client authentication method is used", "RFC 6749 §2.3";
     ClientIdMismatch: InvalidRequest 400, "the client identifiers differ", "RFC 6749 §2.3";
     BasicMalformed: InvalidRequest 400, "the Authorization header is malformed", "RFC 6749 §2.3.1";
@@ -181,6 +188,10 @@ reasons! {
     RequestTwice: InvalidRequest 400, "request and request_uri exclude each other", "OpenID Connect Core §6";
     RequestObjectUnsupported: RequestNotSupported 400, "request objects are not supported", "OpenID Connect Core §6.1";
     RequestUriUnsupported: RequestUriNotSupported 400, "request_uri is not supported", "OpenID Connect Core §6.2";
+    RequestObjectMissing: InvalidRequest 400, "a signed request object is required", "RFC 9101 §10.5";
+    RequestObjectUnproven: InvalidRequestObject 400, "the request object is not valid", "RFC 9101 §6.2";
+    RequestObjectClaims: InvalidRequestObject 400, "the request object is not valid", "RFC 9101 §6.3";
+    RequestUriInvalid: InvalidRequestUri 400, "the request_uri is not registered, or cannot be fetched", "OpenID Connect Core §6.2";
     RegistrationUnsupported: RegistrationNotSupported 400, "the registration parameter is not supported", "OpenID Connect Core §7.2.1";
     PromptInvalid: InvalidRequest 400, "the prompt is not known, or none does not stand alone", "OpenID Connect Core §3.1.2.1";
     NonceMissing: InvalidRequest 400, "a nonce is required", "OpenID Connect Core §3.2.2.1";
@@ -200,6 +211,7 @@ reasons! {
     InteractionOtherBrowser: InvalidRequest 400, "this page belongs to another browser", "RFC 9700 §4.7.1";
     CsrfMismatch: InvalidRequest 400, "the form has expired; please go back and try again", "RFC 9700 §4.7.1";
     SubjectMalformed: ServerError 500, "the server met an unexpected condition", "OpenID Connect Core §2";
+    PairwiseUnavailable: ServerError 500, "the server met an unexpected condition", "OpenID Connect Core §8.1";
     SubjectNamesClient: ServerError 500, "the server met an unexpected condition", "RFC 9700 §4.15";
     QuotaExhausted: SlowDown 429, "too many requests", "RFC 6585 §4";
 

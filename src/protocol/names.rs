@@ -5,12 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 macro_rules! registered_names {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
+            $($(#[$variant_meta])* #[serde(rename = $text)] $variant,)*
         }
 
         impl $name {
@@ -99,6 +99,18 @@ registered_names! {
         ClientSecretJwt = "client_secret_jwt",
         /// A JWT signed with a key of the client (OpenID Connect Core §9).
         PrivateKeyJwt = "private_key_jwt",
+    }
+}
+
+registered_names! {
+    /// `subject_type` (OpenID Connect Core §8).
+    #[derive(Default)]
+    SubjectType {
+        /// Every client knows a user by the same name.
+        #[default]
+        Public = "public",
+        /// Clients of different sectors know a user by different names.
+        Pairwise = "pairwise",
     }
 }
 

@@ -93,8 +93,14 @@ impl<'a> Params<'a> {
     }
 
     /// Builds a list from pairs that need no decoding.
-    pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn from_pairs<T: Into<Cow<'a, str>>>(pairs: impl IntoIterator<Item = (T, T)>) -> Self {
         Self { pairs: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+
+    /// Whether a parameter of this name may be given several times.
+    #[must_use]
+    pub fn may_repeat(name: &str) -> bool {
+        REPEATABLE.contains(&name)
     }
 
     /// The value of a parameter that occurs once, is not empty and is within its limit.
@@ -130,7 +136,7 @@ impl<'a> Params<'a> {
     fn fault_at(&self, at: usize) -> Option<ParamFault> {
         let (name, value) = self.pairs.get(at)?;
         let repeated = self.pairs.iter().take(at).any(|(own, _)| own == name);
-        if repeated && !REPEATABLE.contains(&name.as_ref()) {
+        if repeated && !Self::may_repeat(name) {
             return Some(ParamFault::Repeated);
         }
         is_too_long(name, value).then_some(ParamFault::TooLong)

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::assertion::ClientKeys;
+use super::encryption::ResponseEncryption;
 use super::logout::LogoutRegistration;
+use super::request_object::RequestObjectRegistration;
 use crate::jose::Algorithm;
 use crate::protocol::{
     ClientAuthMethod, ClientId, Digest, GrantType, RedirectUri, Resource, ResponseType, Scope, Timestamp,
@@ -51,6 +53,8 @@ pub struct Client {
     pub lifetimes: ClientLifetimes,
     /// What it registered as a relying party.
     pub openid: OpenIdRegistration,
+    /// What it registered about request objects.
+    pub request_objects: RequestObjectRegistration,
     /// What it registered for the end of a session.
     pub logout: LogoutRegistration,
 }
@@ -115,12 +119,36 @@ pub struct OpenIdRegistration {
     pub id_token_alg: Option<Algorithm>,
     /// `userinfo_signed_response_alg`; `None` means plain JSON.
     pub userinfo_alg: Option<Algorithm>,
+    /// `id_token_encrypted_response_alg` and `_enc`: how ID tokens and logout tokens are encrypted; `None` means not.
+    pub id_token_encryption: Option<ResponseEncryption>,
+    /// `userinfo_encrypted_response_alg` and `_enc`; `None` means not.
+    pub userinfo_encryption: Option<ResponseEncryption>,
     /// `default_max_age`: how old a login may be, unless the request says otherwise.
     pub default_max_age: Option<Duration>,
     /// `default_acr_values`: how its users should sign in, by preference, unless the request says otherwise.
     pub default_acr_values: Option<Arc<str>>,
     /// `initiate_login_uri`: where a login can be begun by someone else (OpenID Connect Core §4).
     pub initiate_login_uri: Option<Url>,
+    /// The sector of a client that registered `subject_type` `pairwise`; `None` of a public one.
+    pub sector: Option<Sector>,
+}
+
+/// Clients that call a user by the same name: a host (OpenID Connect Core §8.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sector(Arc<str>);
+
+impl Sector {
+    /// The sector of this host, in lower case.
+    #[must_use]
+    pub fn new(host: &str) -> Self {
+        Self(host.to_ascii_lowercase().into())
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A client secret at rest.

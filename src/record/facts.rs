@@ -19,7 +19,7 @@ use super::{
     Client, Consent, Grant, InitialAccess, Interaction, Outbox, Record, RegisteredClient, ResourceServer,
     Session, Standing, Versioned,
 };
-use crate::jose::Algorithm;
+use crate::jose::KeyAlgorithm;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
 
 /// Why a decision could not be taken yet, or that it was taken at once.
@@ -77,6 +77,12 @@ pub enum Need {
     },
     /// The keys of a client behind its `jwks_uri`.
     ClientKeys(Box<WantedKey>),
+    /// The request object at a place that its client registered.
+    RequestObject(Box<Url>),
+    /// What is in a token that was encrypted to the server.
+    Decryption(Secret),
+    /// The document that lists the redirect URIs of a sector.
+    SectorDocument(Box<Url>),
     /// Whether somebody may register as a client, or change a registration.
     Registration(Box<Applicant>),
     /// The keys of an issuer of software statements.
@@ -90,8 +96,8 @@ pub struct WantedKey {
     pub uri: Url,
     /// The name of the key, if the token gives one.
     pub kid: Option<String>,
-    /// The algorithm it is needed for.
-    pub alg: Algorithm,
+    /// What it is needed for.
+    pub alg: KeyAlgorithm,
 }
 
 /// What came of claiming a one-time marker.
@@ -164,6 +170,12 @@ pub enum Fact {
     Claim(Key, Claim),
     /// Answers [`Need::ClientKeys`]: the keys, or why there are none.
     ClientKeys(Box<WantedKey>, Result<Arc<PublishedKeys>, Box<str>>),
+    /// Answers [`Need::Decryption`] of this token: the text in it, if there is any for us.
+    Decryption(Secret, Option<Secret>),
+    /// Answers [`Need::SectorDocument`]: the document, or why there is none.
+    SectorDocument(Box<Url>, Result<Arc<[u8]>, Box<str>>),
+    /// Answers [`Need::RequestObject`]: its text, or why there is none.
+    RequestObject(Box<Url>, Result<Arc<str>, Box<str>>),
     /// Answers [`Need::Registration`].
     Registration(Box<Applicant>, Box<Verdict>),
     /// Answers [`Need::StatementKeys`]: the keys, or that this issuer is not trusted.
@@ -367,6 +379,38 @@ impl Facts {
         )
     }
 
+    /// The text of the request object at a place that its client registered, or why it cannot be had.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown.
+    pub fn request_object(&self, uri: &Url) -> Result<Result<&str, &str>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::RequestObject(own, object) if **own == *uri => {
+                    Some(object.as_deref().map_err(AsRef::as_ref))
+                }
+                _ => None,
+            },
+            || Need::RequestObject(Box::new(uri.clone())),
+        )
+    }
+
+    /// The text in a token that was encrypted to the server; `None` when it was not, or was changed.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown.
+    pub fn decrypted(&self, token: &str) -> Result<Option<&str>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Decryption(own, text) if own.expose() == token => {
+                    Some(text.as_ref().map(Secret::expose))
+                }
+                _ => None,
+            },
+            || Need::Decryption(Secret::new(token)),
+        )
+    }
+
     /// What the host says to somebody who wants to register.
     ///
     /// # Errors
@@ -392,6 +436,22 @@ impl Facts {
                 _ => None,
             },
             || Need::StatementKeys(issuer.to_owned()),
+        )
+    }
+
+    /// The document that lists the redirect URIs of a sector, or why it cannot be had.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is unknown.
+    pub fn sector_document(&self, uri: &Url) -> Result<Result<&[u8], &str>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::SectorDocument(own, document) if **own == *uri => {
+                    Some(document.as_deref().map_err(AsRef::as_ref))
+                }
+                _ => None,
+            },
+            || Need::SectorDocument(Box::new(uri.clone())),
         )
     }
 

@@ -124,7 +124,7 @@ pub struct PendingRequest {
     /// The claims asked for one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Box<ClaimsRequest>>,
-    /// The only user who may answer, where the client named one that it knows.
+    /// The only user who may answer, where the client named one that it knows: by the name that the client has for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectId>,
     /// Whether the user is asked whatever was allowed before (`prompt=consent`).

@@ -1,9 +1,11 @@
-//! The signing keys of an issuer, sealed: which of them signs, and when one may be forgotten.
+//! The keys of an issuer, sealed: which of them signs, which of them decrypt, and when one may be forgotten.
 //!
 //! ```text
 //! published_at ──► signs_from ──► retired_at ──► forgotten
 //!   published        signs          verifies       (its last token has expired)
 //! ```
+//!
+//! A key for encryption is used from the moment it is published, and decrypts until it is forgotten.
 //!
 //! Order is told by position, the newest last; the clock only says how far along the list signing has come.
 
@@ -11,10 +13,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::jose::{Algorithm, Claims, JoseError, Jwk, JwkSet};
+use crate::jose::{Algorithm, Claims, JoseError, Jwk, JwkSet, KeyAlgorithm};
 use crate::protocol::Timestamp;
 
-/// Every signing key that is still published. A rotation is one commit, so that all processes agree.
+/// Every key that is still published. A rotation is one commit, so that all processes agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRing {
@@ -22,14 +24,14 @@ pub struct KeyRing {
     pub keys: Vec<SealedKey>,
 }
 
-/// One signing key.
+/// One key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedKey {
     /// Its name in JWKS and headers.
     pub kid: String,
-    /// The one algorithm it signs with.
-    pub alg: Algorithm,
+    /// The one algorithm it signs or decrypts with.
+    pub alg: KeyAlgorithm,
     /// The public key.
     pub public: Jwk,
     /// The private key (PKCS #8), sealed by the [`Sealer`](crate::jose::Sealer); base64url.
@@ -48,26 +50,27 @@ impl KeyRing {
     /// gone back so far that no time has come, the oldest there is, so that whatever is chosen can be verified.
     #[must_use]
     pub fn signing(&self, alg: Algorithm, now: Timestamp) -> Option<&SealedKey> {
-        let signs = |key: &&SealedKey| key.alg == alg && !key.retired_at.is_some_and(|at| at.is_past(now));
+        let signs =
+            |key: &&SealedKey| key.alg == alg.into() && !key.retired_at.is_some_and(|at| at.is_past(now));
         let in_time = self.keys.iter().rev().filter(signs).find(|key| key.signs_from.is_past(now));
         in_time.or_else(|| self.keys.iter().find(signs))
     }
 
     /// Whether a key for `alg` must be made now: there is none without a successor.
     #[must_use]
-    pub fn lacks(&self, alg: Algorithm) -> bool {
+    pub fn lacks(&self, alg: KeyAlgorithm) -> bool {
         !self.keys.iter().any(|key| key.alg == alg && key.retired_at.is_none())
     }
 
     /// Whether the newest key for `alg` waits for its time to sign.
     #[must_use]
-    pub fn has_next(&self, alg: Algorithm, now: Timestamp) -> bool {
+    pub fn has_next(&self, alg: KeyAlgorithm, now: Timestamp) -> bool {
         self.keys.iter().rev().find(|key| key.alg == alg).is_some_and(|key| !key.signs_from.is_past(now))
     }
 
     /// Whether the newest key for `alg` will have signed for `period` at `at`.
     #[must_use]
-    pub fn is_due(&self, alg: Algorithm, at: Timestamp, period: Duration) -> bool {
+    pub fn is_due(&self, alg: KeyAlgorithm, at: Timestamp, period: Duration) -> bool {
         let newest = self.keys.iter().rev().find(|key| key.alg == alg);
         newest.is_some_and(|key| key.signs_from.plus(period).is_past(at))
     }
@@ -79,7 +82,7 @@ impl KeyRing {
     }
 
     /// Retires every key of `alg` at `at`, or earlier where that was already decided.
-    pub fn retire(&mut self, alg: Algorithm, at: Timestamp) {
+    pub fn retire(&mut self, alg: KeyAlgorithm, at: Timestamp) {
         for key in self.keys.iter_mut().filter(|key| key.alg == alg) {
             key.retired_at = Some(key.retired_at.map_or(at, |before| before.min(at)));
         }
@@ -90,12 +93,16 @@ impl KeyRing {
         self.keys.retain(|key| key.retired_at.is_none_or(|at| !at.plus(outlives).is_past(now)));
     }
 
-    /// The public keys.
+    /// The public keys: those that sign from the oldest on, and then those for encryption from the newest on, for whoever
+    /// takes the first.
     ///
     /// # Errors
     /// `TooManyKeys`, `DuplicateKid`.
     pub fn published(&self) -> Result<JwkSet, JoseError> {
-        JwkSet::new(self.keys.iter().map(|key| key.public.clone()).collect())
+        let signs = |key: &&SealedKey| matches!(key.alg, KeyAlgorithm::Signature(_));
+        let signing = self.keys.iter().filter(signs);
+        let encrypting = self.keys.iter().rev().filter(|key| !signs(key));
+        JwkSet::new(signing.chain(encrypting).map(|key| key.public.clone()).collect())
     }
 }
 
@@ -207,7 +214,7 @@ mod tests {
         let key = SigningKey::generate(alg).unwrap();
         SealedKey {
             kid: key.kid().to_owned(),
-            alg,
+            alg: alg.into(),
             public: key.public(),
             sealed: String::new(),
             published_at: Timestamp(0),
@@ -269,9 +276,9 @@ mod tests {
         let mut ring = ring(&[100]);
         ring.add(key(Algorithm::EdDsa, 200));
         assert_eq!(ring.keys[0].retired_at, None);
-        assert!(!ring.lacks(Algorithm::Es256) && ring.lacks(Algorithm::Ps256));
-        assert!(ring.has_next(Algorithm::EdDsa, Timestamp(199)));
-        assert!(!ring.has_next(Algorithm::Es256, Timestamp(199)));
+        assert!(!ring.lacks(Algorithm::Es256.into()) && ring.lacks(Algorithm::Ps256.into()));
+        assert!(ring.has_next(Algorithm::EdDsa.into(), Timestamp(199)));
+        assert!(!ring.has_next(Algorithm::Es256.into(), Timestamp(199)));
     }
 
     #[test]

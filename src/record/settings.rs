@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::assertion::{self, AssertionPolicy};
+use super::assertion::{self, AssertionAlgorithm, AssertionPolicy};
 use super::key_ring::PublishedKeys;
+use super::request_object::RequestObjectAlgorithm;
 use super::{Client, Namespace};
-use crate::jose::{Algorithm, Audience, Sealer};
-use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation};
+use crate::jose::{Algorithm, Audience, KeyManagement, Sealer};
+use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
-use crate::protocol::{GrantType, Issuer, ResponseMode, ResponseType, Scope};
+use crate::protocol::{ClientAuthMethod, GrantType, Issuer, ResponseMode, ResponseType, Scope};
 
 /// Everything a decision may know of the server. Built by
 /// [`AuthorizationServer::builder`](crate::server::AuthorizationServer::builder).
@@ -52,6 +53,14 @@ pub struct Settings {
     pub frontchannel_logout: bool,
     /// Whether clients can see in the browser that who is signed in has changed.
     pub session_management: bool,
+    /// Which request objects are taken.
+    pub request_objects: RequestObjects,
+    /// The algorithms by which request objects may be encrypted to the server; none where it has no key for that.
+    pub decryption_algorithms: Vec<KeyManagement>,
+    /// Whether request objects are fetched from where clients registered them.
+    pub remote_requests: bool,
+    /// Makes what pairwise clients call a user; `None` where there are no such clients.
+    pub pairwise: Option<Sealer>,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
     /// How assertions of clients are judged.
@@ -148,6 +157,10 @@ impl Settings {
             backchannel_logout: false,
             frontchannel_logout: false,
             session_management: false,
+            request_objects: dials.request_objects,
+            decryption_algorithms: Vec::new(),
+            remote_requests: false,
+            pairwise: None,
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),
@@ -167,6 +180,28 @@ impl Settings {
     #[must_use]
     pub fn requires_pkce(&self, client: &Client) -> bool {
         self.dials.pkce == PkcePolicy::Always || client.is_public()
+    }
+
+    /// Whether an authorization request may be a JWT.
+    #[must_use]
+    pub fn takes_request_objects(&self) -> bool {
+        self.request_objects != RequestObjects::Off
+    }
+
+    /// How request objects may be protected.
+    #[must_use]
+    pub fn request_object_algorithms(&self) -> Vec<RequestObjectAlgorithm> {
+        let methods = [ClientAuthMethod::PrivateKeyJwt, ClientAuthMethod::ClientSecretJwt];
+        let taken = |_: &AssertionAlgorithm| self.takes_request_objects();
+        let protected = self.assertions.algorithms(&methods).into_iter().filter(taken);
+        let unsecured = self.takes_unsecured_requests().then_some(RequestObjectAlgorithm::Unsecured);
+        protected.map(RequestObjectAlgorithm::Protected).chain(unsecured).collect()
+    }
+
+    /// Whether an authorization request may be a JWT that nobody vouches for.
+    #[must_use]
+    pub fn takes_unsecured_requests(&self) -> bool {
+        self.request_objects == RequestObjects::OpenId
     }
 
     /// Whether an assertion with this audience is meant for this server, by the profile's dial.
@@ -193,7 +228,7 @@ impl Settings {
     }
 
     /// Whether each rule holds, the setting it is about, and the rule.
-    fn rules(&self) -> [(bool, &'static str, &'static str); 20] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 21] {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         const MINUTE: Duration = Duration::from_secs(60);
         const WHOLE: &str = "whole seconds, and above zero";
@@ -271,6 +306,11 @@ impl Settings {
                 "at least one algorithm for each method that the profile takes",
             ),
             (
+                self.request_objects <= self.dials.request_objects,
+                "request_objects",
+                "no more than the profile takes",
+            ),
+            (
                 !self.is_openid_provider() || !self.signing_algorithms.is_empty(),
                 "scope",
                 "openid needs a signer: an ID token is always signed (OpenID Connect Core §2)",
@@ -316,6 +356,7 @@ mod tests {
         ("lifetimes.code", |s| s.lifetimes.code = Duration::ZERO),
         ("lifetimes.code", |s| s.lifetimes.code = s.dials.code_lifetime + SECOND),
         ("lifetimes.code", |s| s.lifetimes.code = HALF),
+        ("request_objects", |s| s.request_objects = RequestObjects::OpenId),
         ("lifetimes.session", |s| s.lifetimes.session = HALF),
         ("lifetimes.session", |s| s.lifetimes.session = Duration::ZERO),
         ("lifetimes.consent", |s| s.lifetimes.consent = HALF),

@@ -7,12 +7,12 @@ use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
-    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter,
-    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, RegistrationPolicy, ReplayGuard,
-    ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
+    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
+    MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner, OsEntropy, RegistrationPolicy, ReplayGuard,
+    RequestObjects, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
-use crate::profile::Profile;
+use crate::profile::{self, Profile};
 use crate::protocol::{GrantType, Issuer, Scope};
 use crate::record::assertion::AssertionPolicy;
 use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
@@ -61,10 +61,12 @@ impl Builder {
                 replay_guard: None,
                 client_jwks: Arc::new(NoClientJwks),
                 fetch: None,
+                request_objects: None,
                 registration: None,
                 made_clients: MadeClients::default(),
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
+                decrypter: Arc::new(NoDecrypter),
                 claims_hook: Arc::new(AddNoClaims),
                 slow_hashes: SlowHashPool::default(),
                 sequence: AtomicU32::new(0),
@@ -90,7 +92,8 @@ impl Builder {
         replay_guard: ReplayGuard;
         /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given.
         client_jwks: ClientJwks;
-        /// Reaches other servers, to tell clients that a session has ended; nobody is told unless given.
+        /// Reaches other servers, to tell clients that a session has ended, and to fetch request objects where the profile
+        /// allows it; neither is done unless given.
         fetch: Fetch;
         /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
         registration: RegistrationPolicy;
@@ -98,6 +101,8 @@ impl Builder {
         audit: Audit;
         /// Signs; without one, every access token is opaque.
         signer: Signer;
+        /// Decrypts request objects that clients encrypted to the server; without one, none are taken.
+        decrypter: Decrypter;
         /// Adds claims to JWT access tokens; none unless given.
         claims_hook: ClaimsHook;
     }
@@ -127,6 +132,21 @@ impl Builder {
     /// How refresh tokens behave.
     pub fn refresh(self, change: impl FnOnce(&mut RefreshPolicy) + Send + 'static) -> Self {
         self.change(|settings| change(&mut settings.refresh))
+    }
+
+    /// Lets clients register as `pairwise` (OpenID Connect Core §8.1), which none may unless this is given: each sector of
+    /// clients calls a user by another name, derived from these 32 secret random bytes, the sector and the subject.
+    ///
+    /// With other bytes every such user is somebody else to every such client, for ever. So they are apart from the
+    /// server's own secret, which may be replaced; keep them as long as the users.
+    pub fn pairwise_subjects(self, secret: &[u8; 32]) -> Self {
+        let salt = Sealer::new(secret);
+        self.change(|settings| settings.pairwise = Some(salt))
+    }
+
+    /// Which request objects are taken, all that the profile takes unless given.
+    pub fn request_objects(self, taken: profile::RequestObjects) -> Self {
+        self.change(move |settings| settings.request_objects = taken)
     }
 
     /// How assertions of clients are judged.
@@ -189,6 +209,14 @@ impl Builder {
         }
         settings.accounts = parts.accounts.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
+        settings.decryption_algorithms = match settings.takes_request_objects() {
+            true => parts.decrypter.key_management(),
+            false => Vec::new(),
+        };
+        settings.remote_requests = settings.takes_unsecured_requests() && parts.fetch.is_some();
+        if settings.remote_requests {
+            parts.request_objects = parts.fetch.clone().map(RequestObjects::new);
+        }
         settings.frontchannel_logout &= settings.is_openid_provider();
         settings.session_management &= settings.is_openid_provider();
         settings.self_registration = parts.registration.as_ref().map(|policy| SelfRegistration {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::host::SignerError;
+use crate::host::{FetchError, SignerError, sector_document};
 use crate::protocol::{OAuthError, Reason};
 use crate::record::facts::{Account, Fact};
 use crate::record::registration::{Refusal, Verdict};
@@ -222,6 +222,24 @@ impl AuthorizationServer {
             Need::ClientKeys(wanted) => {
                 let keys = self.parts.client_jwks.keys(&wanted).await.map_err(|error| error.0.into());
                 Fact::ClientKeys(wanted, keys)
+            }
+            Need::SectorDocument(uri) => {
+                let document = match &self.parts.fetch {
+                    Some(fetch) => sector_document(fetch.as_ref(), (*uri).clone()).await,
+                    None => Err(FetchError::Refused("this server fetches nothing").into()),
+                };
+                Fact::SectorDocument(uri, document.map(Into::into).map_err(|error| error.to_string().into()))
+            }
+            Need::Decryption(token) => {
+                let text = self.parts.decrypter.decrypt(token.expose()).await.map_err(unsigned)?;
+                Fact::Decryption(token, text)
+            }
+            Need::RequestObject(uri) => {
+                let object = match &self.parts.request_objects {
+                    Some(objects) => objects.get(&uri, self.parts.clock.as_ref()).await,
+                    None => Err("this server fetches none".into()),
+                };
+                Fact::RequestObject(uri, object)
             }
             Need::Registration(applicant) => {
                 let verdict = match &self.parts.registration {

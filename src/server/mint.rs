@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use serde_json::{Map, Value};
+
 use super::AuthorizationServer;
 use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutStep, Step};
 use crate::endpoint::introspection::Introspection;
@@ -15,6 +17,7 @@ use crate::grant::resolve::LiveToken;
 use crate::jose::{Algorithm, Header, attach, signing_input};
 use crate::protocol::{OAuthError, Reason, Secret};
 use crate::record::Standing;
+use crate::record::encryption::Recipient;
 use crate::record::interaction::SignedIn;
 use crate::token::AccessTokenClaims;
 use crate::token::id_token::Beside;
@@ -129,13 +132,14 @@ impl Mint for UserInfoPlan {
     type Response = UserInfo;
 
     fn mint(self, server: &AuthorizationServer) -> Minted<'_, UserInfo> {
-        let Some((algorithm, client)) = self.signed else { return Minted::Now(UserInfo::Json(self.claims)) };
-        let mut claims = self.claims;
+        let Self { mut claims, signed, recipient } = self;
+        let Some((algorithm, client)) = signed else { return server.unsigned_userinfo(claims, recipient) };
         claims.insert("iss".to_owned(), server.settings().issuer.as_str().into());
         claims.insert("aud".to_owned(), client.as_str().into());
         Minted::Signing(Box::pin(async move {
             let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
-            Ok(UserInfo::Jwt(server.sign(algorithm, "JWT", &payload).await?))
+            let token = server.sign(algorithm, "JWT", &payload).await?;
+            Ok(UserInfo::Jwt(server.enclose(token, recipient.as_ref())?))
         }))
     }
 }
@@ -147,10 +151,11 @@ impl Mint for Option<LogoutNotice> {
     type Response = Option<(String, String)>;
 
     fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response> {
-        let Some(LogoutNotice { uri, claims, algorithm }) = self else { return Minted::Now(None) };
+        let Some(LogoutNotice { uri, claims, algorithm, recipient }) = self else { return Minted::Now(None) };
         Minted::Signing(Box::pin(async move {
             let payload = claims.to_json().to_string();
-            Ok(Some((uri, server.sign(algorithm, "logout+jwt", payload.as_bytes()).await?)))
+            let token = server.sign(algorithm, "logout+jwt", payload.as_bytes()).await?;
+            Ok(Some((uri, server.enclose(token, recipient.as_ref())?)))
         }))
     }
 }
@@ -183,6 +188,19 @@ impl AuthorizationServer {
         Ok(())
     }
 
+    /// What is told of a user as it is, or encrypted and no more (OpenID Connect Core §5.3.2).
+    fn unsigned_userinfo(
+        &self,
+        claims: Map<String, Value>,
+        recipient: Option<Recipient>,
+    ) -> Minted<'_, UserInfo> {
+        let Some(recipient) = recipient else { return Minted::Now(UserInfo::Json(claims)) };
+        Minted::Signing(Box::pin(async move {
+            let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
+            Ok(UserInfo::Jwt(self.encrypt(&payload, "json", &recipient)?))
+        }))
+    }
+
     async fn access_token(&self, plan: AccessTokenPlan) -> Result<Secret, OAuthError> {
         match plan {
             AccessTokenPlan::Opaque(token) => Ok(token),
@@ -201,11 +219,12 @@ impl AuthorizationServer {
         Ok(Secret::new(self.sign(algorithm, "at+jwt", &payload).await?))
     }
 
-    /// Signs an ID token (OpenID Connect Core §2).
+    /// Signs an ID token, and encrypts it for a client that wants that (OpenID Connect Core §2).
     async fn sign_id_token(&self, plan: &IdTokenPlan, beside: Beside<'_>) -> Result<Secret, OAuthError> {
         let payload = plan.claims.to_json(plan.algorithm, beside);
         let payload = payload.map_err(|error| unavailable(error.to_string()))?;
-        Ok(Secret::new(self.sign(plan.algorithm, "JWT", &payload).await?))
+        let token = self.sign(plan.algorithm, "JWT", &payload).await?;
+        Ok(Secret::new(self.enclose(token, plan.recipient.as_ref())?))
     }
 
     /// Signs a payload with the key that signs with `algorithm` now.

@@ -3,6 +3,7 @@
 mod builder;
 mod clients;
 mod driver;
+mod encrypt;
 mod mint;
 mod outbox;
 
@@ -33,8 +34,8 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, RegistrationPolicy,
-    ReplayGuard, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
+    RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
 use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
@@ -62,11 +63,14 @@ pub(crate) struct Parts {
     pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
     pub(crate) client_jwks: Arc<dyn ClientJwks>,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
+    /// `None` where none are fetched.
+    pub(crate) request_objects: Option<RequestObjects>,
     /// `None`: no client has ever registered itself.
     pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
     made_clients: clients::MadeClients,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) decrypter: Arc<dyn Decrypter>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,
     pub(crate) slow_hashes: SlowHashPool,
     pub(crate) sequence: AtomicU32,

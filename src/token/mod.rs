@@ -5,6 +5,7 @@ pub mod handle;
 pub mod id_token;
 pub mod logout_token;
 mod presented;
+pub mod subject;
 pub mod user_claims;
 
 pub use claims::AccessTokenClaims;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use grantor::Reason;
 use grantor::host::{ClientJwks, Fetch, FetchError, FetchRequest, FetchResponse, FetchedJwks};
+use grantor::jose::KeyAlgorithm;
 use grantor::record::facts::WantedKey;
 use tokio::task::JoinSet;
 
@@ -183,7 +184,7 @@ async fn of_very_many_key_sets_the_one_used_longest_ago_is_forgotten() {
     let wanted = |n: usize| WantedKey {
         uri: format!("https://{n}.example/jwks").parse().unwrap(),
         kid: None,
-        alg: Algorithm::Es256,
+        alg: KeyAlgorithm::Signature(Algorithm::Es256),
     };
     let mut all = JoinSet::new();
     for n in 0..1_000 {

@@ -92,6 +92,7 @@ pub(crate) fn client(id: &str, auth_method: ClientAuthMethod, redirect_uris: &[&
         lifetimes: ClientLifetimes::default(),
         about: Default::default(),
         openid: OpenIdRegistration::default(),
+        request_objects: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }

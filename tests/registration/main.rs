@@ -4,6 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `metadata` | what a client may register |
+//! | `openid` | what it may register about subjects, encryption and request objects |
 //! | `admission` | who may register: policies, initial access tokens, software statements, quotas |
 //! | `management` | what a client does with its registration |
 //! | `races` | what holds when requests race |
@@ -17,6 +18,7 @@ mod common;
 mod faults;
 mod management;
 mod metadata;
+mod openid;
 mod races;
 
 use std::sync::Arc;

@@ -38,6 +38,7 @@ fn client(id: &str) -> Client {
         lifetimes: ClientLifetimes::default(),
         about: Default::default(),
         openid: OpenIdRegistration::default(),
+        request_objects: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }

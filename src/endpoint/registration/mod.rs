@@ -11,6 +11,7 @@
 mod initial_access;
 mod manage;
 mod register;
+mod sector;
 mod statement;
 
 use base64::Engine as _;
@@ -117,6 +118,7 @@ fn agree(
     members.extend(admission.metadata.clone());
     let most = admission.scope.as_ref().map(|scope| scope.intersection(&cx.settings.scope));
     let metadata = valid(&members, id, most.as_ref().unwrap_or(&cx.settings.scope), cx)?;
+    sector::check(&metadata, facts)?;
     Ok((metadata, admission))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::host::SignerError;
-use crate::jose::{Algorithm, JoseError, RsaSize};
+use crate::jose::{Algorithm, JoseError, KeyAlgorithm, KeyManagement, RsaSize};
 use crate::record::key_ring::PublishedKeys;
 use crate::record::settings::ConfigError;
 
@@ -15,6 +15,8 @@ const MARGIN: Duration = Duration::from_secs(5 * 60);
 pub struct KeyRingOptions {
     /// The algorithms to sign with, one key each.
     pub algorithms: Vec<Algorithm>,
+    /// The algorithms by which others encrypt to this server, one key each; none unless given. RSA keys have 2048 bits.
+    pub encryption: Vec<KeyManagement>,
     /// How long a key is published before it signs; at least the `max-age` of the published key set and more than
     /// `reload_after`. 15 minutes.
     pub publish_ahead: Duration,
@@ -35,12 +37,26 @@ impl KeyRingOptions {
     pub fn new(algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         Self {
             algorithms: algorithms.into_iter().collect(),
+            encryption: Vec::new(),
             publish_ahead: Duration::from_secs(15 * 60),
             longest_token: Duration::from_secs(24 * 3600),
             rotate_every: Some(Duration::from_secs(90 * 24 * 3600)),
             reload_after: Duration::from_secs(60),
             rsa_size: RsaSize::default(),
         }
+    }
+
+    /// The same, with keys to which others encrypt.
+    #[must_use]
+    pub fn encryption(mut self, algorithms: impl IntoIterator<Item = KeyManagement>) -> Self {
+        self.encryption = algorithms.into_iter().collect();
+        self
+    }
+
+    /// What there is a key for.
+    pub(super) fn keys(&self) -> impl Iterator<Item = KeyAlgorithm> {
+        let signing = self.algorithms.iter().copied().map(KeyAlgorithm::Signature);
+        signing.chain(self.encryption.iter().copied().map(KeyAlgorithm::Encryption))
     }
 
     /// How long after its retirement a key is forgotten.
@@ -57,6 +73,12 @@ impl KeyRingOptions {
             !self.algorithms.iter().any(twice),
             "algorithms",
             "each at most once; EdDSA and Ed25519 are one (RFC 9864 §2.2)",
+        )?;
+        let again = |alg: &KeyManagement| self.encryption.iter().filter(|own| *own == alg).count() > 1;
+        rule(
+            !self.encryption.iter().any(|alg| alg.is_shared() || again(alg)),
+            "encryption",
+            "each at most once, and none that needs a shared key",
         )?;
         rule(
             self.reload_after.as_secs() >= 2,

@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::*;
-use crate::jose::{JoseError, sign_compact};
+use crate::jose::{EncryptingKey, EncryptionSeed, JoseError, encrypt_compact, sign_compact};
 use crate::record::{Index, Versioned};
 use crate::store::{Listing, MemoryStore, Page, StoreError};
 
@@ -365,7 +365,7 @@ async fn a_sealed_key_opens_only_as_itself() {
             SealedKey { sealed: other.sealed.clone(), ..key.clone() },
             SealedKey { public: other.public.clone(), ..key.clone() },
             SealedKey { kid: other.kid.clone(), ..key.clone() },
-            SealedKey { alg: Algorithm::Es384, ..key.clone() },
+            SealedKey { alg: Algorithm::Es384.into(), ..key.clone() },
             SealedKey { sealed: String::new(), ..key.clone() },
             SealedKey { sealed: "!".into(), ..key.clone() },
         ];
@@ -379,7 +379,8 @@ async fn a_sealed_key_opens_only_as_itself() {
 async fn no_private_key_is_published_stored_or_shown() {
     let (store, clock) = (Flaky::new(), TestClock::new());
     let algs = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
-    let signer = open_with(&store, &clock, 1, KeyRingOptions::new(algs)).await.unwrap();
+    let options = KeyRingOptions::new(algs).encryption([KeyManagement::EcdhEs, KeyManagement::RsaOaep]);
+    let signer = open_with(&store, &clock, 1, options).await.unwrap();
     let set = serde_json::to_value(signer.public_keys().await.unwrap().set()).unwrap();
     for key in set["keys"].as_array().unwrap() {
         let members: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
@@ -494,12 +495,58 @@ async fn a_read_that_comes_back_late_does_not_undo_a_change() {
     assert_eq!(kids(&signer).await, after);
 }
 
+/// A token for the newest key of the ring.
+async fn encrypted(signer: &KeyRingSigner, kid: bool) -> String {
+    let alg = KeyManagement::EcdhEs;
+    let keys = signer.public_keys().await.unwrap();
+    let key = EncryptingKey::new(keys.set().for_encryption(alg).unwrap(), alg).unwrap();
+    let key = if kid { key } else { key.with_kid("unknown") };
+    let mut seed = [0; EncryptionSeed::LEN];
+    OsEntropy.fill(&mut seed).unwrap();
+    let header = key.header(ContentEncryption::A128Gcm);
+    encrypt_compact(&key, &header, b"for the server", EncryptionSeed::new(&seed)).unwrap()
+}
+
+async fn decrypts(signer: &KeyRingSigner, token: &str) -> bool {
+    signer.decrypt(token).await.unwrap().is_some_and(|text| text.expose() == "for the server")
+}
+
+#[tokio::test]
+async fn every_process_decrypts_what_was_encrypted_to_any_key_that_is_not_withdrawn_or_forgotten() {
+    let (store, clock) = (Flaky::new(), TestClock::new());
+    let options = || KeyRingOptions::new([Algorithm::Es256]).encryption([KeyManagement::EcdhEs]);
+    let here = open_with(&store, &clock, 1, options()).await.unwrap();
+    let there = open_with(&store, &clock, 1, options()).await.unwrap();
+    let first = encrypted(&here, true).await;
+    assert!(decrypts(&here, &first).await && decrypts(&there, &first).await);
+    assert!(!decrypts(&here, &encrypted(&here, false).await).await, "a key that nobody has");
+    here.rotate_now().await.unwrap();
+    let second = encrypted(&here, true).await;
+    assert!(decrypts(&there, &second).await, "a key that another process has just made");
+    assert!(decrypts(&there, &first).await, "a key that is retired");
+    let keys = here.public_keys().await.unwrap();
+    let newest = keys.set().for_encryption(KeyManagement::EcdhEs).unwrap().kid().unwrap().to_owned();
+    assert!(
+        here.sign(&SigningKeyName { kid: newest.clone(), algorithm: Algorithm::Es256 }, b"x").await.is_err()
+    );
+    here.withdraw(&newest).await.unwrap();
+    assert!(!decrypts(&here, &second).await);
+    clock.set(START + 2 * 24 * 3600);
+    here.tend().await.unwrap();
+    assert!(!decrypts(&here, &first).await && decrypts(&here, &encrypted(&here, true).await).await);
+    for token in ["", "a.b.c", "a.b.c.d.e", &first[1..]] {
+        assert!(!decrypts(&here, token).await, "{token}");
+    }
+}
+
 #[tokio::test]
 async fn bad_options_are_refused_by_name() {
     let base = || KeyRingOptions::new([Algorithm::Es256]);
     let cases = [
         ("algorithms", KeyRingOptions::new([])),
         ("algorithms", KeyRingOptions::new([Algorithm::EdDsa, Algorithm::Ed25519])),
+        ("encryption", base().encryption([KeyManagement::Direct])),
+        ("encryption", base().encryption([KeyManagement::EcdhEs, KeyManagement::EcdhEs])),
         ("reload_after", KeyRingOptions { reload_after: Duration::ZERO, ..base() }),
         ("reload_after", KeyRingOptions { reload_after: Duration::from_secs(1), ..base() }),
         ("publish_ahead", KeyRingOptions { reload_after: Duration::from_secs(900), ..base() }),

@@ -242,7 +242,7 @@ fn key_ring() -> KeyRing {
     let Ok(public) = public else { return KeyRing::default() };
     let key = |kid: &str, retired_at| SealedKey {
         kid: kid.to_owned(),
-        alg: Algorithm::Es256,
+        alg: Algorithm::Es256.into(),
         public: public.clone(),
         sealed: "c2VhbGVk".to_owned(),
         published_at: NOW,

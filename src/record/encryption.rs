@@ -1,0 +1,24 @@
+//! What a client registered about the encryption of what it is told, and to whom something is encrypted.
+
+use crate::jose::{ContentEncryption, Jwk, KeyManagement};
+use crate::protocol::ClientId;
+
+/// How a kind of token is encrypted to a client (OpenID Connect Dynamic Client Registration §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseEncryption {
+    /// How the client comes by the key of the content; never with a shared secret.
+    pub alg: KeyManagement,
+    /// How the content is encrypted.
+    pub enc: ContentEncryption,
+}
+
+/// To whom something is encrypted, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The client.
+    pub client: ClientId,
+    /// Its public key.
+    pub key: Jwk,
+    /// The algorithms.
+    pub encryption: ResponseEncryption,
+}
