@@ -250,3 +250,29 @@ async fn a_client_can_be_deleted_and_gets_nothing_more() {
     let refresh = refreshing(outcome.tokens["refresh_token"].as_str().unwrap());
     suite.token(id(&registered), &refresh).await.refused(401, "invalid_client");
 }
+
+const SECTOR: &str = "https://suite.example/sector";
+
+#[tokio::test]
+async fn registration_sector_uri() {
+    let suite = Suite::new().await;
+    suite.web.publish(SECTOR, "application/json", json!([CALLBACK]).to_string().as_bytes());
+    let members = json!({ "subject_type": "pairwise", "sector_identifier_uri": SECTOR });
+    let registered = suite.register(CODE, key(), &members).await;
+    assert_eq!(registered["sector_identifier_uri"], SECTOR);
+    let outcome = flow(&suite, CODE, &registered).await;
+    assert_ne!(outcome.claim("sub"), "alice");
+    let again = suite.register(CODE, key(), &members).await;
+    assert_eq!(flow(&suite, CODE, &again).await.claim("sub"), outcome.claim("sub"), "one sector, one name");
+}
+
+#[tokio::test]
+async fn registration_sector_bad() {
+    let suite = Suite::new().await;
+    let others = json!(["https://other.example/cb"]).to_string();
+    suite.web.publish(SECTOR, "application/json", others.as_bytes());
+    let metadata = json!({
+        "redirect_uris": [CALLBACK], "subject_type": "pairwise", "sector_identifier_uri": SECTOR,
+    });
+    suite.registration(&metadata).await.refused(400, "invalid_client_metadata");
+}

@@ -13,7 +13,7 @@ use grantor::host::{
     Accounts, Clock as _, Fetch, FetchError, FetchRequest, FetchResponse, FetchedJwks, KeyRingOptions,
     KeyRingSigner, OpenRegistration, SystemClock,
 };
-use grantor::jose::{Algorithm, Header, JwkSet, Sealer, SigningKey, attach, signing_input};
+use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::protocol::{Digest, GrantType, ResponseMode, ResponseType, SubjectId};
 use grantor::record::facts::Account;
 use grantor::record::{Client, Namespace};
@@ -142,14 +142,6 @@ impl Fetch for Web {
     }
 }
 
-/// A JWT over these claims.
-pub(crate) fn sign(key: &SigningKey, claims: &Value) -> String {
-    let header = Header::new(key.alg()).with_kid(key.kid());
-    let input = signing_input(&header, claims.to_string().as_bytes());
-    let signature = key.sign(input.as_bytes()).unwrap();
-    attach(input, &signature)
-}
-
 pub(crate) fn key() -> SigningKey {
     SigningKey::generate(Algorithm::Es256).unwrap()
 }
@@ -247,6 +239,7 @@ impl Suite {
                 .signer(signer.clone())
                 .accounts(Arc::new(Everything))
                 .registration(Arc::new(OpenRegistration::default()))
+                .pairwise_subjects(&[3; 32])
                 .fetch(web.clone())
                 .client_jwks(jwks)
                 .clock(clock.clone());
@@ -304,7 +297,7 @@ impl Suite {
         let claims = json!({
             "iss": client, "sub": client, "aud": audience, "jti": jti, "iat": now, "exp": now + 60,
         });
-        Some(sign(key, &claims))
+        Some(sign_compact(key, "JWT", claims.to_string().as_bytes()).unwrap())
     }
 
     /// A request at the token endpoint, authenticated as the client registered.
