@@ -12,9 +12,9 @@ use grantor::host::{
     MemoryLimiter, NoClientJwks, OpenRegistration, StaticResources,
 };
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
-use grantor::jose::{Algorithm, Sealer};
+use grantor::jose::{Algorithm, KeyManagement, Sealer};
 use grantor::profile::Profile;
-use grantor::protocol::{Issuer, Resource, Timestamp};
+use grantor::protocol::{Digest, Issuer, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
 use grantor::server::AuthorizationServer;
@@ -70,6 +70,8 @@ impl App {
             .accounts(Arc::clone(&users) as _)
             .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
             .client_jwks(client_jwks)
+            .pairwise_subjects(&pairwise_secret(&secret))
+            .decrypter(Arc::clone(&signer) as _)
             .signer(Arc::clone(&signer) as _);
         if args.profile == Profile::OidcCompat {
             builder = builder.session_management();
@@ -134,6 +136,12 @@ fn client_jwks(fetch: Option<&Arc<dyn Fetch>>, clock: &Arc<DemoClock>) -> Arc<dy
     }
 }
 
+/// What pairwise clients call a user is made with this. It is as lasting as the server's secret, which is enough for demo
+/// users; who has users of their own keeps it apart.
+fn pairwise_secret(secret: &[u8; 32]) -> [u8; 32] {
+    Digest::of(&[b"pairwise subjects".as_slice(), secret].concat()).0
+}
+
 /// The signing keys, sealed in the store: RS256 for ID tokens unless a client asks for ES256, ES256 for the demo API.
 async fn signer(
     store: &Arc<dyn Store>,
@@ -146,7 +154,8 @@ async fn signer(
         Namespace::of_issuer(issuer.as_str()),
         Sealer::new(secret),
         Arc::clone(clock) as _,
-        KeyRingOptions::new([Algorithm::Rs256, Algorithm::Es256]),
+        KeyRingOptions::new([Algorithm::Rs256, Algorithm::Es256])
+            .encryption([KeyManagement::EcdhEs, KeyManagement::RsaOaep256]),
     );
     signer.await.map(Arc::new).map_err(|error| error.to_string())
 }

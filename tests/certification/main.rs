@@ -7,6 +7,7 @@
 //! | `config` | config |
 //! | `dynamic` | dynamic, and third-party-initiated login |
 //! | `logout` | RP-initiated logout, back-channel logout, front-channel logout, session management |
+//! | `request_objects` | what these and the dynamic plan ask of request objects |
 //! | `suite` | what the suite checks of every answer |
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -18,4 +19,5 @@ mod config;
 mod dynamic;
 mod flows;
 mod logout;
+mod request_objects;
 mod suite;
