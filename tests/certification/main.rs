@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `flows` | basic, implicit, hybrid, and the three form post plans |
 //! | `config` | config |
+//! | `dynamic` | dynamic, third-party-initiated login |
 //! | `logout` | RP-initiated logout, back-channel logout, front-channel logout, session management |
 //! | `suite` | what the suite checks of every answer |
 
@@ -14,6 +15,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod config;
+mod dynamic;
 mod flows;
 mod logout;
 mod suite;
