@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `flows` | basic, implicit, hybrid, and the three form post plans |
 //! | `config` | config |
-//! | `dynamic` | dynamic, third-party-initiated login |
+//! | `dynamic` | dynamic, and third-party-initiated login |
 //! | `logout` | RP-initiated logout, back-channel logout, front-channel logout, session management |
 //! | `suite` | what the suite checks of every answer |
 
