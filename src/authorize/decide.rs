@@ -111,6 +111,16 @@ impl Decide for Authorize {
         let login = login.filter(|_| reason == InteractReason::Consent);
         self.interact(asked.pending, reason, login, facts, cx)
     }
+
+    /// The client is told once its redirect URI is verified, and the user known where nobody vouches for the client.
+    fn failure(&self, error: &OAuthError, facts: &Facts, cx: &Context<'_>) -> Option<Step> {
+        let (client, uri) = self.request.verify(facts).ok()?;
+        if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
+            return None;
+        }
+        let (mode, state) = (self.request.mode(cx), self.request.state.as_deref());
+        Some(Step::respond(AuthorizationResponse::error(uri, mode, error.clone(), state, cx)))
+    }
 }
 
 impl Asked {
@@ -144,28 +154,6 @@ pub(super) fn mismatch(request: &PendingRequest, login: &SignedIn) -> Option<Rea
 }
 
 impl Authorize {
-    /// The answer to the client when something fails that is not the client's fault, once its redirect URI is
-    /// verified, and the user known where nobody vouches for the client.
-    #[must_use]
-    pub fn failure(
-        &self,
-        error: OAuthError,
-        facts: &Facts,
-        cx: &Context<'_>,
-    ) -> Option<AuthorizationResponse> {
-        let (client, uri) = self.request.verify(facts).ok()?;
-        if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
-            return None;
-        }
-        Some(AuthorizationResponse::error(
-            uri,
-            self.request.mode(cx),
-            error,
-            self.request.state.as_deref(),
-            cx,
-        ))
-    }
-
     fn error(
         &self,
         client: &Client,

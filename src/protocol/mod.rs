@@ -3,6 +3,7 @@
 //! This folder knows nobody: no client, no grant, no store. It decides whether bytes are well formed and
 //! never whether they are allowed.
 
+pub(crate) mod base64;
 pub mod digest;
 pub mod error;
 pub mod id;
