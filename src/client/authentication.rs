@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::assertion::ClientAssertion;
 use super::secret::DUMMY_ARGON2;
 use crate::protocol::id::is_vschar;
@@ -88,9 +86,8 @@ impl Credentials {
     /// [`Halt::Need`] while any is unknown.
     pub fn read_ahead(&self, presented: &[Option<Key>], facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let Some(client) = facts.client(&self.client_id)? else { return Ok(()) };
-        let mut keys: SmallVec<[Option<Key>; 4]> = SmallVec::from_slice(presented);
-        keys.push(Some(cx.namespace().client_state(&client.id)));
-        facts.read(&keys)
+        let standing = Some(cx.namespace().client_state(&client.id));
+        facts.read(presented.iter().chain([&standing]))
     }
 
     /// The client, once it has proved itself.

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod error;
 pub mod id;
 pub mod issuer;
+pub(crate) mod json;
 pub mod names;
 pub mod params;
 pub mod prompt;

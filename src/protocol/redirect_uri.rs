@@ -546,7 +546,7 @@ static IS_ITSELF: [bool; 256] = {
 
 fn push_encoded(target: &mut String, text: &str) {
     let is_itself = |byte: u8| IS_ITSELF.get(usize::from(byte)).copied().unwrap_or_default();
-    if text.bytes().all(is_itself) {
+    if text.bytes().fold(true, |all, byte| all & is_itself(byte)) {
         target.push_str(text)
     } else {
         target.extend(form_urlencoded::byte_serialize(text.as_bytes()))

@@ -199,9 +199,9 @@ impl Facts {
     ///
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
-    pub fn read(&self, keys: &[Option<Key>]) -> Result<(), Halt> {
-        let unknown: SmallVec<[Key; 3]> =
-            keys.iter().flatten().filter(|key| self.known(key).is_none()).copied().collect();
+    pub fn read<'k>(&self, keys: impl IntoIterator<Item = &'k Option<Key>>) -> Result<(), Halt> {
+        let keys = keys.into_iter().flatten();
+        let unknown: SmallVec<[Key; 3]> = keys.filter(|key| self.known(key).is_none()).copied().collect();
         if unknown.is_empty() { Ok(()) } else { Err(Halt::Need(Need::Records(unknown))) }
     }
 
