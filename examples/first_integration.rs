@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::Response;
 use axum::{Router, body::Body, extract::State, routing::get};
 use grantor::authorize::HostLogin;
 use grantor::host::{Clock, StaticClients, SystemClock};
@@ -23,11 +23,11 @@ fn check_password(username: &str, password: &str) -> bool {
 async fn login_page(State(http): State<HttpServer>, Whole(request): Whole) -> Response {
     match http.interaction(&request).await {
         Err(error_page) => error_page.map(Body::from),
-        Ok(view) => Html(format!(
-            "<form method=post>{}<input name=username><input name=password type=password><button>Sign in</button></form>",
-            view.hidden_fields()
-        ))
-        .into_response(),
+        Ok(view) => {
+            let fields = "<input name=username><input name=password type=password><button>Sign in</button>";
+            let form = format!("<form method=post>{}{fields}</form>", view.hidden_fields());
+            http.page(form, Some(&view)).map(Body::from)
+        }
     }
 }
 
@@ -37,7 +37,7 @@ async fn login(State(http): State<HttpServer>, Whole(request): Whole) -> Respons
         (Some(username), Some(password)) if check_password(username, password) => {
             http.login(&request, HostLogin::now(username, SystemClock.now())).await.map(Body::from)
         }
-        _ => Html("Wrong user name or password; go back and try again.").into_response(),
+        _ => http.page("Wrong user name or password; go back and try again.", None).map(Body::from),
     }
 }
 

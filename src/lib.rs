@@ -71,7 +71,8 @@
 //! | how does a grant begin, live and end | [`grant`], one file per grant type |
 //! | what happens at the authorization endpoint | [`authorize`] |
 //! | what do the other endpoints decide | [`endpoint`] |
-//! | who is the client | [`client`] |
+//! | who is the client, and what may one register by itself | [`client`], [`client::registration`] |
+//! | who may register | [`host::RegistrationPolicy`] |
 //! | what must a store promise | [`store::Store`], [`store::contract`] |
 //! | what does the host inject | [`host`] |
 //!

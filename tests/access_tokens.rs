@@ -91,6 +91,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         resource_server_of: answers_for,
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
+        about: Default::default(),
         openid: OpenIdRegistration::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }

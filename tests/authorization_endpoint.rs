@@ -321,6 +321,19 @@ async fn a_request_may_be_posted_and_then_its_query_is_not_read() {
 }
 
 #[tokio::test]
+async fn a_form_of_another_site_finds_the_user_signed_in() {
+    let fixture = Fixture::new();
+    let mut agent = fixture.agent();
+    agent.code("web").await;
+    let waiting = Agent::interaction(&agent.authorize(&authorization("two")).await);
+    let request = authorization("web").set("state", "a\"&<b").add("prompt", "none");
+    let answer = agent.post_from_elsewhere("/authorize", &request).await;
+    assert!(answer.param("code").is_some(), "{answer:?}");
+    assert_eq!(answer.param("state").as_deref(), Some("a\"&<b"));
+    assert!(agent.view(waiting).await.is_ok(), "what else the browser was asked still waits for it");
+}
+
+#[tokio::test]
 async fn parameters_that_cannot_be_decoded_get_a_page() {
     let fixture = Fixture::new();
     let good = authorization("web").encode();

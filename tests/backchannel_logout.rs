@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use common::clients::all;
-use common::{Agent, Fixture, ISSUER, NOW, authorization, form, scope};
+use common::{Agent, Fixture, ISSUER, NOW, alice, authorization, form, scope};
 use grantor::authorize::{ForgetLogin, FormAnswer};
+use grantor::endpoint::administration::{Party, StandingChange};
 use grantor::host::{Fetch, FetchError, FetchRequest, FetchResponse};
-use grantor::protocol::{ApplicationType, RedirectUri};
+use grantor::protocol::{ApplicationType, GrantType, RedirectUri, ResponseType};
 use grantor::record::EventKind;
 use grantor::record::logout::LogoutUri;
 use grantor::store::{MemoryStore, Store};
@@ -72,7 +73,9 @@ fn provider_on(store: Arc<dyn Store>, fetch: &Arc<Clients>) -> Fixture {
         }
     }
     let fetch = Arc::clone(fetch);
-    Fixture::over(store, clients, |builder| builder.scope(scope(SCOPE)).fetch(fetch))
+    Fixture::over(store, clients, |builder| {
+        builder.profile(grantor::Profile::OidcCompat).scope(scope(SCOPE)).fetch(fetch)
+    })
 }
 
 /// Signs `alice` in for a client, and returns its ID token.
@@ -145,7 +148,7 @@ async fn a_logout_token_is_signed_and_says_what_the_specification_asks_and_no_mo
 
 #[tokio::test]
 async fn whatever_ends_the_session_tells_its_clients() {
-    for end in ["host", "forget", "another user", "logout"] {
+    for end in ["host", "forget", "another user", "logout", "disabled", "everything revoked"] {
         let clients = Clients::new();
         let fixture = provider(&clients);
         let mut agent = fixture.agent();
@@ -160,6 +163,11 @@ async fn whatever_ends_the_session_tells_its_clients() {
                 agent.shown(step);
             }
             "another user" => drop(agent.sign_in("bob").await),
+            "disabled" => fixture.server.disable_subject(&alice()).await.unwrap(),
+            "everything revoked" => {
+                let alice = Party::Subject(alice());
+                fixture.server.change(alice, StandingChange::RevokeAll).await.unwrap();
+            }
             _ => drop(agent.get(&format!("/logout?{}", form([("id_token_hint", &hint)]).encode())).await),
         }
         let told = clients.told();
@@ -169,7 +177,7 @@ async fn whatever_ends_the_session_tells_its_clients() {
 }
 
 #[tokio::test]
-async fn who_signs_in_again_leaves_no_client_behind() {
+async fn who_signs_in_again_goes_on_with_the_session_and_its_clients() {
     let clients = Clients::new();
     let fixture = provider(&clients);
     let mut agent = fixture.agent();
@@ -177,10 +185,40 @@ async fn who_signs_in_again_leaves_no_client_behind() {
     agent.sign_in("alice").await;
     assert!(clients.told().is_empty());
     let second = claims(&signed_in(&fixture, &mut agent, "post").await);
+    assert_eq!(first["sid"], second["sid"]);
+    end_session(&fixture, &agent).await;
+    assert_eq!(clients.told().len(), 2);
+}
+
+#[tokio::test]
+async fn a_session_that_was_over_does_not_go_on() {
+    let clients = Clients::new();
+    let fixture = provider(&clients);
+    let mut agent = fixture.agent();
+    let first = claims(&signed_in(&fixture, &mut agent, "web").await);
+    let lifetime = fixture.server.settings().lifetimes.session.as_secs();
+    fixture.clock.forward(lifetime + 1);
+    let second = claims(&signed_in(&fixture, &mut agent, "post").await);
     assert_ne!(first["sid"], second["sid"]);
+    let told: Vec<_> = clients.told().iter().map(|(_, token)| claims(token)["sid"].clone()).collect();
+    assert_eq!(told, [first["sid"].clone()]);
+}
+
+#[tokio::test]
+async fn a_client_that_only_gets_an_id_token_is_told_too() {
+    let clients = Clients::new();
+    let fixture = provider(&clients);
+    fixture.clients.change("web", |client| {
+        client.response_types = vec![ResponseType::IdToken];
+        client.grant_types = vec![GrantType::Implicit];
+    });
+    let mut agent = fixture.agent();
+    let request = authorization("web").set("scope", "openid read").set("response_type", "id_token");
+    let request = request.add("nonce", "n").without("code_challenge").without("code_challenge_method");
+    let id_token = agent.walk(&request, "alice").await.param("id_token").unwrap();
     end_session(&fixture, &agent).await;
     let told: Vec<_> = clients.told().iter().map(|(_, token)| claims(token)["sid"].clone()).collect();
-    assert_eq!(told, [second["sid"].clone(), first["sid"].clone()]);
+    assert_eq!(told, [claims(&id_token)["sid"].clone()]);
 }
 
 #[tokio::test]

@@ -341,6 +341,41 @@ fn with_a_chosen_secret_anywhere_every_failure_costs_exactly_one_slow_hash() {
     assert_eq!(work(basic("machine", &secret("machine"))), (0, 0, true));
 }
 
+#[test]
+fn a_client_between_two_chosen_secrets_costs_a_slow_hash_for_each() {
+    let clients = with_slow_client();
+    let fixture = Fixture::over(Arc::new(MemoryStore::new()), clients.clone(), |builder| builder);
+    let proof = ClientProof::Basic(Secret::new("wrong"));
+    let credentials = Credentials { client_id: "slow".into(), proof };
+    assert_eq!(work(credentials, &fixture, &clients), (2, 2, false));
+}
+
+#[tokio::test]
+async fn made_up_clients_share_one_counter_and_leave_room_for_the_others() {
+    let limits = Limits { client_failures: 3, ..Limits::default() };
+    let fixture = Fixture::with(|builder| builder.limiter(Arc::new(MemoryLimiter::new(limits))));
+    for name in 0..50 {
+        let credentials = basic(&format!("made-up-{name}"), "x");
+        let answer = fixture.post("/token", Some(&credentials), &machine()).await;
+        assert_eq!(answer.status, if name < 3 { 401 } else { 429 }, "{name}");
+    }
+    let wrong = basic("machine", "wrong");
+    fixture.post("/token", Some(&wrong), &machine()).await.refused(401, "invalid_client");
+}
+
+#[tokio::test]
+async fn made_up_clients_cost_only_so_many_slow_hashes() {
+    let limits = Limits { slow_comparisons: 2, ..Limits::default() };
+    let fixture = Fixture::over(Arc::new(MemoryStore::new()), with_slow_client(), |builder| {
+        builder.limiter(Arc::new(MemoryLimiter::new(limits)))
+    });
+    let ask = async |client: &str, secret: &str| {
+        fixture.post("/token", Some(&basic(client, secret)), &machine()).await.status
+    };
+    assert_eq!((ask("ann", "x").await, ask("ben", "x").await, ask("cat", "x").await), (401, 401, 429));
+    assert_eq!(ask("slow", "hunter2").await, 200, "a client has a counter of its own");
+}
+
 #[tokio::test]
 async fn after_too_many_failures_guesses_get_429_and_the_right_secret_still_works() {
     let limits = Limits { client_failures: 3, ..Limits::default() };

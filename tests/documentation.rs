@@ -6,6 +6,7 @@ use std::path::Path;
 const TABLES: &[(&str, &str)] = &[
     ("specifications", include_str!("../src/docs/specifications.md")),
     ("security", include_str!("../src/docs/security.md")),
+    ("certification", include_str!("../src/docs/certification.md")),
 ];
 
 /// The texts in backticks of a cell.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use common::clients::{basic, secret};
 use common::{Agent, Answer, Fixture, authorization, form, machine};
 use http::{Method, Request};
+use tower::ServiceExt as _;
 
 const FORMS: [&str; 3] = ["/token", "/revoke", "/introspect"];
 const DOCUMENTS: [&str; 2] = ["/jwks", "/.well-known/oauth-authorization-server"];
@@ -86,7 +87,7 @@ async fn public_documents_may_be_kept_and_read_by_anyone() {
 
 const PAGE: &str = "\
 cache-control: no-store
-content-security-policy: default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'
+content-security-policy: default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; img-src 'self'
 content-type: text/html; charset=utf-8
 cross-origin-opener-policy: same-origin
 permissions-policy: camera=(), geolocation=(), microphone=()
@@ -104,8 +105,9 @@ async fn pages_cannot_be_framed_kept_or_scripted() {
     let request = authorization("web").set("response_mode", "form_post").set("scope", "admin");
     let posted = fixture.agent().authorize(&request).await;
     let hash = grantor::http::FORM_POST_SCRIPT_HASH;
-    let policy = format!("form-action 'self' https://web.example; script-src {hash}");
-    assert_eq!((posted.status, headers(&posted)), (200, PAGE.replace("form-action 'self'", &policy)));
+    let policy = format!("form-action 'self' https://web.example; img-src 'self'; script-src {hash}");
+    let page = PAGE.replace("form-action 'self'; img-src 'self'", &policy);
+    assert_eq!((posted.status, headers(&posted)), (200, page));
     let native = authorization("native").set("response_mode", "form_post").set("scope", "admin");
     let native = native.set("redirect_uri", "http://127.0.0.1:51004/cb");
     let posted = fixture.agent().authorize(&native).await;
@@ -279,6 +281,30 @@ async fn what_is_too_large_is_refused_before_it_is_looked_at() {
     assert!(wide.is_page() && wide.status == 431);
     let big = send(&fixture, "POST", "/authorize", &[typed], &fill(64 * 1024 + 1)).await;
     assert!(big.is_page() && big.status == 413);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_not_called_too_large() {
+    let fixture = Fixture::new();
+    let send = async |path: &str, chunks: Vec<std::io::Result<Bytes>>| -> Answer {
+        let (sender, body) = futures_channel::mpsc::unbounded();
+        chunks.into_iter().for_each(|chunk| sender.unbounded_send(chunk).unwrap());
+        drop(sender);
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        let request = request.body(axum::body::Body::from_stream(body)).unwrap();
+        let response = grantor::http::axum::router(&fixture.http).oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        http::Response::from_parts(parts, body).into()
+    };
+    let broken = || vec![Ok(Bytes::from("grant_type=x")), Err(std::io::ErrorKind::ConnectionReset.into())];
+    let long = || vec![Ok(Bytes::from(vec![b'x'; 64 * 1024 + 1]))];
+    for path in FORMS {
+        send(path, broken()).await.refused(400, "invalid_request");
+        send(path, long()).await.refused(413, "invalid_request");
+    }
+    let page = send("/authorize", broken()).await;
+    assert!(page.is_page() && page.status == 400);
 }
 
 #[tokio::test]

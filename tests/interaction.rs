@@ -6,7 +6,7 @@ mod common;
 
 use common::clients::{API, REPORTS};
 use common::{Agent, Answer, Fixture, ISSUER, NOW, alice, authorization, scope};
-use grantor::authorize::{Approve, Deny, ForgetLogin, FormAnswer, InteractReason, Login};
+use grantor::authorize::{Approve, Browser, Deny, ForgetLogin, FormAnswer, InteractReason, Login};
 use grantor::protocol::{Scope, Secret};
 use grantor::record::client::ConsentPolicy;
 use grantor::record::{EventKind, InteractionId};
@@ -455,12 +455,10 @@ async fn a_user_whose_name_is_a_clients_identifier_is_refused() {
     assert!(answer.is_page() && answer.status == 500, "{answer:?}");
 }
 
-#[tokio::test]
-async fn a_user_of_the_hosts_own_session_whose_name_is_a_clients_identifier_is_refused() {
-    let fixture = Fixture::new();
+/// The answer to a first-party client from a host whose own session has signed this user in.
+async fn authorized_by_the_host(fixture: &Fixture, subject: &str) -> Answer {
     let agent = fixture.agent();
-    let mut browser = agent.browser();
-    browser.host_login = Some(agent.host_login("machine"));
+    let browser = Browser { host_login: Some(agent.host_login(subject)), ..agent.browser() };
     let params = authorization("first");
     let params = grantor::protocol::Params::from_pairs(
         params.0.iter().map(|(name, value)| (name.as_str(), value.as_str())),
@@ -468,25 +466,22 @@ async fn a_user_of_the_hosts_own_session_whose_name_is_a_clients_identifier_is_r
     let request = grantor::authorize::AuthorizationRequest::read(&params).unwrap();
     let authorize = grantor::authorize::Authorize { request, browser };
     let step = fixture.server.authorize(&authorize, grantor::server::Origin::default()).await;
-    let answer: Answer = fixture.http.step(step, &http::Method::GET).into();
-    assert_eq!(answer.param("error").as_deref(), Some("server_error"), "{answer:?}");
+    fixture.http.step(step, &http::Method::GET).into()
+}
+
+#[tokio::test]
+async fn a_user_of_the_hosts_own_session_has_a_name_that_is_no_clients_and_fits_into_a_token() {
+    let fixture = Fixture::new();
+    for subject in ["machine", "", "alice\n", "élise", &"a".repeat(256)] {
+        let answer = authorized_by_the_host(&fixture, subject).await;
+        assert_eq!(answer.param("error").as_deref(), Some("server_error"), "{answer:?}");
+    }
     assert!(fixture.grants("first").await.is_empty());
 }
 
 #[tokio::test]
 async fn a_host_with_sessions_of_its_own_is_not_given_another() {
-    let fixture = Fixture::new();
-    let agent = fixture.agent();
-    let mut browser = agent.browser();
-    browser.host_login = Some(agent.host_login("alice"));
-    let params = authorization("first");
-    let params = grantor::protocol::Params::from_pairs(
-        params.0.iter().map(|(name, value)| (name.as_str(), value.as_str())),
-    );
-    let request = grantor::authorize::AuthorizationRequest::read(&params).unwrap();
-    let authorize = grantor::authorize::Authorize { request, browser };
-    let step = fixture.server.authorize(&authorize, grantor::server::Origin::default()).await;
-    let answer: Answer = fixture.http.step(step, &http::Method::GET).into();
+    let answer = authorized_by_the_host(&Fixture::new(), "alice").await;
     assert!(answer.param("code").is_some(), "{answer:?}");
     assert!(answer.header("set-cookie").is_none());
 }

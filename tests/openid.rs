@@ -224,7 +224,7 @@ async fn userinfo_and_refresh_stop_at_once_when_the_user_goes_or_takes_the_conse
 #[tokio::test]
 async fn userinfo_is_signed_for_a_client_that_registered_for_it() {
     let openid = OpenIdRegistration { userinfo_alg: Some(Algorithm::Es256), ..OpenIdRegistration::default() };
-    let fixture = with_clients(|client| client.openid = openid);
+    let fixture = with_clients(|client| client.openid = openid.clone());
     let tokens = tokens(&fixture, &mut fixture.agent(), "web", &asking("web", "openid email")).await;
     let answer = userinfo(&fixture, tokens["access_token"].as_str().unwrap()).await;
     assert_eq!(answer.header("content-type"), Some("application/jwt"));
@@ -297,7 +297,7 @@ async fn a_client_may_register_how_old_a_login_may_be() {
         default_max_age: Some(std::time::Duration::from_secs(60)),
         ..OpenIdRegistration::default()
     };
-    let fixture = with_clients(|client| client.openid = openid);
+    let fixture = with_clients(|client| client.openid = openid.clone());
     let mut agent = fixture.agent();
     agent.sign_in("alice").await;
     let request = asking("first", "openid");
@@ -441,6 +441,22 @@ async fn an_essential_context_class_is_reached_or_the_client_is_told() {
         let step = fixture.server.login(&login).await;
         assert_eq!(agent.shown(step).param("error").as_deref(), code, "{acr:?}");
     }
+}
+
+#[tokio::test]
+async fn who_signs_in_again_keeps_what_clients_hold_and_loses_the_old_cookie() {
+    let fixture = provider();
+    let mut agent = fixture.agent();
+    let tokens = tokens(&fixture, &mut agent, "web", &asking("web", "openid read")).await;
+    let before = agent.clone();
+    agent.authorize(&asking("two", "openid").add("prompt", "login")).await;
+    agent.sign_in("alice").await;
+    assert!(fixture.is_live(tokens["access_token"].as_str().unwrap()).await);
+    assert_eq!(fixture.refresh("web", tokens["refresh_token"].as_str().unwrap()).await.status, 200);
+    assert!(fixture.server.signed_in(&agent.browser()).await.unwrap().is_some());
+    assert!(fixture.server.signed_in(&before.browser()).await.unwrap().is_none());
+    agent.sign_in("bob").await;
+    fixture.refresh("web", tokens["refresh_token"].as_str().unwrap()).await.refused(400, "invalid_grant");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod common;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::clients::{API, JWT_API, secret};
 use common::host::SeededEntropy;
@@ -20,6 +21,10 @@ use grantor::endpoint::administration::{
     ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
 use grantor::endpoint::introspection::IntrospectionRequest;
+use grantor::endpoint::registration::{
+    EndRegistration, IssueInitialAccess, ReadRegistration, RegistrationAccess, RegistrationRequest,
+    ReplaceRegistration,
+};
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::endpoint::revocation::RevocationRequest;
 use grantor::endpoint::token::TokenRequest;
@@ -29,7 +34,8 @@ use grantor::grant::issue::{AccessTokenPlan, TokenPlan};
 use grantor::grant::refresh_token::RefreshTokenRequest;
 use grantor::protocol::{OAuthError, Params, Resource, Secret};
 use grantor::record::codec::encode;
-use grantor::record::{Decide, Decision, Facts, Halt};
+use grantor::record::facts::Fact;
+use grantor::record::{Context, Decide, Decision, Halt, Need, Record, Settings};
 use grantor::server::{Mint, Origin, Trace};
 use grantor::token::{Handle, HandleKind, PresentedToken, RefreshHandle};
 
@@ -63,6 +69,18 @@ impl Exposed for grantor::authorize::Step {
 impl Exposed for grantor::authorize::InteractionView {
     fn exposed(&self) -> String {
         format!("{} {self:?}", self.csrf.expose())
+    }
+}
+
+impl Exposed for grantor::endpoint::registration::ClientInformation {
+    fn exposed(&self) -> String {
+        String::from_utf8(self.to_json().unwrap()).unwrap()
+    }
+}
+
+impl Exposed for Secret {
+    fn exposed(&self) -> String {
+        self.expose().to_owned()
     }
 }
 
@@ -124,12 +142,19 @@ where
     later.random = context.random.clone();
     assert_eq!(first, written(request.decide(&facts.clone(), &later)), "{request:?}");
 
-    let mut backwards = Facts::new();
-    let records = facts.records().iter().rev().cloned().collect();
-    backwards.learn(grantor::record::facts::Fact::Records(records));
-    // The order in which records were learned is no fact; what else was learned has to be asked for again.
-    let missing = matches!(request.decide(&backwards, &context), Err(Halt::Need(_)));
-    assert!(missing || first == written(request.decide(&backwards, &context)));
+    let mut backwards = facts.clone();
+    backwards.forget_records();
+    backwards.learn(Fact::Records(facts.records().iter().rev().cloned().collect()));
+    let again = loop {
+        match request.decide(&backwards, &context) {
+            Err(Halt::Need(Need::Client(id))) => {
+                let client = facts.client(&id).unwrap().cloned();
+                backwards.learn(Fact::Client(id, client));
+            }
+            decided => break decided,
+        }
+    };
+    assert_eq!(first, written(again), "the order of what was read is no fact");
 
     if let Some(batch) = request.decide(&facts, &context).ok().map(|decision| decision.batch) {
         let keys: Vec<_> = batch.put.iter().map(|put| put.key).collect();
@@ -296,6 +321,34 @@ async fn every_other_request_is_decided_again_as_it_was_answered() {
 }
 
 #[tokio::test]
+async fn every_request_about_a_registration_is_decided_again_as_it_was_answered() {
+    let fixture = Fixture::with(|builder| {
+        builder.registration(Arc::new(grantor::host::InitialAccessRegistration::default()))
+    });
+    let terms = IssueInitialAccess { name: "x".into(), lifetime: Duration::from_secs(60), uses: Some(3) };
+    let initial = recorded(&fixture, &terms).await.1.unwrap();
+    for method in ["none", "client_secret_basic", "client_secret_jwt", "client_secret_post"] {
+        let wishes =
+            format!(r#""redirect_uris":["https://a.example/cb"],"token_endpoint_auth_method":"{method}""#);
+        let body = format!("{{{wishes}}}");
+        let register = RegistrationRequest::read(Some(initial.expose()), body.as_bytes()).unwrap();
+        let Ok(told) = recorded(&fixture, &register).await.1 else {
+            assert_eq!(method, "client_secret_post", "the fourth finds the token used up");
+            continue;
+        };
+        let id = told.metadata.get("client_id").and_then(|id| id.as_str()).unwrap();
+        let access = |token: &Secret| RegistrationAccess::read(id, token.expose());
+        let token = told.registration_access_token;
+        recorded(&fixture, &ReadRegistration(access(&token))).await.1.unwrap();
+        let body = format!(r#"{{"client_id":"{id}",{wishes}}}"#);
+        let replace = ReplaceRegistration::read(access(&token), body.as_bytes()).unwrap();
+        let token = recorded(&fixture, &replace).await.1.unwrap().registration_access_token;
+        assert!(recorded(&fixture, &replace).await.1.is_err());
+        recorded(&fixture, &EndRegistration(access(&token))).await.1.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_same_entropy_and_clock_give_the_same_answers_all_the_way() {
     let run = async |seed: u64| {
         let fixture = Fixture::with(|builder| builder.entropy(Arc::new(SeededEntropy::new(seed))));
@@ -307,4 +360,19 @@ async fn the_same_entropy_and_clock_give_the_same_answers_all_the_way() {
     };
     assert_eq!(run(1).await, run(1).await);
     assert_ne!(run(1).await.1, run(2).await.1);
+}
+
+#[tokio::test]
+async fn settings_that_were_never_linted_still_leave_one_token() {
+    let fixture = Fixture::new();
+    let first = fixture.tokens("web").await;
+    let request = refreshing(basic("web"), &first.refresh);
+    let trace = fixture.server.trace(&request, Origin::default()).await.1.unwrap();
+    let settings = Settings { max_access_tokens: 0, ..fixture.server.settings().clone() };
+    let random = trace.context.random.clone();
+    let unlinted = Context { settings: &settings, random, ..trace.context };
+    let decision = request.decide(&trace.facts, &unlinted).ok().unwrap();
+    let [put] = decision.batch.put.as_slice() else { panic!("one record is written") };
+    let Record::Grant(grant) = put.record.as_ref() else { panic!("it is the grant") };
+    assert_eq!(grant.access.len(), 1);
 }

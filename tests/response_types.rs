@@ -143,6 +143,18 @@ async fn an_id_token_through_the_browser_needs_a_nonce_and_the_scope_openid() {
 }
 
 #[tokio::test]
+async fn who_allows_an_id_token_allows_openid() {
+    let fixture = provider();
+    let mut agent = fixture.agent();
+    let answer = agent.authorize(&asking("id_token")).await;
+    let answer = agent.login(Agent::interaction(&answer), "alice").await;
+    let id = Agent::interaction(&answer);
+    let without = agent.approve(id, &scope("email")).await;
+    assert!(without.status == 400 && without.is_page(), "{without:?}");
+    assert!(agent.approve(id, &scope("openid")).await.param("id_token").is_some());
+}
+
+#[tokio::test]
 async fn tokens_never_travel_in_the_query() {
     let fixture = provider();
     for response_type in ["id_token", "code id_token", "code token"] {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use common::clients::{API, JWT_API, all, basic, client, resource, secret};
 use common::{Fixture, ISSUER, NOW, Tokens, alice, authorization, form, machine, scope};
 use grantor::endpoint::resource::ResourceCheck;
-use grantor::protocol::{ClientAuthMethod, ErrorCode};
-use grantor::record::Client;
+use grantor::protocol::{ClientAuthMethod, ErrorCode, Reason};
 use grantor::record::grant::{EndReason, GrantStatus};
+use grantor::record::{Client, Event, EventKind};
 use grantor::store::MemoryStore;
 use grantor::token::PresentedToken;
 use serde_json::{Value, json};
@@ -410,4 +410,64 @@ async fn a_client_may_answer_for_an_api_and_hold_tokens_itself() {
     assert_eq!(answer.json()["active"], json!(true));
     let answer = fixture.post("/revoke", Some(&header), &form([("token", &apis.access)])).await;
     answer.refused(400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn under_a_broken_clock_nothing_that_was_revoked_is_forgotten() {
+    let fixture = Fixture::new();
+    let token = fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens().access;
+    assert_eq!(fixture.revoke("machine", &token).await.status, 200);
+    fixture.clock.set(u64::MAX);
+    let error = fixture.server.purge(100).await.unwrap_err();
+    assert_eq!((error.status(), error.reason()), (503, Reason::ClockBroken));
+    fixture.clock.set(NOW);
+    assert_eq!(fixture.introspect("machine", &token).await, dead());
+    fixture.clock.forward(3600);
+    assert_eq!(fixture.server.purge(100).await.unwrap(), 1, "once it has expired, it may go");
+}
+
+#[tokio::test]
+async fn what_is_ended_is_told_to_the_audit_trail_once() {
+    let fixture = Fixture::new();
+    let tokens = fixture.tokens("web").await;
+    let (id, _) = fixture.grants("web").await.remove(0);
+    let jwt = fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens().access;
+    let told = || {
+        let mut events = fixture.events();
+        events.retain(|event| {
+            matches!(
+                event.kind,
+                EventKind::TokenRevoked | EventKind::GrantRevoked | EventKind::StandingChanged
+            )
+        });
+        fixture.events.lock().unwrap().clear();
+        events
+    };
+    let of_grant = |kind| Event::new(kind).client(&"web".into()).subject(Some(&alice())).grant(id);
+    for _ in 0..2 {
+        assert_eq!(fixture.revoke("web", &tokens.access).await.status, 200);
+    }
+    assert_eq!(told(), [of_grant(EventKind::TokenRevoked)]);
+    assert_eq!(fixture.revoke("machine", &jwt).await.status, 200);
+    assert_eq!(told(), [Event::new(EventKind::TokenRevoked).client(&"machine".into())]);
+    for _ in 0..2 {
+        assert_eq!(fixture.revoke("web", &tokens.refresh).await.status, 200);
+    }
+    assert_eq!(told(), [of_grant(EventKind::GrantRevoked)]);
+
+    fixture.tokens("spa").await;
+    let (id, _) = fixture.grants("spa").await.remove(0);
+    for _ in 0..2 {
+        fixture.server.revoke_grant(id).await.unwrap();
+    }
+    let revoked = Event::new(EventKind::GrantRevoked).client(&"spa".into()).subject(Some(&alice())).grant(id);
+    assert_eq!(told(), [revoked]);
+
+    let server = &fixture.server;
+    server.disable_subject(&alice()).await.unwrap();
+    server.enable_subject(&alice()).await.unwrap();
+    let subject = || Event::new(EventKind::StandingChanged).subject(Some(&alice()));
+    assert_eq!(told(), [subject(), subject()]);
+    server.disable_client(&"web".into()).await.unwrap();
+    assert_eq!(told(), [Event::new(EventKind::StandingChanged).client(&"web".into())]);
 }

@@ -14,6 +14,7 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use common::clients::{self, API, JWT_API, resource};
@@ -23,8 +24,10 @@ use common::{
 use grantor::authorize::{
     Approve, AuthorizationRequest, Authorize, Continue, Deny, ForgetLogin, Login, View,
 };
+use grantor::endpoint::registration::IssueInitialAccess;
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::endpoint::userinfo::UserInfoRequest;
+use grantor::host::OpenRegistration;
 use grantor::protocol::{Params, Timestamp};
 use grantor::record::{Batch, Index, InteractionId, Key, Versioned};
 use grantor::server::Origin;
@@ -165,6 +168,52 @@ async fn a_client_that_was_ever_switched_off_writes_twice_and_reads_its_standing
     // One load tells that the conflict is no late echo of this very write, the other what the standing is.
     assert_eq!(world.token("machine", &machine()).await.1, trips(2, 2));
     assert_eq!(world.token("machine", &machine().add("resource", JWT_API)).await.1, trips(1, 0));
+}
+
+/// Where clients may register themselves, the host's own are found without the store, and the others with one load.
+#[tokio::test]
+async fn a_client_that_registered_itself_costs_one_load_more_and_registering_one_commit() {
+    let store = Arc::new(Counting::default());
+    let fixture = Fixture::over(store.clone(), clients::all(), |builder| {
+        builder.scope(scope(SCOPE)).registration(Arc::new(OpenRegistration::default()))
+    });
+    let world = World { fixture, store };
+    assert_eq!(world.token("machine", &machine()).await.1, trips(0, 1));
+
+    let send = |method: &'static str, target: String, token: Option<String>, body: String| {
+        let mut request = http::Request::builder().method(method).uri(target);
+        request = request.header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        world.cost(world.fixture.send(request.body(body.into()).unwrap()))
+    };
+    let metadata = r#"{"grant_types":["client_credentials"]}"#.to_owned();
+    let (answer, cost) = send("POST", "/register".into(), None, metadata.clone()).await;
+    assert_eq!((answer.status, cost), (201, trips(0, 1)));
+    let told = answer.json();
+    let (id, secret) = (told["client_id"].as_str().unwrap(), told["client_secret"].as_str().unwrap());
+    let header = clients::basic(id, secret);
+    let (answer, cost) = world.cost(world.fixture.post("/token", Some(&header), &machine())).await;
+    assert_eq!((answer.status, cost), (200, trips(1, 1)));
+
+    let terms = IssueInitialAccess { name: "x".into(), lifetime: Duration::from_secs(60), uses: Some(2) };
+    let (initial, cost) = world.cost(world.fixture.server.issue_initial_access(&terms)).await;
+    assert_eq!(cost, trips(0, 1));
+    let initial = initial.unwrap().expose().to_owned();
+    let (answer, cost) = send("POST", "/register".into(), Some(initial), metadata).await;
+    assert_eq!((answer.status, cost), (201, trips(1, 1)));
+    let told = answer.json();
+    let target = format!("/register?client_id={}", told["client_id"].as_str().unwrap());
+    let token = told["registration_access_token"].as_str().map(str::to_owned);
+    let (answer, cost) = send("GET", target.clone(), token.clone(), String::new()).await;
+    assert_eq!((answer.status, cost), (200, trips(1, 0)));
+    let body = format!(r#"{{"client_id":{},"grant_types":["client_credentials"]}}"#, told["client_id"]);
+    let (answer, cost) = send("PUT", target.clone(), token, body).await;
+    assert_eq!((answer.status, cost), (200, trips(1, 1)));
+    let token = answer.json()["registration_access_token"].as_str().map(str::to_owned);
+    let (answer, cost) = send("DELETE", target, token, String::new()).await;
+    assert_eq!((answer.status, cost), (204, trips(1, 1)));
 }
 
 #[tokio::test]

@@ -13,6 +13,9 @@ use grantor::authorize::{
 };
 use grantor::client::Credentials;
 use grantor::endpoint::introspection::IntrospectionRequest;
+use grantor::endpoint::registration::{
+    EndRegistration, ReadRegistration, RegistrationAccess, RegistrationRequest, ReplaceRegistration,
+};
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::endpoint::revocation::RevocationRequest;
 use grantor::endpoint::token::TokenRequest;
@@ -70,6 +73,14 @@ fn no_request_prints_a_secret_that_it_carries() {
             scope: common::scope(""),
         });
     }
+
+    let body = format!(r#"{{"client_id":"x","client_secret":"{CANARY}"}}"#);
+    let initial = handle(HandleKind::InitialAccess);
+    keeps_quiet(&RegistrationRequest::read(Some(&initial), body.as_bytes()).unwrap());
+    let access = || RegistrationAccess::read("x", &handle(HandleKind::Registration));
+    keeps_quiet(&ReplaceRegistration::read(access(), body.as_bytes()).unwrap());
+    keeps_quiet(&ReadRegistration(access()));
+    keeps_quiet(&EndRegistration(access()));
 
     let [session, binding] = [HandleKind::Session, HandleKind::Browser].map(handle);
     let lines = format!("__Host-grantor_session={session}; __Host-grantor_browser={binding}");

@@ -374,3 +374,34 @@ async fn no_increment_of_several_processes_is_lost() {
         Record::Subject(Standing { disabled: false, epoch: (PROCESSES + 1) * INCREMENTS })
     );
 }
+
+#[tokio::test]
+async fn a_record_of_a_kind_that_only_a_newer_release_knows_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = open(&path);
+    let mut batch = fresh(1, 1);
+    batch.put = (1..=4).map(|n| Put { retain_until: Timestamp(100 * n), ..put(key(n), n) }).collect();
+    store.commit(&batch).await.unwrap();
+    let newer = rusqlite::Connection::open(&path).unwrap();
+    for (n, kind) in [(0_u8, 0), (1, 250), (2, 70_000)] {
+        for (table, columns, values) in [
+            ("record", "version, retain_until, body", "zeroblob(16), 50, x'7b7d'"),
+            ("term", "term_namespace, term_kind, term_id", "?1, 2, ?4"),
+        ] {
+            let sql = format!(
+                "INSERT INTO {table} (namespace, kind, id, {columns}) SELECT ?1, ?2, ?3, {values} WHERE ?4 NOT NULL"
+            );
+            newer.execute(&sql, rusqlite::params![HERE.0.0, kind, [n; 16], term(1).id.0]).unwrap();
+        }
+    }
+    drop(newer);
+    let list = async |after, limit| store.list(&term(1), Page { after, limit }).await.unwrap();
+    let first = list(None, 3).await;
+    assert_eq!((first.keys, first.next), (vec![key(1), key(2), key(3)], Some(key(3))));
+    let second = list(first.next, 3).await;
+    assert_eq!((second.keys, second.next), (vec![key(4)], None));
+    assert_eq!(store.purge(Timestamp(51), 2).await.unwrap(), 2);
+    assert_eq!(store.purge(Timestamp(101), 10).await.unwrap(), 2);
+    assert_eq!(list(None, 10).await.keys, [key(2), key(3), key(4)]);
+}

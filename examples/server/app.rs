@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use grantor::authorize::AuthorizationResponse;
+use grantor::authorize::{AuthorizationResponse, LoggedOut, LogoutPage};
 use grantor::host::{
-    ClientJwks, Clients, Clock as _, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter,
-    MemoryLimiter, NoClientJwks, StaticResources,
+    ClientJwks, Clock as _, Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter,
+    MemoryLimiter, NoClientJwks, OpenRegistration, StaticResources,
 };
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, Sealer};
+use grantor::profile::Profile;
 use grantor::protocol::{Issuer, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
@@ -23,12 +24,14 @@ use crate::args::{Args, Database};
 use crate::clock::DemoClock;
 use crate::throttle::Throttle;
 use crate::users::Users;
-use crate::{demo, pages, secret};
+use crate::{demo, logout, pages, secret};
 
-/// How often expired records are deleted and keys looked after.
+/// How often expired records are deleted, keys looked after, and messages sent again.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How many expired records are deleted at once.
 const PURGE_LIMIT: usize = 1_000;
+/// How many messages are sent again at once.
+const DELIVERY_LIMIT: usize = 100;
 
 /// Everything a request may need.
 pub(crate) struct App {
@@ -36,7 +39,6 @@ pub(crate) struct App {
     pub(crate) http: HttpServer,
     pub(crate) proxies: TrustedProxies,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) clients: Arc<dyn Clients>,
     pub(crate) users: Arc<Users>,
     pub(crate) throttle: Throttle,
     pub(crate) signer: Arc<KeyRingSigner>,
@@ -54,22 +56,32 @@ impl App {
     pub(crate) async fn new(args: &Args, issuer: Issuer) -> Result<Self, String> {
         let store = open(&args.database)?;
         let secret = secret::load(args)?;
-        let clients: Arc<dyn Clients> = Arc::new(demo::clients(args, &issuer, &Sealer::new(&secret))?);
+        let clients = Arc::new(demo::clients(args, &issuer, &Sealer::new(&secret))?);
         let users = Arc::new(demo::users(args)?);
         let clock = Arc::new(DemoClock::default());
         let signer = signer(&store, &issuer, &secret, &clock).await?;
-        let client_jwks = client_jwks(&issuer, &clock);
-        let mut builder =
-            AuthorizationServer::builder(issuer, Arc::clone(&store), Arc::clone(&clients), &secret)
-                .profile(args.profile)
-                .scope(demo::scope()?)
-                .clock(Arc::clone(&clock) as _)
-                .accounts(Arc::clone(&users) as _)
-                .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
-                .client_jwks(client_jwks)
-                .signer(Arc::clone(&signer) as _);
+        let fetch = fetch(&issuer);
+        let client_jwks = client_jwks(fetch.as_ref(), &clock);
+        let mut builder = AuthorizationServer::builder(issuer, Arc::clone(&store), clients, &secret)
+            .profile(args.profile)
+            .frontchannel_logout()
+            .scope(demo::scope()?)
+            .clock(Arc::clone(&clock) as _)
+            .accounts(Arc::clone(&users) as _)
+            .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
+            .client_jwks(client_jwks)
+            .signer(Arc::clone(&signer) as _);
+        if args.profile == Profile::OidcCompat {
+            builder = builder.session_management();
+        }
+        if let Some(fetch) = fetch {
+            builder = builder.fetch(fetch);
+        }
         if let Some(rotation) = args.refresh_rotation {
-            builder = builder.refresh(|refresh| refresh.rotation = rotation);
+            builder = builder.refresh(move |refresh| refresh.rotation = rotation);
+        }
+        if args.open_registration {
+            builder = builder.registration(Arc::new(OpenRegistration::default()));
         }
         if args.test_controls {
             builder = builder.limiter(Arc::new(NoQuotasForTests::default()));
@@ -82,7 +94,6 @@ impl App {
             proxies,
             server,
             store,
-            clients,
             users,
             throttle: Throttle::new(args.test_controls),
             signer,
@@ -107,16 +118,19 @@ fn open(database: &Database) -> Result<Arc<dyn Store>, String> {
     Ok(Arc::new(store))
 }
 
-/// Fetches the keys of clients with a `jwks_uri`; from this machine only if the issuer itself is not seen from elsewhere.
-fn client_jwks(issuer: &Issuer, clock: &Arc<DemoClock>) -> Arc<dyn ClientJwks> {
+/// Reaches the servers of clients; on this machine only if the issuer itself is not seen from elsewhere.
+fn fetch(issuer: &Issuer) -> Option<Arc<dyn Fetch>> {
     let builder = HttpFetch::builder();
     let builder = if issuer.is_https() { builder } else { builder.dangerous_allow_loopback() };
-    match builder.build() {
-        Ok(fetch) => Arc::new(FetchedJwks::new(Arc::new(fetch), Arc::clone(clock) as _)),
-        Err(error) => {
-            tracing::warn!(%error, "clients with a jwks_uri cannot authenticate");
-            Arc::new(NoClientJwks)
-        }
+    let unreachable = |error: &_| tracing::warn!(%error, "the servers of clients cannot be reached");
+    builder.build().inspect_err(unreachable).ok().map(|fetch| Arc::new(fetch) as _)
+}
+
+/// Fetches the keys of clients with a `jwks_uri`.
+fn client_jwks(fetch: Option<&Arc<dyn Fetch>>, clock: &Arc<DemoClock>) -> Arc<dyn ClientJwks> {
+    match fetch {
+        Some(fetch) => Arc::new(FetchedJwks::new(Arc::clone(fetch), Arc::clone(clock) as _)),
+        None => Arc::new(NoClientJwks),
     }
 }
 
@@ -147,7 +161,8 @@ fn api(resource: &Resource) -> ResourceServer {
     }
 }
 
-/// Deletes what has expired and looks after the keys, now and then.
+/// Deletes what has expired, looks after the keys, and tells clients of logouts that could not be told of before, now and
+/// then.
 pub(crate) async fn housekeeping(app: Arc<App>) {
     let mut interval = tokio::time::interval(HOUSEKEEPING);
     loop {
@@ -157,6 +172,9 @@ pub(crate) async fn housekeeping(app: Arc<App>) {
         }
         if let Err(error) = app.signer.tend().await {
             tracing::warn!(%error, "cannot look after the keys");
+        }
+        if let Err(error) = app.server.deliver_outbox(DELIVERY_LIMIT).await {
+            tracing::warn!(%error, "cannot send what waits to be sent again");
         }
     }
 }
@@ -179,9 +197,18 @@ impl Pages for OwnPages {
     fn form_post(&self, response: &AuthorizationResponse) -> String {
         pages::form_post(response)
     }
+
+    fn logout(&self, page: &LogoutPage) -> String {
+        logout::ask(page)
+    }
+
+    fn logged_out(&self, done: &LoggedOut) -> String {
+        logout::done(done)
+    }
 }
 
-/// For tests on this machine: authorization requests may be begun as often as they like. Guesses are counted still.
+/// For tests on this machine: authorization requests and registrations may be begun as often as they like. Guesses are
+/// counted still.
 #[derive(Default)]
 struct NoQuotasForTests(MemoryLimiter);
 
@@ -189,7 +216,11 @@ struct NoQuotasForTests(MemoryLimiter);
 impl Limiter for NoQuotasForTests {
     async fn count(&self, counter: &Counter, now: Timestamp) -> Result<Allowance, StoreError> {
         match counter {
-            Counter::Interactions(_, Some(address)) if address.is_loopback() => Ok(Allowance::Granted),
+            Counter::Interactions(_, Some(address)) | Counter::Registrations(Some(address))
+                if address.is_loopback() =>
+            {
+                Ok(Allowance::Granted)
+            }
             _ => self.0.count(counter, now).await,
         }
     }

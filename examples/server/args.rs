@@ -64,6 +64,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) users: Option<PathBuf>,
 
+    /// Let clients register themselves, for whatever they may ask for here
+    #[arg(long)]
+    pub(crate) open_registration: bool,
+
     /// Let tests on this machine turn the clock, rotate keys and crash the server; never in production
     #[arg(long)]
     pub(crate) test_controls: bool,

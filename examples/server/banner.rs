@@ -21,6 +21,9 @@ pub(crate) fn text(app: &App, self_signed: bool) -> String {
         issuer.endpoint("/.well-known/openid-configuration"),
         issuer.endpoint("/")
     );
+    if let Some(registration) = &app.server.settings().self_registration {
+        let _ = writeln!(text, "Registration  {}", registration.url);
+    }
     if app.has_demo_users {
         let (username, password) = demo::USER;
         let _ = writeln!(text, "Demo user     {username} / {password}");

@@ -8,9 +8,11 @@ use grantor::authorize::{InteractReason, InteractionView, View};
 use grantor::protocol::scope::OPENID;
 use grantor::protocol::{OAuthError, Params, Reason};
 use grantor::record::InteractionId;
+use grantor::record::client::ClientDescription;
+use url::Url;
 
 use crate::app::App;
-use crate::pages::{self, ConsentPage, RequestedScope, host_of};
+use crate::pages::{self, ConsentPage, Link, RequestedScope, host_of};
 use crate::scopes;
 use crate::visit::{self, Answer, Visit};
 
@@ -45,8 +47,12 @@ async fn page(app: &App, visit: &Visit, id: InteractionId, problem: Option<&str>
     let requested = |token| RequestedScope { token, words: scopes::describe(token), fixed: token == OPENID };
     let mut scopes: Vec<_> = view.scope.iter().map(requested).collect();
     scopes.sort_by_key(|scope| !scope.fixed);
+    let about = &client.about;
     let page = ConsentPage {
         client_name: pages::client_name(client),
+        logo: about.logo_uri.as_ref().map(Url::as_str),
+        links: links(about),
+        unknown: client.self_registered,
         username: subject.as_str(),
         interaction: &interaction,
         csrf: view.csrf.expose(),
@@ -56,5 +62,15 @@ async fn page(app: &App, visit: &Visit, id: InteractionId, problem: Option<&str>
         redirect_host: host_of(view.redirect_uri.as_str()),
         problem,
     };
-    visit::page(&page, Some(&view.redirect_uri.origin()))
+    visit::page_with_image(&page, Some(&view.redirect_uri.origin()), about.logo_uri.as_ref())
+}
+
+/// The pages of the client, as it has registered them.
+fn links(about: &ClientDescription) -> Vec<Link<'_>> {
+    let pages = [
+        ("Website", &about.client_uri),
+        ("Privacy policy", &about.policy_uri),
+        ("Terms of service", &about.tos_uri),
+    ];
+    pages.into_iter().filter_map(|(words, url)| Some(Link { words, url: url.as_ref()?.as_str() })).collect()
 }

@@ -1,21 +1,18 @@
-//! The front page: who has access to the account, taking it back, signing out.
+//! The front page: who has access to the account, and taking it back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use grantor::authorize::{Cookies, ForgetLogin, FormAnswer};
 use grantor::host::Clock as _;
 use grantor::protocol::{ClientId, OAuthError, Reason, Scope, Timestamp};
 use grantor::record::Grant;
 use grantor::record::grant::GrantStatus;
 use grantor::record::interaction::SignedIn;
-use http::Method;
 
 use crate::app::App;
 use crate::day::Day;
-use crate::pages::{Application, HomePage, HomeSession, SignedOutPage};
+use crate::pages::{Application, HomePage, HomeSession};
 use crate::scopes;
 use crate::visit::{self, Answer, Visit};
 
@@ -53,26 +50,6 @@ pub(crate) async fn revoke_access(State(app): State<Arc<App>>, visit: Visit) -> 
     Ok(visit::go_to("/"))
 }
 
-/// `POST /sign-out`: from the front page, or from a consent page to go on as someone else.
-pub(crate) async fn sign_out(State(app): State<Arc<App>>, visit: Visit) -> Answer {
-    let form = visit.form()?;
-    let csrf = visit::csrf(&form)?;
-    if let Some(id) = visit::interaction(&form)? {
-        let forget = ForgetLogin { answer: FormAnswer { id, csrf }, browser: visit.browser };
-        return Ok(app.http.step(app.server.forget_login(&forget).await, &Method::POST).map(Body::from));
-    }
-    app.server.check_form(&visit.browser, &csrf)?;
-    if let Some(SignedIn { session: Some(session), .. }) = app.server.signed_in(&visit.browser).await? {
-        app.server.end_session(session).await?;
-    }
-    Ok(visit::with_cookies(&app, visit::go_to("/signed-out"), &Cookies::signed_out()))
-}
-
-/// `GET /signed-out`.
-pub(crate) async fn signed_out() -> Answer {
-    visit::page(&SignedOutPage, None)
-}
-
 /// What one client may do for someone.
 struct Access {
     client_name: String,
@@ -94,9 +71,7 @@ async fn access(app: &App, login: &SignedIn) -> Result<BTreeMap<ClientId, Access
             access.since = access.since.min(grant.created_at);
             continue;
         }
-        let unavailable =
-            |error: grantor::store::StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
-        let client = app.clients.client(grant.client.as_str()).await.map_err(unavailable)?;
+        let client = app.server.client(grant.client.as_str()).await?;
         let name = client.and_then(|client| client.name.clone());
         let client_name = name.unwrap_or_else(|| grant.client.to_string());
         all.insert(grant.client, Access { client_name, scope: grant.scope, since: grant.created_at });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use grantor::authorize::{
-    Continue, Cookies, FormAnswer, HostLogin, InteractReason, InteractionView, Login, View,
+    Continue, Cookies, ForgetLogin, FormAnswer, HostLogin, InteractReason, InteractionView, Login, View,
 };
 use grantor::host::Clock as _;
 use grantor::protocol::{Digest, OAuthError, Params, Reason, Secret, SubjectId};
@@ -39,6 +39,13 @@ pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
 pub(crate) async fn go_on(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let answer = FormAnswer::read(&visit.form()?)?;
     let step = app.server.go_on(&Continue { answer, browser: visit.browser }).await;
+    Ok(app.http.step(step, &Method::POST).map(Body::from))
+}
+
+/// `POST /sign-out`: from a consent page, to go on as somebody else.
+pub(crate) async fn as_somebody_else(State(app): State<Arc<App>>, visit: Visit) -> Answer {
+    let answer = FormAnswer::read(&visit.form()?)?;
+    let step = app.server.forget_login(&ForgetLogin { answer, browser: visit.browser }).await;
     Ok(app.http.step(step, &Method::POST).map(Body::from))
 }
 

@@ -9,7 +9,7 @@
 //! | [`app`] | puts the parts together |
 //! | [`demo`], [`users`] | the clients, and the people who sign in |
 //! | [`routes`], [`visit`] | paths, and what the pages read of a request |
-//! | [`login`], [`consent`], [`home`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
+//! | [`login`], [`consent`], [`home`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
 //! | [`throttle`] | how often a password may be guessed |
 //! | [`api`] | the demo API |
 //! | [`secret`], [`tls`], [`clock`], [`controls`], [`banner`] | the rest |
@@ -25,6 +25,7 @@ mod day;
 mod demo;
 mod home;
 mod login;
+mod logout;
 mod pages;
 mod routes;
 mod scopes;
@@ -99,7 +100,7 @@ async fn serve(
 ) -> std::io::Result<()> {
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
-    tokio::spawn(app::housekeeping(Arc::clone(&app)));
+    let housekeeping = tokio::spawn(app::housekeeping(Arc::clone(&app)));
     let service = routes::router(&app, test_controls).into_make_service_with_connect_info::<SocketAddr>();
     match tls {
         Some(tls) => {
@@ -113,6 +114,7 @@ async fn serve(
             server.serve(service).await
         }
     }?;
+    housekeeping.abort();
     tracing::info!("stopped");
     Ok(())
 }

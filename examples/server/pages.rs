@@ -1,7 +1,7 @@
 //! The pages a person sees, one struct a template. Fields are plain text: the templates escape every one of them.
 //!
-//! Only [`FormPostPage`] carries a script; its hash is
-//! [`FORM_POST_SCRIPT_HASH`](grantor::http::FORM_POST_SCRIPT_HASH). No page has an inline style.
+//! Two pages carry a script, each the one that the library allows there: [`FormPostPage`], and the one
+//! [after a logout](crate::logout). No page has an inline style.
 
 use askama::Template;
 use grantor::authorize::AuthorizationResponse;
@@ -50,6 +50,12 @@ pub(crate) struct AccountPage<'a> {
 #[template(path = "consent.html")]
 pub(crate) struct ConsentPage<'a> {
     pub(crate) client_name: &'a str,
+    /// The client's logo: an `https` URL of its own, which the page's policy lets the browser load.
+    pub(crate) logo: Option<&'a str>,
+    /// The client's own pages.
+    pub(crate) links: Vec<Link<'a>>,
+    /// Whether the client registered itself, so that nobody vouches for anything it says.
+    pub(crate) unknown: bool,
     pub(crate) username: &'a str,
     pub(crate) interaction: &'a str,
     pub(crate) csrf: &'a str,
@@ -68,6 +74,13 @@ impl ConsentPage<'_> {
     fn leaves_a_choice(&self) -> bool {
         self.scopes.iter().any(|scope| !scope.fixed)
     }
+}
+
+/// A link to a page of the client. The library takes none but `https`, or `http` on this machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link<'a> {
+    pub(crate) words: &'static str,
+    pub(crate) url: &'a str,
 }
 
 /// One checkbox of the consent page.
@@ -167,11 +180,6 @@ pub(crate) fn host_of(uri: &str) -> &str {
     authority.filter(|authority| !authority.is_empty()).unwrap_or(uri)
 }
 
-/// The end of a session.
-#[derive(Template)]
-#[template(path = "signed_out.html")]
-pub(crate) struct SignedOutPage;
-
 #[cfg(test)]
 mod tests {
     use askama::Template;
@@ -206,6 +214,9 @@ mod tests {
     fn what_a_client_calls_itself_is_text() {
         let page = ConsentPage {
             client_name: r#"<img src=x onerror="alert(1)">"#,
+            logo: Some(r#"https://a.example/" onerror="alert(1)"#),
+            links: vec![Link { words: "Website", url: r#"https://a.example/"><q>"# }],
+            unknown: true,
             username: "alice",
             interaction: r#""><script>"#,
             csrf: "'><script>",
@@ -216,7 +227,18 @@ mod tests {
             problem: Some("<s>"),
         };
         let html = page.render().unwrap();
-        for injected in ["<img src=x", "<script>", r#"""onclick"#, "<b>", "<em>", "<i>", "<u>", "<s>"] {
+        for injected in [
+            "<img src=x",
+            r#"" onerror"#,
+            "<q>",
+            "<script>",
+            r#"""onclick"#,
+            "<b>",
+            "<em>",
+            "<i>",
+            "<u>",
+            "<s>",
+        ] {
             assert!(!html.contains(injected), "{injected} stands in the page as markup");
         }
     }

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use http::{StatusCode, header};
 
 use crate::app::App;
-use crate::{api, consent, controls, home, login, visit};
+use crate::{api, consent, controls, home, login, logout, visit};
 
 const STYLE: &[u8] = include_bytes!("assets/style.css");
 const ICON: &[u8] = include_bytes!("assets/icon.svg");
@@ -23,8 +23,8 @@ pub(crate) fn router(app: &Arc<App>, test_controls: bool) -> Router {
         .route("/continue", post(login::go_on))
         .route("/consent", get(consent::show).post(consent::submit))
         .route("/revoke-access", post(home::revoke_access))
-        .route("/sign-out", post(home::sign_out))
-        .route("/signed-out", get(home::signed_out))
+        .route("/sign-out", post(login::as_somebody_else))
+        .route("/logged-out", get(logout::logged_out))
         .route("/assets/style.css", get(|| asset("text/css; charset=utf-8", STYLE)))
         .route("/assets/icon.svg", get(|| asset("image/svg+xml", ICON)))
         .route("/healthz", get(health))

@@ -12,10 +12,11 @@ use bytes::Bytes;
 use grantor::authorize::{Browser, Cookies};
 use grantor::http::axum::Whole;
 use grantor::http::form;
-use grantor::http::reply::page_headers;
+use grantor::http::reply::page_headers_with_image;
 use grantor::protocol::{OAuthError, Params, Reason, Secret};
 use grantor::record::{Id, InteractionId};
 use http::{HeaderValue, Request, StatusCode, header};
+use url::Url;
 
 use crate::app::App;
 
@@ -102,9 +103,18 @@ pub(crate) fn csrf(form: &Params<'_>) -> Result<Secret, OAuthError> {
 
 /// A page. Its forms lead to this server, and through it to `form_action` if there is one.
 pub(crate) fn page(template: &impl Template, form_action: Option<&str>) -> Answer {
+    page_with_image(template, form_action, None)
+}
+
+/// As [`page`], with an image from elsewhere.
+pub(crate) fn page_with_image(
+    template: &impl Template,
+    form_action: Option<&str>,
+    image: Option<&Url>,
+) -> Answer {
     let html = template.render().map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
     let mut response = Response::new(html.into());
-    response.headers_mut().extend(page_headers(None, form_action));
+    response.headers_mut().extend(page_headers_with_image(None, form_action, image));
     Ok(response)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::grant::life;
 use crate::jose::{Purpose, Sealer};
+use crate::protocol::id::is_vschar;
 use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::SignedIn;
 use crate::record::{Context, Decide, Decision, Facts, Halt, Key, Session, SessionId};
@@ -16,6 +17,8 @@ pub struct Browser {
     pub session: Option<Handle>,
     /// The cookie that binds interactions to this browser, if it can be one of ours.
     pub binding: Option<Handle>,
+    /// The cookie that scripts may read, if it can be one of ours.
+    pub state: Option<Digest>,
     /// Who is signed in, where the host keeps sessions of its own. The library's session is then not looked at.
     pub host_login: Option<HostLogin>,
 }
@@ -36,6 +39,9 @@ pub enum Cookie {
     Session,
     /// Binds interactions to the browser.
     Binding,
+    /// Shows to scripts of this server, in a frame too, whether someone else has signed in (OpenID Connect Session
+    /// Management §3.2).
+    State,
 }
 
 impl Cookie {
@@ -48,6 +54,8 @@ impl Cookie {
             (Self::Session, false) => "grantor_session",
             (Self::Binding, true) => "__Host-grantor_browser",
             (Self::Binding, false) => "grantor_browser",
+            (Self::State, true) => "__Host-grantor_state",
+            (Self::State, false) => "grantor_state",
         }
     }
 }
@@ -64,19 +72,30 @@ impl Cookies {
         self.set.push((cookie, Some((value, lifetime))));
     }
 
-    /// Removes the session cookie.
-    #[must_use]
-    pub fn signed_out() -> Self {
-        Self { set: vec![(Cookie::Session, None)] }
+    /// Removes a cookie.
+    pub(crate) fn remove(&mut self, cookie: Cookie) {
+        self.set.push((cookie, None));
     }
 
-    /// The `Set-Cookie` header values (RFC 6265 §4.1): HttpOnly, SameSite=Lax, for the whole host.
+    /// Removes the cookies that say who is signed in.
+    #[must_use]
+    pub fn signed_out() -> Self {
+        Self { set: vec![(Cookie::Session, None), (Cookie::State, None)] }
+    }
+
+    /// The `Set-Cookie` header values (RFC 6265 §4.1), for the whole host: HttpOnly and SameSite=Lax but for the one that
+    /// scripts read, which a frame in a page of another site has to see.
     pub fn headers(&self, secure: bool) -> impl Iterator<Item = String> {
         self.set.iter().map(move |(cookie, value)| {
             let (value, age) =
                 value.as_ref().map_or(("", 0), |(value, lifetime)| (value.expose(), lifetime.as_secs()));
+            let reach = match (cookie, secure) {
+                (Cookie::State, true) => "SameSite=None",
+                (Cookie::State, false) => "SameSite=Lax",
+                (Cookie::Session | Cookie::Binding, _) => "HttpOnly; SameSite=Lax",
+            };
             let suffix = if secure { "; Secure" } else { "" };
-            format!("{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{suffix}", cookie.name(secure))
+            format!("{}={value}; Path=/; {reach}; Max-Age={age}{suffix}", cookie.name(secure))
         })
     }
 }
@@ -108,6 +127,9 @@ impl Browser {
         let mut browser = Self::default();
         for pair in headers.into_iter().flat_map(|header| header.split(';')) {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
+            if name == Cookie::State.name(secure) {
+                browser.state = browser.state.or_else(|| Digest::from_base64url(value));
+            }
             let (field, kind) = match name {
                 name if name == Cookie::Session.name(secure) => (&mut browser.session, HandleKind::Session),
                 name if name == Cookie::Binding.name(secure) => (&mut browser.binding, HandleKind::Browser),
@@ -157,13 +179,13 @@ impl Browser {
     /// Who is signed in, if anyone is: the session lives and its subject may be acted for.
     ///
     /// # Errors
-    /// [`Halt::Need`] while a fact is missing; `server_error` when the host's user bears the name of a client.
+    /// [`Halt::Need`] while a fact is missing; `server_error` when the host's user bears a name that no user may.
     pub fn signed_in(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SignedIn>, Halt> {
         let (subject, authentication, session, epoch) = match &self.host_login {
-            Some(login) if facts.client(login.subject.as_str())?.is_some() => {
-                return Err(Reason::SubjectNamesClient.into());
+            Some(login) => {
+                check_subject(&login.subject, facts)?;
+                (login.subject.clone(), login.authentication.clone(), None, None)
             }
-            Some(login) => (login.subject.clone(), login.authentication.clone(), None, None),
             None => {
                 let Some(handle) = &self.session else { return Ok(None) };
                 let id = SessionId(handle.id);
@@ -221,6 +243,21 @@ impl Browser {
 
     fn form_csrf(&self, sealer: &Sealer) -> Option<Secret> {
         Some(form_csrf(sealer, self.binding.as_ref()?, self.session.as_ref()))
+    }
+}
+
+/// Whether the host may call a user so: 1 to 255 printable ASCII characters (OpenID Connect Core §2), and not the name of a
+/// client, whose own tokens bear it as their subject.
+///
+/// # Errors
+/// [`Halt::Need`] while a fact is missing; `server_error`, for it is the host's mistake.
+pub(super) fn check_subject(subject: &SubjectId, facts: &Facts) -> Result<(), Halt> {
+    if !is_vschar(subject.as_str()) {
+        return Err(Reason::SubjectMalformed.into());
+    }
+    match facts.client(subject.as_str())? {
+        Some(_) => Err(Reason::SubjectNamesClient.into()),
+        None => Ok(()),
     }
 }
 

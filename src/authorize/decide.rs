@@ -8,6 +8,7 @@ use super::browser::{self, Browser, Cookie, Cookies};
 use super::grant;
 use super::request::{Asked, AuthorizationRequest};
 use super::response::AuthorizationResponse;
+use super::session_state;
 use crate::grant::{life, session};
 use crate::profile::SilentConsent;
 use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope, SubjectId};
@@ -84,6 +85,32 @@ impl Decide for Authorize {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
         let login = self.browser.signed_in(facts, cx)?;
+        let mut decision = self.answer(client, redirect_uri, login, facts, cx)?;
+        let told = Some(&client.id).filter(|_| self.request.is_openid());
+        session_state::tell(&mut decision, told, &self.browser, facts, cx)?;
+        Ok(decision)
+    }
+
+    /// The client is told once its redirect URI is verified, and the user known where nobody vouches for the client.
+    fn failure(&self, error: &OAuthError, facts: &Facts, cx: &Context<'_>) -> Option<Step> {
+        let (client, uri) = self.request.verify(facts).ok()?;
+        if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
+            return None;
+        }
+        let (mode, state) = (self.request.mode(cx), self.request.state.as_deref());
+        Some(Step::respond(AuthorizationResponse::error(uri, mode, error.clone(), state, cx)))
+    }
+}
+
+impl Authorize {
+    fn answer(
+        &self,
+        client: &Client,
+        redirect_uri: MatchedRedirectUri,
+        login: Option<SignedIn>,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Decision<Step>, Halt> {
         let asked = match self.request.validate(client, &redirect_uri, facts, cx) {
             Ok(asked) => asked,
             Err(Halt::Need(need)) => return Err(Halt::Need(need)),
@@ -110,16 +137,6 @@ impl Decide for Authorize {
         }
         let login = login.filter(|_| reason == InteractReason::Consent);
         self.interact(asked.pending, reason, login, facts, cx)
-    }
-
-    /// The client is told once its redirect URI is verified, and the user known where nobody vouches for the client.
-    fn failure(&self, error: &OAuthError, facts: &Facts, cx: &Context<'_>) -> Option<Step> {
-        let (client, uri) = self.request.verify(facts).ok()?;
-        if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
-            return None;
-        }
-        let (mode, state) = (self.request.mode(cx), self.request.state.as_deref());
-        Some(Step::respond(AuthorizationResponse::error(uri, mode, error.clone(), state, cx)))
     }
 }
 
@@ -280,7 +297,7 @@ pub(super) fn claims_by_name(request: &PendingRequest) -> BTreeSet<&str> {
     request.claims.as_ref().map(|claims| user_claims::beyond(claims, &request.scope)).unwrap_or_default()
 }
 
-/// Remembers a client in the session in which it got a grant, so that it is told when the session ends.
+/// Remembers a client in the session that it learns of, so that it is told when the session ends.
 pub(super) fn remember_client(
     decision: &mut Decision<Step>,
     client: &Client,
@@ -290,10 +307,21 @@ pub(super) fn remember_client(
 ) -> Result<(), Halt> {
     let Some(id) = session else { return Ok(()) };
     let Some(before) = facts.session(cx.namespace().session(id))? else { return Ok(()) };
-    if session::learns_of(before.record, id, client, &decision.batch, cx) {
+    if tells_of(decision, id) && session::forgot(before.record, client, cx) {
         let mut session = before.record.clone();
         session::remember(&mut session, id, client, &mut decision.batch, cx);
         decision.batch.put.push(session::put(id, session, cx));
     }
     Ok(())
+}
+
+/// Whether what is answered names the session: in an ID token, now or for the code.
+pub(super) fn tells_of(decision: &Decision<Step>, id: SessionId) -> bool {
+    let begins = |put: &Put| matches!(&*put.record, Record::Grant(grant) if grant.session == Some(id));
+    let id_token = matches!(
+        &decision.outcome,
+        Ok(Step { action: Action::Respond(answer), .. })
+            if answer.to_sign.as_ref().is_some_and(|front| front.id_token.is_some())
+    );
+    id_token || decision.batch.put.iter().any(begins)
 }

@@ -8,14 +8,15 @@
 
 use std::sync::Arc;
 
-use super::browser::{Browser, Cookie, Cookies, HostLogin};
+use super::browser::{self, Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
 use super::grant;
 use super::response::{AuthorizationResponse, still_registered};
+use super::session_state;
 use crate::grant::{life, session};
 use crate::jose::Purpose;
-use crate::protocol::id::is_vschar;
-use crate::protocol::{OAuthError, Reason, Resource, Scope, Secret, SubjectId};
+use crate::protocol::scope::OPENID;
+use crate::protocol::{ClientId, OAuthError, Reason, Resource, Scope, Secret, SubjectId};
 use crate::record::consent::{Consent, ConsentEntry};
 use crate::record::grant::Authentication;
 use crate::record::interaction::{InteractReason, Interaction, PageHints, PendingRequest, SignedIn};
@@ -209,12 +210,7 @@ impl Decide for Login {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let HostLogin { subject, authentication } = &self.login;
-        if !is_vschar(subject.as_str()) {
-            return Err(OAuthError::new(Reason::SubjectMalformed).into());
-        }
-        if facts.client(subject.as_str())?.is_some() {
-            return Err(OAuthError::new(Reason::SubjectNamesClient).into());
-        }
+        browser::check_subject(subject, facts)?;
         let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
         if standing.disabled || !life::has_account(subject, facts, cx)? {
             return Err(Reason::SubjectDisabledAtAuthorize.into());
@@ -223,7 +219,9 @@ impl Decide for Login {
             Some(answer) => Some(Open::answered(answer, &self.browser, facts, cx)?),
             None => None,
         };
-        let new = self.new_session(standing.epoch, cx);
+        let before = self.browser.proven_session(facts, cx)?;
+        let goes_on = before.filter(|(_, old)| self.continues(old, standing.epoch, cx));
+        let new = self.new_session(goes_on, standing.epoch, cx);
         let login = SignedIn {
             subject: subject.clone(),
             subject_epoch: standing.epoch,
@@ -231,22 +229,44 @@ impl Decide for Login {
             session: new.as_ref().map(|new| new.id),
         };
         let mut decision = match &open {
-            Some(open) => open.signed_in(login, facts, cx)?,
+            Some(open) => open.signed_in(login.clone(), facts, cx)?,
             None => Decision::answer(cx, Step { action: Action::SignedIn, cookies: Cookies::default() }),
         };
+        let told = open.as_ref().and_then(Open::told);
+        session_state::tell_of(&login, &mut decision, told, &self.browser, cx);
         let client = open.map(|open| open.client.as_ref());
-        self.replace_session(new, client, &mut decision, facts, cx)?;
+        if let (Some((id, old)), None) = (before, goes_on) {
+            session::end(id, old, &mut decision.batch, cx);
+        }
+        if let Some(new) = new {
+            new.begin(client, &mut decision, cx);
+        }
         Ok(decision.event(Event::new(EventKind::SignedIn).subject(Some(subject))))
     }
 }
 
 impl Login {
-    /// A session of the library's own, with a new id at every login; none where the host keeps its own.
-    fn new_session(&self, subject_epoch: u64, cx: &Context<'_>) -> Option<NewSession> {
+    /// Whether the browser's session goes on: the same user signs in again while it lives. What clients hold of it lives on,
+    /// too.
+    fn continues(&self, old: &Session, subject_epoch: u64, cx: &Context<'_>) -> bool {
+        self.browser.host_login.is_none()
+            && old.subject == self.login.subject
+            && old.subject_epoch == subject_epoch
+            && !old.valid_until.is_past(cx.now)
+    }
+
+    /// The session from now on, with a new cookie whether it goes on or begins, so that nobody who knew the old one comes
+    /// along; none where the host keeps its own.
+    fn new_session(
+        &self,
+        goes_on: Option<(SessionId, &Session)>,
+        subject_epoch: u64,
+        cx: &Context<'_>,
+    ) -> Option<NewSession> {
         if self.browser.host_login.is_some() {
             return None;
         }
-        let id = SessionId(cx.other_id());
+        let id = goes_on.map_or_else(|| SessionId(cx.other_id()), |(id, _)| id);
         let handle = Handle { id: id.0, secret: cx.random.other_secret };
         let session = Session {
             digest: handle.digest(HandleKind::Session),
@@ -254,49 +274,33 @@ impl Login {
             subject_epoch,
             authentication: self.login.authentication.clone(),
             valid_until: cx.now.plus(cx.settings.lifetimes.session),
-            clients: Vec::new(),
+            clients: goes_on.map(|(_, old)| old.clients.clone()).unwrap_or_default(),
         };
         Some(NewSession { id, session, cookie: handle.encode(HandleKind::Session) })
     }
-
-    /// Puts the new session into the place of the old one. Who signs in again stays signed in at the clients, which are
-    /// told when the new session ends; those of another user are told now.
-    fn replace_session(
-        &self,
-        mut new: Option<NewSession>,
-        client: Option<&Client>,
-        decision: &mut Decision<Step>,
-        facts: &Facts,
-        cx: &Context<'_>,
-    ) -> Result<(), Halt> {
-        if let Some((id, old)) = self.browser.proven_session(facts, cx)? {
-            match &mut new {
-                Some(new) if new.session.subject == old.subject => {
-                    new.session.clients.clone_from(&old.clients);
-                    decision.batch.delete.push(cx.namespace().session(id));
-                }
-                _ => session::end(id, old, &mut decision.batch, cx),
-            }
-        }
-        let Some(NewSession { id, mut session, cookie }) = new else { return Ok(()) };
-        if let Some(client) = client
-            && session::learns_of(&session, id, client, &decision.batch, cx)
-        {
-            session::remember(&mut session, id, client, &mut decision.batch, cx);
-        }
-        decision.batch.put.push(session::put(id, session, cx));
-        if let Ok(step) = &mut decision.outcome {
-            step.cookies.set(Cookie::Session, cookie, cx.settings.lifetimes.session);
-        }
-        Ok(())
-    }
 }
 
-/// A session that begins.
+/// A session that begins, or goes on with a new cookie.
 struct NewSession {
     id: SessionId,
     session: Session,
     cookie: Secret,
+}
+
+impl NewSession {
+    /// Adds it to what is decided. The client that is answered now, if one is, learns of it.
+    fn begin(mut self, client: Option<&Client>, decision: &mut Decision<Step>, cx: &Context<'_>) {
+        if let Some(client) = client
+            && decide::tells_of(decision, self.id)
+            && session::forgot(&self.session, client, cx)
+        {
+            session::remember(&mut self.session, self.id, client, &mut decision.batch, cx);
+        }
+        decision.batch.put.push(session::put(self.id, self.session, cx));
+        if let Ok(step) = &mut decision.outcome {
+            step.cookies.set(Cookie::Session, self.cookie, cx.settings.lifetimes.session);
+        }
+    }
 }
 
 impl Decide for Continue {
@@ -318,6 +322,7 @@ impl Decide for Continue {
                 let session = login.session;
                 let mut decision = open.signed_in(login, facts, cx)?;
                 decide::remember_client(&mut decision, open.client, session, facts, cx)?;
+                session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
                 Ok(decision)
             }
             None => Ok(open.needs_login(cx)),
@@ -336,13 +341,17 @@ impl Decide for Approve {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
         let request = &open.record.record.request;
         let Some(login) = open.same_user(&self.browser, facts, cx)? else { return Ok(open.needs_login(cx)) };
-        if !self.scope.is_subset(&request.scope) || (self.scope.is_empty() && !request.scope.is_empty()) {
+        // An ID token is all that some response types answer with.
+        let pointless = request.response_type.has_id_token() && !self.scope.contains("openid");
+        let nothing = self.scope.is_empty() && !request.scope.is_empty();
+        if !self.scope.is_subset(&request.scope) || nothing || pointless {
             return Err(OAuthError::new(Reason::ScopeNothingLeft).into());
         }
         let mut decision = grant::grant(request, open.client, &login, &self.scope, facts, cx)?;
         decide::remember_client(&mut decision, open.client, login.session, facts, cx)?;
         open.close(&mut decision, cx);
         remember(&mut decision, request, &login.subject, &self.scope, facts, cx)?;
+        session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
         let event = Event::new(EventKind::ConsentGiven).client(&request.client).subject(Some(&login.subject));
         Ok(decision.event(event))
     }
@@ -364,6 +373,7 @@ impl Decide for Deny {
         let event = Event::new(EventKind::ConsentDenied).client(&request.client).subject(subject);
         let mut decision = Decision::answer(cx, Step::respond(response)).event(event);
         open.close(&mut decision, cx);
+        session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
         Ok(decision)
     }
 }
@@ -424,6 +434,11 @@ impl<'f> Open<'f> {
             return Err(Reason::CsrfMismatch.into());
         }
         Ok(open)
+    }
+
+    /// The client, if it asked who the user is.
+    fn told(&self) -> Option<&'f ClientId> {
+        Some(&self.client.id).filter(|_| self.record.record.request.scope.contains(OPENID))
     }
 
     /// What the forms of this interaction carry: known only to who can read pages of this browser.

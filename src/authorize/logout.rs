@@ -1,4 +1,5 @@
-//! Logout at the request of a client (OpenID Connect RP-Initiated Logout).
+//! Logout at the request of a client (OpenID Connect RP-Initiated Logout), and what the browser tells other clients of it
+//! (OpenID Connect Front-Channel Logout).
 //!
 //! ```text
 //! request ─► verified ─► for the session of this browser? ──yes──► session ends ─► back to the client, or a page
@@ -19,6 +20,8 @@ use crate::protocol::{
     ClientId, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Secret, SubjectId,
 };
 use crate::record::key_ring::IdTokenHint;
+use crate::record::logout::LogoutUri;
+use crate::record::session::{Channel, SessionClient};
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
 
 /// The parameters of a logout request, as they came (OpenID Connect RP-Initiated Logout §2).
@@ -95,6 +98,28 @@ pub struct LogoutPage {
 pub struct LoggedOut {
     /// Where the client wants the browser to go, with `state`; a page of the server's own where it does not say.
     pub location: Option<String>,
+    /// What the browser loads, before it goes there: so clients learn of the logout.
+    pub frames: Vec<LogoutFrame>,
+}
+
+/// A page of a client that signs the user out there when a browser loads it in a frame (OpenID Connect Front-Channel Logout
+/// §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutFrame {
+    /// `frontchannel_logout_uri`, with `iss` and `sid` where the client requires them.
+    pub url: String,
+    /// Its origin, as a source expression for the Content-Security-Policy directive `frame-src`.
+    pub origin: String,
+}
+
+impl LogoutFrame {
+    fn new(client: &Client, session: SessionId, cx: &Context<'_>) -> Option<Self> {
+        let LogoutUri { uri, session_required } = client.logout.frontchannel.as_ref()?;
+        let session = session.to_string();
+        let named = [("iss", cx.settings.issuer.as_str()), ("sid", &session)];
+        let url = uri.as_registered().with_query(named.into_iter().filter(|_| *session_required));
+        Some(Self { url, origin: uri.origin() })
+    }
 }
 
 impl LogoutRequest {
@@ -200,17 +225,15 @@ impl Decide for Logout {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LogoutStep>, Halt> {
         let verified = self.request.verify(facts, cx)?;
         let current = Current::of(&self.browser, facts, cx)?;
-        let named =
-            |current: &Current<'_>| verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
-        match (current, &self.csrf) {
-            (Some(current), None) if !named(&current) => Ok(self.ask(verified, current.subject, cx)),
-            (current, csrf) => {
-                if let Some(csrf) = csrf {
-                    self.browser.check_form(csrf, &cx.settings.sealer)?;
-                }
-                Ok(self.log_out(&verified, current, cx))
+        if let Some(current) = &current {
+            let named = verified.hint.as_ref().is_some_and(|hint| current.is_named_by(hint));
+            match &self.csrf {
+                Some(csrf) => self.browser.check_form(csrf, &cx.settings.sealer)?,
+                None if named => {}
+                None => return Ok(self.ask(verified, current.subject.clone(), cx)),
             }
         }
+        self.log_out(&verified, current, facts, cx)
     }
 }
 
@@ -235,19 +258,41 @@ impl Logout {
         &self,
         verified: &Verified,
         current: Option<Current<'_>>,
+        facts: &Facts,
         cx: &Context<'_>,
-    ) -> Decision<LogoutStep> {
+    ) -> Result<Decision<LogoutStep>, Halt> {
         let state = self.request.state.as_deref().map(|state| ("state", state));
         let location = verified.redirect_uri.as_ref().map(|uri| uri.with_query(state));
-        let action = LogoutAction::LoggedOut(Box::new(LoggedOut { location }));
+        let session = current.as_ref().and_then(|current| current.session);
+        let frames = match session {
+            Some((id, ended)) => frames(id, ended, facts, cx)?,
+            None => Vec::new(),
+        };
+        let action = LogoutAction::LoggedOut(Box::new(LoggedOut { location, frames }));
         let step = LogoutStep { action, cookies: Cookies::signed_out() };
-        let Some(current) = current else { return Decision::answer(cx, step) };
+        let Some(current) = current else { return Ok(Decision::answer(cx, step)) };
         let event = Event::new(EventKind::SignedOut).subject(Some(&current.subject));
         let event = verified.client.iter().fold(event, |event, client| event.client(&client.id));
         let mut batch = cx.batch();
-        if let Some((id, ended)) = current.session {
+        if let Some((id, ended)) = session {
             session::end(id, ended, &mut batch, cx);
         }
-        Decision { batch, outcome: Ok(step), events: smallvec![event] }
+        Ok(Decision { batch, outcome: Ok(step), events: smallvec![event] })
     }
+}
+
+/// The frames for the clients of a session that are told by the browser, as they are registered now.
+fn frames(
+    id: SessionId,
+    session: &Session,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Vec<LogoutFrame>, Halt> {
+    let on = cx.settings.frontchannel_logout;
+    let told = session.clients.iter().filter(|told| on && told.channel != Channel::Back);
+    let frame = |told: &SessionClient| {
+        let client = facts.client(told.client.as_str())?;
+        Ok(client.and_then(|client| LogoutFrame::new(client, id, cx)))
+    };
+    told.filter_map(|told| frame(told).transpose()).collect()
 }

@@ -13,6 +13,7 @@
 //! - [`logout`]: the end of it
 //! - [`browser`]: the cookies that bind it all to one browser
 //! - [`response`]: how the answer travels (RFC 9207, response modes)
+//! - `session_state`: what lets a client see that who is signed in has changed
 
 pub mod browser;
 pub mod decide;
@@ -21,11 +22,14 @@ pub mod interaction;
 pub mod logout;
 pub mod request;
 pub mod response;
+mod session_state;
 
 pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
 pub use decide::{Action, Authorize, Interact, Step};
 pub use interaction::{Approve, Continue, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
-pub use logout::{LoggedOut, Logout, LogoutAction, LogoutHints, LogoutPage, LogoutRequest, LogoutStep};
+pub use logout::{
+    LoggedOut, Logout, LogoutAction, LogoutFrame, LogoutHints, LogoutPage, LogoutRequest, LogoutStep,
+};
 pub use request::AuthorizationRequest;
 pub use response::AuthorizationResponse;
 

@@ -125,6 +125,12 @@ impl AuthorizationRequest {
         Ok((client, uri.ok_or(Reason::RedirectUriUnregistered)?))
     }
 
+    /// Whether it asks who the user is (OpenID Connect Core §3.1.2.1).
+    #[must_use]
+    pub fn is_openid(&self) -> bool {
+        self.scope.iter().flat_map(|scope| scope.split(' ')).any(|value| value == OPENID)
+    }
+
     /// How the answer travels: as asked where that is possible, else as the response type has it by default.
     #[must_use]
     pub fn mode(&self, cx: &Context<'_>) -> ResponseMode {
@@ -191,9 +197,16 @@ impl AuthorizationRequest {
             claims: claims.map(Box::new),
             subject,
             ask: prompts.consent,
-            hints: Some(&self.hints).filter(|hints| **hints != PageHints::default()).cloned().map(Box::new),
+            hints: Some(self.hints_for(client)).filter(|hints| *hints != PageHints::default()).map(Box::new),
         };
         Ok(Asked { pending, prompts, max_age })
+    }
+
+    /// What the client would like the pages to know, for this request or for all (`default_acr_values`).
+    fn hints_for(&self, client: &Client) -> PageHints {
+        let mut hints = self.hints.clone();
+        hints.acr_values = hints.acr_values.or_else(|| client.openid.default_acr_values.clone());
+        hints
     }
 
     fn prompts(&self) -> Result<Prompts, Reason> {

@@ -92,19 +92,21 @@ impl Credentials {
 
     /// The client, once it has proved itself.
     ///
-    /// An unknown client and a wrong secret or signature cost the same and look the same. Failures are counted, and beyond their
-    /// limit answered with 429. A secret that a person may have chosen can be guessed: there every try is counted
-    /// before it is compared, and beyond the limit none is.
+    /// An unknown client and a wrong secret or signature cost the same and look the same, with one exception: a client
+    /// that moves from one secret that a person may have chosen to another costs a slow hash for each. Failures are
+    /// counted, and beyond their limit answered with 429. A secret that a person may have chosen can be guessed: there
+    /// every try is counted before it is compared, and beyond the limit none is. What is tried under names that are no
+    /// client's is counted together, so that made-up names get no fresh counters.
     ///
     /// # Errors
     /// [`Halt::Need`] while a fact is missing; `invalid_client` or `slow_down` when it did not prove itself.
     pub fn authenticate<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<&'f Arc<Client>, Halt> {
         let client = facts.client(&self.client_id)?;
+        let name = || client.map(|client| client.id.clone());
         let compared_slowly = client.is_some_and(|client| {
             self.proof.is_of(client.auth_method) && client.secrets.iter().any(|secret| secret.is_slow())
         });
-        let count_try =
-            || within_limit(&Counter::SlowComparisons(self.client_id.as_str().into(), cx.address), facts);
+        let count_try = || within_limit(&Counter::SlowComparisons(name(), cx.address), facts);
         if compared_slowly {
             count_try()?;
         }
@@ -119,7 +121,7 @@ impl Credentials {
             count_try()?;
             facts.slow_hash(&self.presented(), DUMMY_ARGON2)?;
         }
-        within_limit(&Counter::ClientFailures(self.client_id.as_str().into(), cx.address), facts)?;
+        within_limit(&Counter::ClientFailures(name(), cx.address), facts)?;
         Err(failure.into())
     }
 

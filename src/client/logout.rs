@@ -1,24 +1,29 @@
 //! Client metadata about logout, and the rules for its URIs.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::metadata::{MAX_REDIRECT_URIS, MetadataError};
 use crate::protocol::{ApplicationType, RedirectUri};
 use crate::record::logout::{LogoutRegistration, LogoutUri};
 
 /// The part of the metadata of a client that is about logout, by its registered names.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct LogoutMetadata {
     /// `post_logout_redirect_uris` (OpenID Connect RP-Initiated Logout §3.1).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<String>,
     /// `backchannel_logout_uri` (OpenID Connect Back-Channel Logout §2.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub backchannel_logout_uri: Option<String>,
     /// `backchannel_logout_session_required`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub backchannel_logout_session_required: bool,
     /// `frontchannel_logout_uri` (OpenID Connect Front-Channel Logout §2).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub frontchannel_logout_uri: Option<String>,
     /// `frontchannel_logout_session_required`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub frontchannel_logout_session_required: bool,
 }
 
@@ -39,7 +44,7 @@ impl LogoutMetadata {
         }
         let parse = |uri: &String| {
             RedirectUri::parse(uri, application_type)
-                .map_err(|error| MetadataError::RedirectUri { uri: uri.clone(), error })
+                .map_err(|error| MetadataError::Uri { uri: uri.clone(), error })
         };
         let told = |uri: &Option<String>, session_required| {
             let Some(uri) = uri.as_ref().map(parse).transpose()? else { return Ok(None) };

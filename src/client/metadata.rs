@@ -1,19 +1,23 @@
 //! Client metadata (RFC 7591 §2) and the rules that make a registration of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use url::{Host, Url};
+use serde::{Deserialize, Serialize};
 
+use super::description::{DescriptionMetadata, localized};
 use super::logout::LogoutMetadata;
+use super::operator::OperatorMetadata;
+use super::sign_in::SignInMetadata;
+use super::web_url::web_url;
 use crate::jose::json::{self, JsonError};
 use crate::jose::{Algorithm, Jwk, JwkSet};
 use crate::protocol::id::is_vschar;
 use crate::protocol::redirect_uri::RedirectUriError;
 use crate::protocol::{
-    ApplicationType, ClientAuthMethod, ClientId, GrantType, RedirectUri, Resource, ResponseType, Scope,
-    Secret, Timestamp,
+    ApplicationType, ClientAuthMethod, ClientId, GrantType, OAuthError, Reason, RedirectUri, ResponseType,
+    Scope,
 };
 use crate::record::Client;
 use crate::record::assertion::{AssertionAlgorithm, ClientKeys, KeySource};
@@ -25,70 +29,64 @@ use crate::record::key_ring::PublishedKeys;
 /// The most redirect URIs of one client.
 pub const MAX_REDIRECT_URIS: usize = 128;
 
-/// The longest `jwks_uri`, in bytes.
-const MAX_JWKS_URI_BYTES: usize = 2048;
-
 /// The metadata of one client, by its registered names. Members that this release does not know are ignored
 /// (RFC 7591 §2).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct ClientMetadata {
     /// `client_id`.
     pub client_id: ClientId,
-    /// `client_secret`; absent for a public client.
-    #[serde(default, deserialize_with = "secret")]
-    pub client_secret: Option<Secret>,
-    /// `client_secret_expires_at`; zero means never (RFC 7591 §3.2.1).
-    #[serde(default)]
-    pub client_secret_expires_at: Timestamp,
     /// `client_name`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
     /// `redirect_uris`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirect_uris: Vec<String>,
     /// `token_endpoint_auth_method`.
     #[serde(default = "default_auth_method")]
     pub token_endpoint_auth_method: ClientAuthMethod,
     /// `token_endpoint_auth_signing_alg` (OpenID Connect Dynamic Client Registration §2); `none` cannot be named. Without
     /// effect unless the client authenticates with a JWT.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<AssertionAlgorithm>,
     /// `jwks`: public keys only.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<JwkSet>,
     /// `jwks_uri`: an `https` URL, or an `http` URL on this machine.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
     /// `grant_types`.
     #[serde(default = "default_grant_types")]
     pub grant_types: Vec<GrantType>,
     /// `response_types`; `code` by default for clients that may use codes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_types: Option<Vec<ResponseType>>,
     /// `scope`.
-    #[serde(default = "Scope::empty")]
+    #[serde(default = "Scope::empty", skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
     /// `application_type` (OpenID Connect Dynamic Client Registration §2).
     #[serde(default)]
     pub application_type: ApplicationType,
     /// `id_token_signed_response_alg` (OpenID Connect Dynamic Client Registration §2).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_signed_response_alg: Option<Algorithm>,
     /// `userinfo_signed_response_alg`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<Algorithm>,
-    /// `default_max_age`, in seconds.
-    #[serde(default)]
-    pub default_max_age: Option<u64>,
+    /// What it registers about signing in.
+    #[serde(flatten)]
+    pub sign_in: SignInMetadata,
     /// What it registers about logout.
     #[serde(flatten)]
     pub logout: LogoutMetadata,
-    /// An extension of ours: the client belongs to the operator, and its users are not asked for consent.
-    #[serde(default)]
-    pub first_party: bool,
-    /// An extension of ours: the resources this client answers for, whose tokens it may introspect.
-    #[serde(default)]
-    pub resource_server_of: Vec<Resource>,
+    /// What it tells people about itself.
+    #[serde(flatten)]
+    pub description: DescriptionMetadata,
+    /// What only the operator may say.
+    #[serde(flatten)]
+    pub operator: OperatorMetadata,
+    /// What it tells people in other languages, by member and language: `client_name#de` (RFC 7591 §2.2).
+    #[serde(flatten, deserialize_with = "localized")]
+    pub localized: BTreeMap<String, String>,
 }
 
 /// Why metadata makes no client.
@@ -109,9 +107,49 @@ pub enum MetadataError {
         /// Why.
         error: RedirectUriError,
     },
-    /// Two members contradict each other.
+    /// There are more redirect URIs than this.
+    #[error("there are more than {0} redirect URIs")]
+    TooManyRedirectUris(usize),
+    /// A URI of the client that no answer is sent to may not be registered.
+    #[error("URI {uri:?}: {error}")]
+    Uri {
+        /// Which.
+        uri: String,
+        /// Why.
+        error: RedirectUriError,
+    },
+    /// A URL that the server fetches or shows is not `https`, is not on this machine, or is no URL.
+    #[error("{0} must be an https URL of at most 2048 characters")]
+    NotOnTheWeb(&'static str),
+    /// A member is not of its type, or names what does not exist.
+    #[error("{member} is malformed: {error}")]
+    Malformed {
+        /// Which.
+        member: String,
+        /// Why, perhaps in words of the client.
+        error: String,
+    },
+    /// Two members contradict each other, or one asks for what is not offered.
     #[error("{0}")]
     Contradiction(&'static str),
+}
+
+/// The answer to a client that registers itself (RFC 7591 §3.2.2): the rule that was broken, and none of its own words.
+impl From<MetadataError> for OAuthError {
+    fn from(error: MetadataError) -> Self {
+        let reason = match &error {
+            MetadataError::RedirectUri { .. } | MetadataError::TooManyRedirectUris(_) => {
+                Reason::RedirectUriRefused
+            }
+            _ => Reason::MetadataInvalid,
+        };
+        let rule = match &error {
+            MetadataError::RedirectUri { error, .. } | MetadataError::Uri { error, .. } => error.to_string(),
+            MetadataError::Malformed { member, .. } => member.clone(),
+            _ => error.to_string(),
+        };
+        Self::new(reason).explain(&rule).detail(error.to_string())
+    }
 }
 
 impl ClientMetadata {
@@ -165,17 +203,18 @@ impl ClientMetadata {
         if uses(GrantType::Implicit) != response_types.iter().any(in_front) {
             return contradiction("implicit and response types with tokens go together (RFC 7591 §2.1)");
         }
-        if codes && self.redirect_uris.is_empty() {
-            return contradiction("authorization_code needs a redirect URI (RFC 7591 §2)");
+        if !response_types.is_empty() && self.redirect_uris.is_empty() {
+            return contradiction("response_types need a redirect URI (RFC 7591 §2)");
         }
         if self.redirect_uris.len() > MAX_REDIRECT_URIS {
-            return contradiction("there are more than 128 redirect URIs");
+            return Err(MetadataError::TooManyRedirectUris(MAX_REDIRECT_URIS));
         }
         let redirect_uris = self.parse_redirect_uris()?;
         let logout = self.logout.register(self.application_type, &redirect_uris)?;
         Ok(Client {
             id: self.client_id.clone(),
             name: self.client_name.clone(),
+            about: self.description.register(self.client_name.as_deref(), &self.localized)?,
             auth_method: method,
             secrets,
             keys: self.keys()?,
@@ -183,14 +222,16 @@ impl ClientMetadata {
             grant_types: self.grant_types.clone(),
             response_types,
             scope: self.scope.clone(),
-            consent: if self.first_party { ConsentPolicy::FirstParty } else { ConsentPolicy::Ask },
+            consent: if self.operator.first_party { ConsentPolicy::FirstParty } else { ConsentPolicy::Ask },
             self_registered: false,
-            resource_server_of: self.resource_server_of.clone(),
+            resource_server_of: self.operator.resource_server_of.clone(),
             lifetimes: ClientLifetimes::default(),
             openid: OpenIdRegistration {
                 id_token_alg: self.id_token_signed_response_alg,
                 userinfo_alg: self.userinfo_signed_response_alg,
-                default_max_age: self.default_max_age.map(Duration::from_secs),
+                default_max_age: self.sign_in.default_max_age.map(Duration::from_secs),
+                default_acr_values: self.sign_in.acr_values()?,
+                initiate_login_uri: self.sign_in.login_uri()?,
             },
             logout,
         })
@@ -204,7 +245,7 @@ impl ClientMetadata {
         if alg.is_some_and(|alg| alg.method() != method) {
             return contradiction("token_endpoint_auth_signing_alg is not for token_endpoint_auth_method");
         }
-        if let (Some(AssertionAlgorithm::Mac(mac)), Some(secret)) = (alg, &self.client_secret)
+        if let (Some(AssertionAlgorithm::Mac(mac)), Some(secret)) = (alg, &self.operator.client_secret)
             && secret.expose().len() < mac.min_secret_bytes()
         {
             return contradiction("client_secret is too short for its algorithm (RFC 7518 §3.2)");
@@ -212,9 +253,9 @@ impl ClientMetadata {
         let source = match (&self.jwks, &self.jwks_uri) {
             (Some(_), Some(_)) => return contradiction("jwks and jwks_uri exclude each other (RFC 7591 §2)"),
             (Some(set), None) => KeySource::Given(Arc::new(PublishedKeys::new(set.clone()))),
-            (None, Some(uri)) => match Url::parse(uri).ok().filter(is_fetchable) {
+            (None, Some(uri)) => match web_url(uri).filter(|url| url.fragment().is_none()) {
                 Some(uri) => KeySource::At(uri),
-                None => return contradiction("jwks_uri must be an https URL of at most 2048 characters"),
+                None => return Err(MetadataError::NotOnTheWeb("jwks_uri")),
             },
             (None, None) => KeySource::None,
         };
@@ -234,26 +275,21 @@ impl ClientMetadata {
         Ok(ClientKeys { source, assertion_alg: alg })
     }
 
+    /// Any redirect URI that may be registered at all; on a web client of the implicit grant, whose tokens go wherever the
+    /// URI leads, none but `https` on another machine (OpenID Connect Dynamic Client Registration §2).
     fn parse_redirect_uris(&self) -> Result<Vec<RedirectUri>, MetadataError> {
+        let implicit = self.grant_types.contains(&GrantType::Implicit);
+        let only_https = implicit && self.application_type == ApplicationType::Web;
         let parse = |uri: &String| {
             RedirectUri::parse(uri, self.application_type)
+                .and_then(|parsed| match parsed.is_loopback() || parsed.is_private_scheme() {
+                    true if only_https => Err(RedirectUriError::NotForImplicit),
+                    _ => Ok(parsed),
+                })
                 .map_err(|error| MetadataError::RedirectUri { uri: uri.clone(), error })
         };
         self.redirect_uris.iter().map(parse).collect()
     }
-}
-
-/// Whether a key set may be fetched from `uri`: over TLS, or from this machine.
-fn is_fetchable(uri: &Url) -> bool {
-    let local = match uri.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return false,
-    };
-    let scheme = uri.scheme() == "https" || (uri.scheme() == "http" && local);
-    let bare = uri.username().is_empty() && uri.password().is_none() && uri.fragment().is_none();
-    scheme && bare && uri.as_str().len() <= MAX_JWKS_URI_BYTES
 }
 
 const fn default_auth_method() -> ClientAuthMethod {
@@ -264,18 +300,18 @@ fn default_grant_types() -> Vec<GrantType> {
     vec![GrantType::AuthorizationCode]
 }
 
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn register(json: &str) -> Result<Client, MetadataError> {
         let metadata = ClientMetadata::list_from_json(format!("[{json}]").as_bytes())?.remove(0);
-        let secrets =
-            metadata.client_secret.iter().map(|secret| ClientSecret::generated(secret.expose())).collect();
+        let secrets = metadata
+            .operator
+            .client_secret
+            .iter()
+            .map(|secret| ClientSecret::generated(secret.expose()))
+            .collect();
         metadata.register(secrets)
     }
 
@@ -342,7 +378,11 @@ mod tests {
             r#""jwks_uri":"jwks""#.to_owned(),
             format!(r#""jwks_uri":"https://a.example/{}""#, "x".repeat(2048)),
         ] {
-            assert!(matches!(signing(&members), Err(MetadataError::Contradiction(_))), "{members}");
+            let refused = matches!(
+                signing(&members),
+                Err(MetadataError::Contradiction(_) | MetadataError::NotOnTheWeb(_))
+            );
+            assert!(refused, "{members}");
         }
         for members in [
             format!(r#"{jwks},"token_endpoint_auth_signing_alg":"none""#),

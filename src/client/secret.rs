@@ -8,6 +8,8 @@ use crate::jose::{JoseError, MacAlgorithm, Sealer};
 #[cfg(feature = "aws-lc-rs")]
 use crate::protocol::ClientId;
 use crate::protocol::{Digest, Secret};
+#[cfg(feature = "aws-lc-rs")]
+use crate::record::client::SealedSecret;
 use crate::record::client::{ClientSecret, SecretVerifier};
 use crate::record::{Facts, Halt};
 
@@ -53,7 +55,7 @@ impl ClientSecret {
             return Err(JoseError::KeyStrength);
         }
         let sealed = sealer.seal(SEAL_LABEL, client.as_str().as_bytes(), secret.as_bytes())?;
-        Ok(Self { verifier: SecretVerifier::Sealed(sealed.into()), expires_at: None })
+        Ok(Self { verifier: SecretVerifier::Sealed(SealedSecret(sealed.into())), expires_at: None })
     }
 
     /// The secret, if it is kept sealed for this client.
@@ -61,7 +63,7 @@ impl ClientSecret {
     pub(crate) fn open(&self, client: &ClientId, sealer: &Sealer) -> Option<Zeroizing<Vec<u8>>> {
         match &self.verifier {
             SecretVerifier::Sealed(sealed) => {
-                sealer.open(SEAL_LABEL, client.as_str().as_bytes(), sealed).ok()
+                sealer.open(SEAL_LABEL, client.as_str().as_bytes(), &sealed.0).ok()
             }
             SecretVerifier::Digest(_) | SecretVerifier::Argon2(_) => None,
         }

@@ -1,7 +1,11 @@
-//! Pages to read: where each rule of a specification lives, and what answers each known attack.
+//! Pages to read: where each rule of a specification lives, what answers each known attack, and what certification
+//! demands.
 
 #[doc = include_str!("specifications.md")]
 pub mod specifications {}
 
 #[doc = include_str!("security.md")]
 pub mod security {}
+
+#[doc = include_str!("certification.md")]
+pub mod certification {}

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType};
 use crate::record::assertion::AssertionAlgorithm;
-use crate::record::settings::Settings;
+use crate::record::settings::{ConfigError, Settings};
 use crate::token::user_claims::BY_SCOPE;
 
 /// Where the endpoints are, below the issuer.
@@ -24,6 +24,10 @@ pub struct Paths {
     pub userinfo: String,
     /// The logout endpoint.
     pub logout: String,
+    /// The page that clients load in a frame to watch the session.
+    pub check_session: String,
+    /// The registration endpoint.
+    pub register: String,
 }
 
 impl Paths {
@@ -32,6 +36,52 @@ impl Paths {
     pub fn authenticated(&self, issuer: &Issuer) -> [String; 3] {
         [&self.token, &self.revoke, &self.introspect].map(|path| issuer.endpoint(path))
     }
+
+    /// Refuses a path that no router could serve as it is published.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the path and the rule.
+    pub fn lint(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        let at = |path: &str| format!("{}{path}", issuer.path());
+        let mut taken = vec![
+            issuer.well_known_path("oauth-authorization-server"),
+            at("/.well-known/openid-configuration"),
+        ];
+        for (setting, path) in [
+            ("paths.authorize", &self.authorize),
+            ("paths.token", &self.token),
+            ("paths.revoke", &self.revoke),
+            ("paths.introspect", &self.introspect),
+            ("paths.jwks", &self.jwks),
+            ("paths.userinfo", &self.userinfo),
+            ("paths.logout", &self.logout),
+            ("paths.check_session", &self.check_session),
+            ("paths.register", &self.register),
+        ] {
+            if !is_plain(path) {
+                let rule =
+                    "one slash, then letters, digits and any of -._~!$&'()*+,;=:@/ without dot segments";
+                return Err(ConfigError { setting, rule });
+            }
+            if taken.contains(&at(path)) {
+                return Err(ConfigError {
+                    setting,
+                    rule: "each endpoint and well-known document has its own",
+                });
+            }
+            taken.push(at(path));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path is its own only spelling: segments of RFC 3986 §3.3 without percent-encoding.
+fn is_plain(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.bytes().all(is_plain)
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 impl Default for Paths {
@@ -44,6 +94,8 @@ impl Default for Paths {
             jwks: "/jwks".into(),
             userinfo: "/userinfo".into(),
             logout: "/logout".into(),
+            check_session: "/check_session".into(),
+            register: "/register".into(),
         }
     }
 }
@@ -55,10 +107,17 @@ pub struct OpenIdMetadata {
     pub userinfo_endpoint: String,
     /// `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2.1).
     pub end_session_endpoint: String,
+    /// `check_session_iframe` (OpenID Connect Session Management §3.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_session_iframe: Option<String>,
     /// `backchannel_logout_supported` (OpenID Connect Back-Channel Logout §2.1).
     pub backchannel_logout_supported: bool,
     /// `backchannel_logout_session_supported`.
     pub backchannel_logout_session_supported: bool,
+    /// `frontchannel_logout_supported` (OpenID Connect Front-Channel Logout §3).
+    pub frontchannel_logout_supported: bool,
+    /// `frontchannel_logout_session_supported`.
+    pub frontchannel_logout_session_supported: bool,
     /// `subject_types_supported`.
     pub subject_types_supported: &'static [&'static str],
     /// `id_token_signing_alg_values_supported`.
@@ -88,8 +147,13 @@ impl OpenIdMetadata {
         Self {
             userinfo_endpoint: settings.issuer.endpoint(&paths.userinfo),
             end_session_endpoint: settings.issuer.endpoint(&paths.logout),
+            check_session_iframe: settings
+                .session_management
+                .then(|| settings.issuer.endpoint(&paths.check_session)),
             backchannel_logout_supported: settings.backchannel_logout,
             backchannel_logout_session_supported: settings.backchannel_logout,
+            frontchannel_logout_supported: settings.frontchannel_logout,
+            frontchannel_logout_session_supported: settings.frontchannel_logout,
             subject_types_supported: &["public"],
             id_token_signing_alg_values_supported: algorithms.clone(),
             userinfo_signing_alg_values_supported: algorithms,
@@ -120,6 +184,9 @@ pub struct Metadata {
     /// `jwks_uri`; absent where nothing is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
+    /// `registration_endpoint`; absent where no client may register itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_endpoint: Option<String>,
     /// `scopes_supported`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes_supported: Vec<String>,
@@ -174,6 +241,11 @@ impl Metadata {
             revocation_endpoint: at(&paths.revoke),
             introspection_endpoint: at(&paths.introspect),
             jwks_uri: signs.then(|| at(&paths.jwks)),
+            registration_endpoint: settings
+                .self_registration
+                .as_ref()
+                .filter(|registration| registration.open)
+                .map(|registration| registration.url.clone()),
             scopes_supported: settings.scope.iter().map(str::to_owned).collect(),
             response_types_supported: if codes { settings.response_types.clone() } else { Vec::new() },
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },

@@ -4,6 +4,7 @@ pub mod administration;
 pub mod introspection;
 pub mod metadata;
 pub mod outbox;
+pub mod registration;
 pub mod resource;
 pub mod revocation;
 pub mod token;

@@ -80,8 +80,8 @@ fn opaque(
 ) -> Secret {
     let handle = Handle { id: id.0, secret: cx.random.secret };
     grant.access.retain(|token| !token.valid_until.is_past(cx.now));
-    let excess = (grant.access.len() + 1).saturating_sub(cx.settings.max_access_tokens);
-    grant.access.drain(..excess);
+    let others = cx.settings.max_access_tokens.saturating_sub(1);
+    grant.access.drain(..grant.access.len().saturating_sub(others));
     grant.access.reserve_exact(1);
     grant.access.push(AccessToken {
         digest: handle.digest(HandleKind::AccessToken),

@@ -1,5 +1,8 @@
 //! The life of a session: the clients that may hold an ID token of it are remembered while it lives, and told when it
-//! ends (OpenID Connect Back-Channel Logout §2.3).
+//! ends (OpenID Connect Back-Channel Logout §2.3, Front-Channel Logout §3).
+//!
+//! A client that is told by the browser alone learns of a logout in that browser, and of no other end: of one that the
+//! host decides, of another user who signs in, of being one client too many.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +10,11 @@ use std::time::Duration;
 use super::life;
 use crate::protocol::{Digest, SubjectId};
 use crate::record::outbox::{Message, Outbox};
-use crate::record::session::{Session, SessionClient};
+use crate::record::session::{Channel, Session, SessionClient};
 use crate::record::{Batch, Client, Context, Id, Index, OutboxId, Put, Record, SessionId};
 
-/// The most clients that a session remembers; beyond it the oldest is told to log out and forgotten.
+/// The most clients that a session remembers; beyond it the oldest is told to log out, if the server can tell it, and
+/// forgotten.
 pub const MAX_CLIENTS: usize = 64;
 /// How long a client that cannot be reached is tried again.
 const PERSISTENCE: Duration = Duration::from_secs(24 * 3600);
@@ -28,42 +32,52 @@ pub fn put(id: SessionId, session: Session, cx: &Context<'_>) -> Put {
     }
 }
 
-/// Whether `batch` begins a grant in the session for a client that wants to be told of its end and is not remembered
-/// yet.
+/// Whether a client that learns of the session now wants to be told of its end, and is not remembered yet.
 #[must_use]
-pub fn learns_of(session: &Session, id: SessionId, client: &Client, batch: &Batch, cx: &Context<'_>) -> bool {
-    let begins = |put: &Put| matches!(&*put.record, Record::Grant(grant) if grant.session == Some(id));
-    let known = |known: &SessionClient| known.client == client.id && known.session == id;
-    cx.settings.backchannel_logout
-        && client.logout.backchannel.is_some()
-        && batch.put.iter().any(begins)
-        && !session.clients.iter().any(known)
+pub fn forgot(session: &Session, client: &Client, cx: &Context<'_>) -> bool {
+    channel(client, cx).is_some() && session.clients.iter().all(|known| known.client != client.id)
+}
+
+/// How a client is told, if it wants to be.
+fn channel(client: &Client, cx: &Context<'_>) -> Option<Channel> {
+    let back = cx.settings.backchannel_logout && client.logout.backchannel.is_some();
+    let front = cx.settings.frontchannel_logout && client.logout.frontchannel.is_some();
+    match (back, front) {
+        (true, true) => Some(Channel::Both),
+        (true, false) => Some(Channel::Back),
+        (false, true) => Some(Channel::Front),
+        (false, false) => None,
+    }
 }
 
 /// Remembers a client until the session ends.
 pub fn remember(session: &mut Session, id: SessionId, client: &Client, batch: &mut Batch, cx: &Context<'_>) {
-    session.clients.retain(|known| known.client != client.id);
+    let Some(channel) = channel(client, cx) else { return };
     let excess = (session.clients.len() + 1).saturating_sub(MAX_CLIENTS);
     for oldest in session.clients.drain(..excess) {
-        tell(batch, &session.subject, &oldest, cx);
+        tell(&oldest, id, &session.subject, batch, cx);
     }
-    session.clients.push(SessionClient { client: client.id.clone(), session: id });
+    session.clients.push(SessionClient { client: client.id.clone(), channel });
 }
 
-/// Ends a session: every grant bound to it is dead, and every client that it remembers is told.
+/// Ends a session: every grant bound to it is dead, and every client that it remembers is told over the back channel, if
+/// it can be.
 pub fn end(id: SessionId, session: &Session, batch: &mut Batch, cx: &Context<'_>) {
     batch.delete.push(cx.namespace().session(id));
     for client in &session.clients {
-        tell(batch, &session.subject, client, cx);
+        tell(client, id, &session.subject, batch, cx);
     }
 }
 
-fn tell(batch: &mut Batch, subject: &SubjectId, told: &SessionClient, cx: &Context<'_>) {
-    let SessionClient { client, session } = told;
+fn tell(told: &SessionClient, session: SessionId, subject: &SubjectId, batch: &mut Batch, cx: &Context<'_>) {
+    let SessionClient { client, channel } = told;
+    if *channel == Channel::Front {
+        return;
+    }
     let once = batch.id.0.to_string();
     let id = OutboxId(Id(Digest::key_of(&[client.as_str(), &session.to_string(), &once])));
     let valid_until = cx.now.plus(PERSISTENCE);
-    let message = Message::Logout { subject: subject.clone(), session: *session };
+    let message = Message::Logout { subject: subject.clone(), session };
     let due_at = cx.now.plus(FIRST_TRY);
     let outbox = Outbox { client: client.clone(), message, attempts: 0, due_at, valid_until };
     batch.put.push(outbox_put(id, outbox, cx));

@@ -53,10 +53,12 @@ pub fn resolve(
     let mut target: Option<Target> = None;
     for resource in resources {
         let server = facts.resource(resource)?.ok_or(Reason::ResourceUnknown)?;
-        let lifetime = server.lifetime.unwrap_or(match server.format {
-            TokenFormat::Opaque => lifetimes.opaque_access_token,
-            TokenFormat::Jwt(_) => lifetimes.jwt_access_token,
-        });
+        let lifetime = match server.format {
+            TokenFormat::Opaque => server.lifetime.unwrap_or(lifetimes.opaque_access_token),
+            TokenFormat::Jwt(_) => {
+                server.lifetime.unwrap_or(lifetimes.jwt_access_token).min(cx.settings.longest_jwt)
+            }
+        };
         target = Some(match target {
             None => Target {
                 resources: resources.to_vec(),

@@ -26,7 +26,7 @@ pub trait Clients: Send + Sync {
     /// [`StoreError`] when that cannot be found out; it is never "not found".
     async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, StoreError>;
 
-    /// Whether any secret is kept as a slow hash. If so, every failed authentication costs one, so that clients
+    /// Whether any secret is kept as a slow hash. If so, every failed authentication costs one at least, so that clients
     /// that exist cannot be told from those that do not.
     fn has_slow_secrets(&self) -> bool {
         false
@@ -91,8 +91,9 @@ impl StaticClients {
     ) -> Result<Self, MetadataError> {
         let mut clients = Vec::new();
         for metadata in ClientMetadata::list_from_json(json)? {
-            let secrets = metadata.client_secret.iter().map(|secret| {
-                let expires_at = Some(metadata.client_secret_expires_at).filter(|at| *at != Timestamp(0));
+            let secrets = metadata.operator.client_secret.iter().map(|secret| {
+                let expires_at =
+                    Some(metadata.operator.client_secret_expires_at).filter(|at| *at != Timestamp(0));
                 Ok(ClientSecret { expires_at, ..keep(&metadata, secret.expose())? })
             });
             clients.push(metadata.register(secrets.collect::<Result<_, MetadataError>>()?)?);

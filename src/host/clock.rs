@@ -10,13 +10,15 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// The clock of the operating system. One that is set before 1970 reads as the end of time, when everything has
+/// The clock of the operating system. One that is set before 1970 reads as [`Timestamp::END`], when everything has
 /// expired: a broken clock revives nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs()))
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(Timestamp::END, |since| Timestamp(since.as_secs()))
     }
 }

@@ -21,12 +21,14 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use self::options::{KeyRingError, KeyRingOptions};
+use super::flight::{Flight, Turn};
 use super::{Clock, Entropy, OsEntropy, Signer, SignerError, SigningKeyName};
 use crate::jose::{Algorithm, Sealer, SigningKey};
 use crate::protocol::Timestamp;
@@ -53,6 +55,7 @@ pub struct KeyRingSigner {
     options: KeyRingOptions,
     loaded: RwLock<Arc<Loaded>>,
     reads: AtomicU64,
+    flight: Flight,
 }
 
 /// The keys as of one read or write; a later one never gives way to an earlier one that came back late.
@@ -96,13 +99,14 @@ impl KeyRingSigner {
             options,
             loaded: RwLock::new(Arc::new(Loaded::nothing())),
             reads: AtomicU64::new(1),
+            flight: Flight::default(),
         };
         signer.tend().await?;
         Ok(signer)
     }
 
     /// Loads the keys again, makes those that are missing or due, and forgets those that are dead. Signing does this
-    /// by itself every `reload_after`; a server that seldom signs may call it now and then.
+    /// by itself within every `reload_after`; a server that seldom signs may call it now and then.
     ///
     /// # Errors
     /// [`KeyRingError`].
@@ -301,15 +305,35 @@ impl KeyRingSigner {
         [self.key.namespace.0.0.as_slice(), alg.as_str().as_bytes(), &[0], kid.as_bytes()].concat()
     }
 
-    /// The keys as last read, read again if that was too long ago or if the clock has gone back since.
+    /// The keys as last read, read again by one request once half of `reload_after` has passed. Until all of it has,
+    /// the others go on with what is known, and so does that one if it comes back with nothing.
     async fn fresh(&self) -> Result<Arc<Loaded>, KeyRingError> {
         let loaded = self.current();
-        let now = self.clock.now();
-        if now >= loaded.at && !loaded.at.plus(self.options.reload_after).is_past(now) {
+        if self.is_within(self.options.reload_after / 2, &loaded) {
             return Ok(loaded);
         }
-        self.tend().await?;
+        let good = self.is_within(self.options.reload_after, &loaded);
+        let _lead = match self.flight.join() {
+            Turn::Lead(lead) => Some(lead),
+            Turn::Follow(_) if good => return Ok(loaded),
+            Turn::Follow(woken) => {
+                let _ = woken.await;
+                None
+            }
+        };
+        if !self.is_within(self.options.reload_after / 2, &self.current())
+            && let Err(error) = self.tend().await
+            && !good
+        {
+            return Err(error);
+        }
         Ok(self.current())
+    }
+
+    /// Whether the keys were read less than `time` ago; if the clock has gone back since, they were not.
+    fn is_within(&self, time: Duration, loaded: &Loaded) -> bool {
+        let now = self.clock.now();
+        now >= loaded.at && !loaded.at.plus(time).is_past(now)
     }
 
     fn current(&self) -> Arc<Loaded> {
@@ -357,6 +381,10 @@ fn random<const N: usize>() -> Result<[u8; N], KeyRingError> {
 impl Signer for KeyRingSigner {
     fn algorithms(&self) -> Vec<Algorithm> {
         self.options.algorithms.clone()
+    }
+
+    fn longest_token(&self) -> Option<Duration> {
+        Some(self.options.longest_token)
     }
 
     async fn key(&self, algorithm: Algorithm) -> Result<SigningKeyName, SignerError> {

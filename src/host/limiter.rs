@@ -26,12 +26,15 @@ pub trait Limiter: Send + Sync {
 pub struct Limits {
     /// The window.
     pub window: Duration,
-    /// Failed authentications of one client from one address.
+    /// Failed authentications of one client from one address, or of all unknown clients from there.
     pub client_failures: u32,
-    /// Tries, right or wrong, of one client's secret from one address, where a person may have chosen the secret.
+    /// Tries, right or wrong, of one client's secret from one address, where a person may have chosen the secret; or of
+    /// all unknown clients' from there.
     pub slow_comparisons: u32,
     /// Interactions begun for one client from one address.
     pub interactions: u32,
+    /// Clients that register from one address without an initial access token.
+    pub registrations: u32,
 }
 
 impl Default for Limits {
@@ -41,6 +44,7 @@ impl Default for Limits {
             client_failures: 100,
             slow_comparisons: 100,
             interactions: 1000,
+            registrations: 1000,
         }
     }
 }
@@ -54,6 +58,7 @@ pub struct MemoryLimiter {
     client_failures: Mutex<Windows>,
     slow_comparisons: Mutex<Windows>,
     interactions: Mutex<Windows>,
+    registrations: Mutex<Windows>,
 }
 
 /// The most counters of one kind that a [`MemoryLimiter`] remembers.
@@ -75,6 +80,7 @@ impl MemoryLimiter {
             client_failures: Mutex::default(),
             slow_comparisons: Mutex::default(),
             interactions: Mutex::default(),
+            registrations: Mutex::default(),
         }
     }
 
@@ -96,6 +102,9 @@ impl MemoryLimiter {
                 limits.interactions,
                 Counter::Interactions(client.clone(), network(*address)),
             ),
+            Counter::Registrations(address) => {
+                (&self.registrations, limits.registrations, Counter::Registrations(network(*address)))
+            }
         };
         let mut windows = windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         windows.count(counter, limit, limits.window, now)
@@ -162,7 +171,7 @@ mod tests {
     use super::*;
 
     fn counter(name: &str) -> Counter {
-        Counter::ClientFailures(name.into(), None)
+        Counter::ClientFailures(Some(name.into()), None)
     }
 
     #[test]
@@ -179,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_failures_under_made_up_names_stops_no_interaction_and_is_forgotten() {
+    fn a_flood_of_failures_stops_no_interaction_and_is_forgotten() {
         let limiter = MemoryLimiter::default();
         for n in 0..MAX_COUNTERS {
             assert_eq!(limiter.count_now(&counter(&n.to_string()), Timestamp(100)), Allowance::Granted);
@@ -196,7 +205,7 @@ mod tests {
     #[test]
     fn the_addresses_of_one_ipv6_network_count_as_one() {
         let limiter = MemoryLimiter::new(Limits { client_failures: 1, ..Limits::default() });
-        let from = |address: &str| Counter::ClientFailures("a".into(), Some(address.parse().unwrap()));
+        let from = |address: &str| Counter::ClientFailures(Some("a".into()), Some(address.parse().unwrap()));
         assert_eq!(limiter.count_now(&from("2001:db8::1"), Timestamp(100)), Allowance::Granted);
         assert_ne!(limiter.count_now(&from("2001:db8::ffff:2"), Timestamp(100)), Allowance::Granted);
         assert_eq!(limiter.count_now(&from("2001:db8:0:1::1"), Timestamp(100)), Allowance::Granted);

@@ -14,6 +14,7 @@ mod jwks_cache;
 #[cfg(feature = "aws-lc-rs")]
 mod key_ring;
 mod limiter;
+mod registration_policy;
 mod replay_guard;
 mod resources;
 mod signer;
@@ -35,6 +36,9 @@ pub use jwks_cache::{JwksCache, JwksOptions};
 #[cfg(feature = "aws-lc-rs")]
 pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
+pub use registration_policy::{
+    ClosedRegistration, InitialAccessRegistration, OpenRegistration, RegistrationPolicy,
+};
 pub use replay_guard::{ReplayGuard, StoreReplayGuard};
 pub use resources::{ResourceCatalog, StaticResources};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};

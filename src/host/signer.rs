@@ -1,6 +1,7 @@
 //! Signatures: the keys of the server, in this process or in a key management service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -14,6 +15,12 @@ use crate::token::AccessTokenClaims;
 pub trait Signer: Send + Sync {
     /// The algorithms it can sign with.
     fn algorithms(&self) -> Vec<Algorithm>;
+
+    /// How long what it signs can surely be verified: so long, at least, a key stays published after its last signature.
+    /// `None`, unless overridden, when it does not say; then no more than a day is counted on.
+    fn longest_token(&self) -> Option<Duration> {
+        None
+    }
 
     /// The key that signs with `algorithm` now.
     ///

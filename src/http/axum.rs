@@ -10,9 +10,10 @@ use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{Endpoint, HttpServer, MAX_BODY_BYTES};
+use crate::protocol::Reason;
 
 /// Routes for every endpoint. The client's address is known where the router is served with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
@@ -23,7 +24,8 @@ pub fn router(server: &HttpServer) -> Router {
     })
 }
 
-/// Extracts a request with its whole body, bounded, in the form that [`HttpServer`] reads.
+/// Extracts a request with its whole body, bounded, in the form that [`HttpServer`] reads; 413 for a longer body, 400 for
+/// one that breaks off.
 #[derive(Debug)]
 pub struct Whole(pub Request<Bytes>);
 
@@ -32,8 +34,10 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, StatusCode> {
         let (parts, body) = request.into_parts();
-        let body =
-            Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
+            let too_long = error.is::<LengthLimitError>();
+            if too_long { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }
+        })?;
         Ok(Self(Request::from_parts(parts, body.to_bytes())))
     }
 }
@@ -54,6 +58,7 @@ async fn answer(
 ) -> http::Response<Bytes> {
     match Whole::from_request(request, &()).await {
         Ok(Whole(request)) => server.handle_endpoint(endpoint, request, peer).await,
-        Err(_) => server.too_large(endpoint),
+        Err(StatusCode::PAYLOAD_TOO_LARGE) => server.too_large(endpoint),
+        Err(_) => server.unread(endpoint, Reason::MalformedParameters),
     }
 }

@@ -10,6 +10,7 @@ use crate::protocol::{OAuthError, Params, Reason};
 use crate::resource_server::bearer::{self, BearerFault};
 
 const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 
 /// The parameters in a form body. The query string is never looked at.
 ///
@@ -18,10 +19,22 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// decoded.
 pub fn body(request: &Request<Bytes>) -> Result<Params<'_>, OAuthError> {
     check_size(request)?;
-    if !is_form(request.headers()) {
+    if !is_of_type(request.headers(), FORM) {
         return Err(Reason::ContentType.into());
     }
     Params::parse(request.body()).map_err(|error| malformed(&error))
+}
+
+/// The body of a request that is JSON.
+///
+/// # Errors
+/// `invalid_request`: 415 for another content type, 413, 414 or 431 for what is too large.
+pub fn json_body(request: &Request<Bytes>) -> Result<&[u8], OAuthError> {
+    check_size(request)?;
+    if !is_of_type(request.headers(), JSON) {
+        return Err(Reason::RegistrationContentType.into());
+    }
+    Ok(request.body())
 }
 
 /// Refuses a request that is too large in any part.
@@ -85,13 +98,13 @@ pub fn malformed(error: &ParamsError) -> OAuthError {
     OAuthError::new(Reason::MalformedParameters).detail(error.to_string())
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else { return false };
-    if value.as_bytes() == FORM.as_bytes() {
+    if value.as_bytes() == wanted.as_bytes() {
         return true;
     }
     let Ok(text) = value.to_str() else { return false };
     let essence = text.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(FORM)
+    essence.trim().eq_ignore_ascii_case(wanted)
 }

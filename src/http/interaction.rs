@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::{Request, Response};
 
-use super::pages::escape;
-use super::{HttpServer, form};
+use super::pages::hidden_field;
+use super::{HttpServer, form, reply};
 use crate::authorize::{Approve, Deny, FormAnswer, HostLogin, InteractionView, Login, Step, View};
 use crate::protocol::{OAuthError, Params, Reason, Scope, Secret};
 use crate::record::InteractionId;
@@ -23,6 +23,16 @@ impl HttpServer {
             Err(error) => Err(error),
         };
         view.map_err(|error| Box::new(self.error_page(&error)))
+    }
+
+    /// A page of the host's own, with the headers that keep it from being framed, cached or scripted. Its forms lead to
+    /// this server, and through it to the client of the interaction that the page is about, if it is about one.
+    #[must_use]
+    pub fn page(&self, html: impl Into<Bytes>, view: Option<&InteractionView>) -> Response<Bytes> {
+        let mut response = Response::new(html.into());
+        let onward = view.map(|view| view.redirect_uri.origin());
+        response.headers_mut().extend(reply::page_headers(None, onward.as_deref()));
+        response
     }
 
     /// The user who posted the login form, with the hidden fields of its page, is `login`: the host has checked that.
@@ -87,10 +97,6 @@ impl InteractionView {
     /// The hidden fields of the page's form, as HTML.
     #[must_use]
     pub fn hidden_fields(&self) -> String {
-        format!(
-            r#"<input type="hidden" name="interaction" value="{}"><input type="hidden" name="csrf" value="{}">"#,
-            self.id,
-            escape(self.csrf.expose())
-        )
+        hidden_field("interaction", &self.id.to_string()) + &hidden_field("csrf", self.csrf.expose())
     }
 }

@@ -1,14 +1,19 @@
 //! The logout endpoint: reading its requests, and the pages it answers with.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
-use super::pages::escape;
-use super::{Endpoint, HttpServer, form, reply};
+use super::pages::{escape, hidden_field};
+use super::{Endpoint, HttpServer, cross_site, form, reply};
 use crate::authorize::{LoggedOut, Logout, LogoutAction, LogoutPage, LogoutRequest, LogoutStep};
 use crate::protocol::{OAuthError, Params, Reason, Secret};
+
+/// The script of the page after a logout: it follows the link with the id `continue` once every frame has loaded, or after
+/// three seconds.
+pub const LOGGED_OUT_SCRIPT: &str = "const go=()=>location.replace(document.getElementById('continue').href);\
+                                     addEventListener('load',go);setTimeout(go,3000)";
+/// The source expression for [`LOGGED_OUT_SCRIPT`].
+pub const LOGGED_OUT_SCRIPT_HASH: &str = "'sha256-P781CEAf19d/2nqIRpePgCbGko+Gv1rMb9z8SHJ5NCY='";
 
 impl HttpServer {
     pub(super) async fn logout(&self, request: &Request<Bytes>) -> Response<Bytes> {
@@ -19,16 +24,10 @@ impl HttpServer {
             }
             Err(error) => return self.error_page(&self.refused(error)),
         };
-        // A form of the client's site comes without our cookies (SameSite=Lax); a request that follows our redirect has
-        // them.
-        let crossed = logout.browser.session.is_none() && logout.csrf.is_none();
-        match std::str::from_utf8(request.body()) {
-            Ok(body) if *request.method() == Method::POST && crossed => {
-                let endpoint = self.server.settings().issuer.endpoint(&self.server.paths().logout);
-                reply::redirect(&format!("{endpoint}?{body}"), request.method())
-            }
-            _ => self.logout_step(self.server.logout(&logout).await, request.method()),
+        if logout.csrf.is_none() && cross_site::kept_cookies_back(request, &logout.browser) {
+            return cross_site::post_again(request);
         }
+        self.logout_step(self.server.logout(&logout).await, request.method())
     }
 
     fn read_logout(&self, request: &Request<Bytes>) -> Result<Logout, OAuthError> {
@@ -66,12 +65,8 @@ impl HttpServer {
                 response
             }
             LogoutAction::LoggedOut(done) => match &done.location {
-                Some(location) => reply::redirect(location, method),
-                None => {
-                    let mut response = Response::new(self.pages.logged_out(done).into());
-                    response.headers_mut().extend(reply::page_headers(None, None));
-                    response
-                }
+                Some(location) if done.frames.is_empty() => reply::redirect(location, method),
+                _ => reply::logged_out(self.pages.logged_out(done), done),
             },
         };
         self.set_cookies(&mut response, &cookies);
@@ -83,11 +78,7 @@ impl LogoutPage {
     /// The hidden fields of the page's form, as HTML.
     #[must_use]
     pub fn hidden_fields(&self) -> String {
-        self.fields.iter().fold(String::new(), |mut html, (name, value)| {
-            let value = escape(value.expose());
-            let _ = write!(html, r#"<input type="hidden" name="{name}" value="{value}">"#);
-            html
-        })
+        self.fields.iter().map(|(name, value)| hidden_field(name, value.expose())).collect()
     }
 }
 
@@ -104,9 +95,43 @@ pub(super) fn ask(page: &LogoutPage) -> String {
     )
 }
 
+impl LoggedOut {
+    /// The frames of the page, unseen, as HTML. What they load can neither leave them nor open anything.
+    #[must_use]
+    pub fn frames_html(&self) -> String {
+        let sandbox = "allow-forms allow-same-origin allow-scripts";
+        let frame = |url| format!(r#"<iframe src="{}" sandbox="{sandbox}" hidden></iframe>"#, escape(url));
+        self.frames.iter().map(|each| frame(&each.url)).collect()
+    }
+}
+
 /// The plain page that says that it is done.
-pub(super) fn done(_: &LoggedOut) -> String {
-    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Signed out</title>\
-     <main><h1>You are signed out</h1></main></html>"
-        .to_owned()
+pub(super) fn done(done: &LoggedOut) -> String {
+    let onward = done.location.as_ref().map(|location| {
+        let location = escape(location);
+        format!(
+            "<p><a id=\"continue\" href=\"{location}\">Continue</a></p><script>{LOGGED_OUT_SCRIPT}</script>"
+        )
+    });
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Signed out</title>\
+         <main><h1>You are signed out</h1>{}</main>{}</html>",
+        onward.unwrap_or_default(),
+        done.frames_html()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+    use crate::protocol::Digest;
+
+    #[test]
+    fn the_hash_is_that_of_the_script() {
+        let hash = STANDARD.encode(Digest::of(LOGGED_OUT_SCRIPT.as_bytes()).0);
+        assert_eq!(LOGGED_OUT_SCRIPT_HASH, format!("'sha256-{hash}'"));
+    }
 }

@@ -9,16 +9,21 @@
 //! | `/authorize` | GET, POST | no |
 //! | `/token`, `/revoke`, `/introspect` | POST | yes, without credentials |
 //! | `/logout` | GET, POST | no |
+//! | `/check_session` | GET, HEAD | no; it may be framed |
 //! | `/userinfo` | GET, POST | yes, without credentials |
+//! | `/register` | POST; GET, PUT, DELETE of one registration | yes, without credentials |
 //! | `/jwks`, `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | GET, HEAD | yes, without credentials |
 
 #[cfg(feature = "axum")]
 pub mod axum;
+mod check_session;
+mod cross_site;
 pub mod form;
 mod interaction;
 mod logout;
 pub mod pages;
 pub mod proxy;
+mod registration;
 pub mod reply;
 
 use std::net::IpAddr;
@@ -27,6 +32,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 
+pub use logout::{LOGGED_OUT_SCRIPT, LOGGED_OUT_SCRIPT_HASH};
 pub use pages::{DefaultPages, ErrorPage, FORM_POST_SCRIPT_HASH, Pages};
 pub use proxy::TrustedProxies;
 
@@ -44,9 +50,6 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub const MAX_URI_BYTES: usize = 16 * 1024;
 /// The largest header section, in bytes.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// How long the key set and the metadata may be cached, in seconds; a new key is published at least as long before
-/// it signs.
-pub const PUBLIC_MAX_AGE_SECONDS: u32 = 900;
 
 /// An authorization server behind HTTP.
 #[derive(Clone)]
@@ -79,6 +82,10 @@ pub enum Endpoint {
     UserInfo,
     /// OpenID Connect RP-Initiated Logout §2.
     Logout,
+    /// OpenID Connect Session Management §3.2.
+    CheckSession,
+    /// RFC 7591 §3, RFC 7592 §2.
+    Register,
 }
 
 impl HttpServer {
@@ -166,7 +173,9 @@ impl HttpServer {
             Endpoint::Authorize => return self.authorize(request, origin).await,
             Endpoint::Logout => return Box::pin(self.logout(request)).await,
             Endpoint::UserInfo => return Box::pin(self.userinfo(request, origin)).await,
+            Endpoint::Register => return Box::pin(self.register(request, origin)).await,
             Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
+            Endpoint::CheckSession => check_session::page(request).map_err(|error| self.refused(error)),
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
                 self.post(endpoint, request, origin).await
             }
@@ -217,7 +226,7 @@ impl HttpServer {
         };
         match answer.and_then(reply::userinfo) {
             Ok(response) => response,
-            Err(error) => reply::bearer_error(&error),
+            Err(error) => reply::bearer_error(&error, Endpoint::UserInfo),
         }
     }
 
@@ -256,6 +265,9 @@ impl HttpServer {
 
     async fn authorize(&self, request: &Request<Bytes>, origin: Origin) -> Response<Bytes> {
         match self.read_authorize(request) {
+            Ok(authorize) if cross_site::kept_cookies_back(request, &authorize.browser) => {
+                cross_site::post_again(request)
+            }
             Ok(authorize) => {
                 let answer = self.server.authorize(&authorize, origin).await;
                 self.step(answer, request.method())
@@ -340,7 +352,12 @@ impl HttpServer {
     /// The answer to a body that is larger than [`MAX_BODY_BYTES`], for adapters that stop reading there.
     #[must_use]
     pub fn too_large(&self, endpoint: Endpoint) -> Response<Bytes> {
-        let error = self.refused(Reason::BodyTooLarge.into());
+        self.unread(endpoint, Reason::BodyTooLarge)
+    }
+
+    /// The answer to a body that was not read.
+    fn unread(&self, endpoint: Endpoint, reason: Reason) -> Response<Bytes> {
+        let error = self.refused(reason.into());
         match endpoint {
             Endpoint::Authorize | Endpoint::Logout => self.error_page(&error),
             _ => reply::error(&error, endpoint),
@@ -364,9 +381,15 @@ fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)
         (Endpoint::Jwks, at(&paths.jwks)),
         (Endpoint::Metadata, issuer.well_known_path("oauth-authorization-server")),
     ];
+    if server.settings().self_registration.is_some() {
+        routes.push((Endpoint::Register, at(&paths.register)));
+    }
     if server.settings().is_openid_provider() {
         routes.push((Endpoint::UserInfo, at(&paths.userinfo)));
         routes.push((Endpoint::Logout, at(&paths.logout)));
+        if server.settings().session_management {
+            routes.push((Endpoint::CheckSession, at(&paths.check_session)));
+        }
         routes.push((Endpoint::Metadata, at("/.well-known/openid-configuration")));
     }
     routes

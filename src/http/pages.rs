@@ -6,7 +6,7 @@ use super::logout;
 use crate::authorize::{AuthorizationResponse, LoggedOut, LogoutPage};
 use crate::protocol::OAuthError;
 
-/// The source expression for the one script that any page runs: `document.forms[0].submit()`.
+/// The source expression for the one script of the page that posts an answer: `document.forms[0].submit()`.
 pub const FORM_POST_SCRIPT_HASH: &str = "'sha256-ePniVEkSivX/c7XWBGafqh8tSpiRrKiqYeqbG7N1TOE='";
 
 /// The host's own look for the pages that come from the endpoints themselves. Everything must be escaped.
@@ -23,7 +23,9 @@ pub trait Pages: Send + Sync {
         logout::ask(page)
     }
 
-    /// The page that says that the user is signed out; a plain page unless given.
+    /// The page that says that the user is signed out. It carries the [frames](LoggedOut::frames_html) and, where the
+    /// browser goes on, a link there with the id `continue`, which the [script](super::LOGGED_OUT_SCRIPT) follows: the only
+    /// one that runs on it. A plain page unless given.
     fn logged_out(&self, done: &LoggedOut) -> String {
         logout::done(done)
     }
@@ -75,15 +77,8 @@ impl Pages for DefaultPages {
     }
 
     fn form_post(&self, response: &AuthorizationResponse) -> String {
-        let mut fields = String::new();
-        for (name, value) in &response.parameters {
-            let _ = write!(
-                fields,
-                "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
-                escape(name),
-                escape(value.expose())
-            );
-        }
+        let fields = response.parameters.iter().map(|(name, value)| hidden_field(name, value.expose()));
+        let fields: String = fields.collect();
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Continue</title>\
              <main><form method=\"post\" action=\"{}\">{fields}<button>Continue</button></form></main>\
@@ -91,6 +86,11 @@ impl Pages for DefaultPages {
             escape(response.redirect_uri.as_str())
         )
     }
+}
+
+/// A hidden field of a form, as HTML.
+pub(super) fn hidden_field(name: &str, value: &str) -> String {
+    format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value))
 }
 
 /// Text as it stands inside an HTML element or a quoted attribute.

@@ -19,7 +19,7 @@ impl TrustedProxies {
 
     /// Trusts these addresses to append the true address of whoever connected to them.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        Self { addresses: addresses.into_iter().collect() }
+        Self { addresses: addresses.into_iter().map(|address| address.to_canonical()).collect() }
     }
 
     /// The nearest address that is no trusted proxy, from the connection backwards through `X-Forwarded-For`. What
@@ -30,12 +30,11 @@ impl TrustedProxies {
         if !self.addresses.contains(&peer) {
             return Some(peer);
         }
-        let lines: Vec<&str> =
-            headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-        let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+        let lines = headers.get_all("x-forwarded-for").iter().rev();
+        let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         let mut nearest = peer;
         for hop in hops {
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { return Some(nearest) };
+            let Some(address) = read(hop) else { return Some(nearest) };
             nearest = address.to_canonical();
             if !self.addresses.contains(&nearest) {
                 return Some(nearest);
@@ -43,6 +42,10 @@ impl TrustedProxies {
         }
         Some(nearest)
     }
+}
+
+fn read(hop: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(hop).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -56,7 +59,10 @@ mod tests {
     fn headers(lines: &[&str]) -> HeaderMap {
         lines
             .iter()
-            .map(|line| (http::HeaderName::from_static("x-forwarded-for"), line.parse().unwrap()))
+            .map(|line| {
+                let value = http::HeaderValue::from_bytes(line.as_bytes()).unwrap();
+                (http::HeaderName::from_static("x-forwarded-for"), value)
+            })
             .collect()
     }
 
@@ -82,5 +88,21 @@ mod tests {
         assert_eq!(seen(&["198.51.100.5", "203.0.113.9"]), address("203.0.113.9"));
         assert_eq!(seen(&["nonsense"]), address("192.0.2.1"));
         assert_eq!(seen(&[]), address("192.0.2.1"));
+    }
+    #[test]
+    fn what_a_sender_writes_before_its_address_does_not_hide_it() {
+        let trusted = TrustedProxies::new([address("192.0.2.1")]);
+        let seen = |lines: &[&str]| trusted.client_address(Some(address("192.0.2.1")), &headers(lines));
+        assert_eq!(seen(&["é, 203.0.113.9"]), Some(address("203.0.113.9")));
+        assert_eq!(seen(&["203.0.113.9", "é"]), Some(address("192.0.2.1")));
+    }
+
+    #[test]
+    fn an_ipv4_address_is_the_same_in_ipv6() {
+        for (named, peer) in [("::ffff:192.0.2.1", "192.0.2.1"), ("192.0.2.1", "::ffff:192.0.2.1")] {
+            let trusted = TrustedProxies::new([address(named)]);
+            let seen = trusted.client_address(Some(address(peer)), &headers(&["::ffff:203.0.113.9"]));
+            assert_eq!(seen, Some(address("203.0.113.9")), "{named}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Writing responses: every header of every kind of answer in one place.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -7,9 +8,11 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::Serialize;
 
-use super::{Endpoint, PUBLIC_MAX_AGE_SECONDS};
+use super::Endpoint;
+use crate::authorize::LoggedOut;
 use crate::endpoint::userinfo::UserInfo;
 use crate::protocol::{OAuthError, Reason};
+use crate::record::key_ring::PublishedKeys;
 use crate::resource_server::Challenge;
 
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -78,13 +81,18 @@ pub(super) fn userinfo(answer: UserInfo) -> Result<Response<Bytes>, OAuthError> 
 }
 
 /// A refusal at a resource of our own: what is wrong with the token is said by the challenge (RFC 6750 §3).
-pub(super) fn bearer_error(error: &OAuthError) -> Response<Bytes> {
-    let mut response = self::error(error, Endpoint::UserInfo);
-    if let Some(Ok(challenge)) = Challenge::new(error.reason()).www_authenticate().map(HeaderValue::try_from)
-    {
+pub(super) fn bearer_error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
+    let mut response = self::error(error, endpoint);
+    let challenge = Challenge::new(error.reason()).www_authenticate().filter(|_| challenged(error, endpoint));
+    if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+/// At the registration endpoint, what is wrong with the metadata is no matter of the token.
+fn challenged(error: &OAuthError, endpoint: Endpoint) -> bool {
+    endpoint != Endpoint::Register || error.status() == 401
 }
 
 /// 200 with nothing in it, not even a content type (RFC 7009 §2.2).
@@ -98,19 +106,26 @@ pub(super) fn public(
     method: &Method,
 ) -> Result<Response<Bytes>, OAuthError> {
     let body = body.map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
-    let length = HeaderValue::from(body.len());
-    let cache = HeaderValue::try_from(format!("public, max-age={PUBLIC_MAX_AGE_SECONDS}"))
+    Ok(cached(body.into(), [JSON, ANY_ORIGIN], method))
+}
+
+/// A page that is the same for everyone and may be framed; nothing but `script` runs on it.
+pub(super) fn framable(html: String, script: &str, method: &Method) -> Response<Bytes> {
+    let policy = format!("default-src 'none'; base-uri 'none'; form-action 'none'; script-src {script}");
+    let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    cached(html.into(), [HTML, (header::CONTENT_SECURITY_POLICY, policy)], method)
+}
+
+/// What anyone may keep for a while.
+fn cached(body: Bytes, more: [(HeaderName, HeaderValue); 2], method: &Method) -> Response<Bytes> {
+    let cache = HeaderValue::try_from(format!("public, max-age={}", PublishedKeys::MAX_AGE_SECONDS))
         .unwrap_or(HeaderValue::from_static("no-store"));
-    let headers = [
-        JSON,
-        (header::CACHE_CONTROL, cache),
-        NOSNIFF,
-        NO_REFERRER,
-        ANY_ORIGIN,
-        (header::CONTENT_LENGTH, length),
-    ];
-    let body = if *method == Method::HEAD { Bytes::new() } else { body.into() };
-    Ok(respond(StatusCode::OK, body, headers))
+    let length = (header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let body = if *method == Method::HEAD { Bytes::new() } else { body };
+    let mut response =
+        respond(StatusCode::OK, body, [(header::CACHE_CONTROL, cache), NOSNIFF, NO_REFERRER, length]);
+    response.headers_mut().extend(more);
+    response
 }
 
 /// The answer to a preflight: any origin, no credentials.
@@ -131,7 +146,7 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, body, [JSON, NO_STORE, PRAGMA, NOSNIFF, NO_REFERRER]);
     let headers = response.headers_mut();
-    if !matches!(endpoint, Endpoint::Authorize | Endpoint::Logout) {
+    if !matches!(endpoint, Endpoint::Authorize | Endpoint::Logout | Endpoint::CheckSession) {
         headers.extend([ANY_ORIGIN, EXPOSED].map(|(name, value)| (Some(name), value)));
     }
     if status == StatusCode::UNAUTHORIZED {
@@ -144,6 +159,8 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
         let allowed = match endpoint {
             Endpoint::Authorize | Endpoint::Logout => "GET, POST",
             Endpoint::UserInfo => "GET, POST, OPTIONS",
+            Endpoint::CheckSession => "GET, HEAD",
+            Endpoint::Register => "GET, POST, PUT, DELETE, OPTIONS",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",
         };
@@ -172,15 +189,31 @@ pub(super) fn redirect(location: &str, method: &Method) -> Response<Bytes> {
     response
 }
 
+/// What a page may load, and where its forms lead; the last directive may be continued.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
+                           frame-ancestors 'none'; form-action 'self'";
+
 /// The headers of every page that a person sees. `script` and `form_action` are further sources for those directives.
 #[must_use]
 pub fn page_headers(script: Option<&str>, form_action: Option<&str>) -> Vec<(HeaderName, HeaderValue)> {
+    page_headers_with_image(script, form_action, None)
+}
+
+/// As [`page_headers`], for a page that shows an image from elsewhere, as a client's logo: its origin, and no other, is a
+/// further source of images.
+#[must_use]
+pub fn page_headers_with_image(
+    script: Option<&str>,
+    form_action: Option<&str>,
+    image: Option<&url::Url>,
+) -> Vec<(HeaderName, HeaderValue)> {
     let script = script.map(|source| format!("; script-src {source}")).unwrap_or_default();
     let form_action = form_action.map(|source| format!(" {source}")).unwrap_or_default();
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
-         form-action 'self'{form_action}{script}"
-    );
+    let image = image.map(|image| format!(" {}", image.origin().ascii_serialization())).unwrap_or_default();
+    headers_under(format!("{PAGE_POLICY}{form_action}; img-src 'self'{image}{script}"))
+}
+
+fn headers_under(policy: String) -> Vec<(HeaderName, HeaderValue)> {
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     vec![
         HTML,
@@ -203,6 +236,23 @@ pub(super) fn page(status: StatusCode, html: String, error: &OAuthError) -> Resp
     let mut response = respond(status, html, []);
     response.headers_mut().extend(page_headers(None, None));
     retry_after(&mut response, error);
+    response
+}
+
+/// The page after a logout: it loads its frames, and goes on by its script.
+pub(super) fn logged_out(html: String, done: &LoggedOut) -> Response<Bytes> {
+    let origins: BTreeSet<&str> = done.frames.iter().map(|frame| frame.origin.as_str()).collect();
+    let mut policy = format!("{PAGE_POLICY}; img-src 'self'");
+    for (position, origin) in origins.into_iter().enumerate() {
+        policy += if position == 0 { "; frame-src " } else { " " };
+        policy += origin;
+    }
+    if done.location.is_some() {
+        policy += "; script-src ";
+        policy += super::LOGGED_OUT_SCRIPT_HASH;
+    }
+    let mut response = respond(StatusCode::OK, html, []);
+    response.headers_mut().extend(headers_under(policy));
     response
 }
 

@@ -54,6 +54,8 @@ pub enum Purpose {
     RefreshSuccessor = 1,
     /// The token that proves a form came from a page of this interaction.
     Csrf = 2,
+    /// What a browser shows to scripts of who is signed in.
+    BrowserState = 3,
 }
 
 impl Sealer {

@@ -51,6 +51,14 @@ pub enum ErrorCode {
     InvalidToken,
     /// `insufficient_scope` (RFC 6750 §3.1).
     InsufficientScope,
+    /// `invalid_redirect_uri` (RFC 7591 §3.2.2).
+    InvalidRedirectUri,
+    /// `invalid_client_metadata` (RFC 7591 §3.2.2).
+    InvalidClientMetadata,
+    /// `invalid_software_statement` (RFC 7591 §3.2.2).
+    InvalidSoftwareStatement,
+    /// `unapproved_software_statement` (RFC 7591 §3.2.2).
+    UnapprovedSoftwareStatement,
     /// `slow_down` (RFC 8628 §3.5), with status 429 for exhausted quotas.
     SlowDown,
     /// `temporarily_unavailable` (RFC 6749 §4.1.2.1), with status 503 where the channel is JSON.
@@ -83,6 +91,10 @@ impl ErrorCode {
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
             Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
@@ -235,6 +247,17 @@ reasons! {
     TokenOtherClient: InvalidGrant 400, "the token was issued to another client", "RFC 7009 §2.1";
     IntrospectionForbidden: AccessDenied 403, "the client may not introspect tokens", "RFC 7662 §2.1";
 
+    // Registration
+    RegistrationContentType: InvalidRequest 415, "the body must be application/json", "RFC 7591 §3.1";
+    MetadataInvalid: InvalidClientMetadata 400, "the client metadata are not valid", "RFC 7591 §3.2.2";
+    MetadataRefused: InvalidClientMetadata 400, "the client metadata are not accepted here", "RFC 7591 §3.2.2";
+    RedirectUriRefused: InvalidRedirectUri 400, "a redirect URI cannot be registered", "RFC 7591 §3.2.2";
+    StatementInvalid: InvalidSoftwareStatement 400, "the software statement is invalid", "RFC 7591 §3.2.2";
+    StatementUnapproved: UnapprovedSoftwareStatement 400, "the software statement is not approved here", "RFC 7591 §3.2.2";
+    RegistrationClosed: AccessDenied 403, "clients cannot register here", "RFC 7591 §3";
+    InitialAccessInvalid: InvalidToken 401, "the initial access token is invalid", "RFC 7591 §3";
+    RegistrationTokenInvalid: InvalidToken 401, "the registration access token is invalid", "RFC 7592 §2";
+
     // A protected resource
     BearerMissing: InvalidToken 401, "a bearer token is required", "RFC 6750 §3";
     BearerMalformed: InvalidRequest 400, "the Authorization header is malformed", "RFC 6750 §3.1";
@@ -250,6 +273,7 @@ reasons! {
     CommitUnknown: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
     SigningUnavailable: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
     EntropyUnavailable: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
+    ClockBroken: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
     Overloaded: TemporarilyUnavailable 503, "the server is temporarily unavailable", "RFC 6749 §4.1.2.1";
     Bug: ServerError 500, "the server met an unexpected condition", "RFC 6749 §4.1.2.1";
 }
@@ -274,6 +298,14 @@ impl OAuthError {
     #[must_use]
     pub fn parameter(mut self, name: &'static str) -> Self {
         self.parameter = Some(name.into());
+        self
+    }
+
+    /// Says which rule was broken, in words of ours. What `error_description` may not hold is left out.
+    #[must_use]
+    pub fn explain(mut self, rule: &str) -> Self {
+        let may_be_shown = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
+        self.parameter = Some(rule.chars().filter(may_be_shown).collect::<String>().into());
         self
     }
 
@@ -371,6 +403,8 @@ mod tests {
             let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
             assert!(error.description().bytes().all(allowed), "{reason:?}");
             assert!(!error.description().contains("secret"), "{reason:?}");
+            let explained = OAuthError::new(*reason).explain("a \"b\" \\ § 2\n\u{7f}");
+            assert!(explained.description().starts_with("a b   2: "), "{explained}");
         }
     }
 

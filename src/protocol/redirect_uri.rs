@@ -170,6 +170,11 @@ pub enum RedirectUriError {
     /// A parameter of the authorization response in the registered query.
     #[error("the redirect URI's query has a parameter of the authorization response")]
     ResponseParameter,
+    /// Not `https`, or on this machine, for a web client of the implicit grant.
+    #[error(
+        "the redirect URI of a web client of the implicit grant must be https and not on a loopback host"
+    )]
+    NotForImplicit,
     /// A browser reads the URI otherwise than it is written: upper case in scheme or host, an IP address in
     /// another notation, a malformed punycode label.
     #[error("the redirect URI is not written as a browser would write it")]

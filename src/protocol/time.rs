@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// The end of time, when everything has expired.
+    pub const END: Self = Self(u64::MAX);
+
     /// The moment `duration` later; part seconds are dropped.
     #[must_use]
     pub const fn plus(self, duration: Duration) -> Self {

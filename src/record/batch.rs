@@ -29,6 +29,15 @@ impl Expectation {
     pub fn of<R>(record: Option<&Versioned<R>>) -> Self {
         record.map_or(Self::Absent, |versioned| Self::At(versioned.version))
     }
+
+    /// Whether it holds of a record at this version, or of none.
+    #[must_use]
+    pub fn holds(self, version: Option<BatchId>) -> bool {
+        match self {
+            Self::Absent => version.is_none(),
+            Self::At(expected) => version == Some(expected),
+        }
+    }
 }
 
 /// The kinds of index terms.

@@ -12,6 +12,7 @@ pub const MAX_CLAIMS: usize = 64;
 
 /// What is asked for, by place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClaimsRequest {
     /// Claims of the ID token.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -23,6 +24,7 @@ pub struct ClaimsRequest {
 
 /// How one claim is asked for (OpenID Connect Core §5.5.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClaimWish {
     /// Whether the client needs it to go on smoothly.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

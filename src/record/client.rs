@@ -1,7 +1,14 @@
 //! A registered client, as decisions see it. How metadata becomes one is decided in [`crate::client`].
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::assertion::ClientKeys;
 use super::logout::LogoutRegistration;
@@ -17,6 +24,8 @@ pub struct Client {
     pub id: ClientId,
     /// Its name for people (`client_name`).
     pub name: Option<String>,
+    /// What else it tells people about itself.
+    pub about: ClientDescription,
     /// How it authenticates, at every endpoint that wants to know (`token_endpoint_auth_method`).
     pub auth_method: ClientAuthMethod,
     /// Its secrets; two may be active while it moves from one to the next.
@@ -60,6 +69,24 @@ impl Client {
     }
 }
 
+/// What a client tells people about itself (RFC 7591 §2). Of one that registered itself nothing is verified but the form:
+/// pages show it as text and never as markup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientDescription {
+    /// `client_uri`: a page about it.
+    pub client_uri: Option<Url>,
+    /// `logo_uri`: an image.
+    pub logo_uri: Option<Url>,
+    /// `policy_uri`: what it does with personal data.
+    pub policy_uri: Option<Url>,
+    /// `tos_uri`: its terms of service.
+    pub tos_uri: Option<Url>,
+    /// `contacts`: how to reach who is responsible for it.
+    pub contacts: Vec<String>,
+    /// Any of these and its name in other languages, by member and language: `client_name#de` (RFC 7591 §2.2).
+    pub localized: BTreeMap<String, String>,
+}
+
 /// Whether users are asked before a client acts for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConsentPolicy {
@@ -70,10 +97,10 @@ pub enum ConsentPolicy {
     FirstParty,
 }
 
-/// Lifetimes of one client; `None` means the server's.
+/// Lifetimes of one client where they differ; `None` means the server's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientLifetimes {
-    /// Of its access tokens.
+    /// Of its access tokens, which never live longer than their resource or the server lets them.
     pub access_token: Option<Duration>,
     /// Of its refresh tokens between two uses.
     pub refresh_token_idle: Option<Duration>,
@@ -82,7 +109,7 @@ pub struct ClientLifetimes {
 }
 
 /// What a client registered as a relying party (OpenID Connect Dynamic Client Registration §2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenIdRegistration {
     /// `id_token_signed_response_alg`; `None` means the server's own choice.
     pub id_token_alg: Option<Algorithm>,
@@ -90,19 +117,26 @@ pub struct OpenIdRegistration {
     pub userinfo_alg: Option<Algorithm>,
     /// `default_max_age`: how old a login may be, unless the request says otherwise.
     pub default_max_age: Option<Duration>,
+    /// `default_acr_values`: how its users should sign in, by preference, unless the request says otherwise.
+    pub default_acr_values: Option<Arc<str>>,
+    /// `initiate_login_uri`: where a login can be begun by someone else (OpenID Connect Core §4).
+    pub initiate_login_uri: Option<Url>,
 }
 
 /// A client secret at rest.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientSecret {
     /// What is kept of it.
     pub verifier: SecretVerifier,
     /// From when on it is refused (`client_secret_expires_at`, RFC 7591 §3.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
 
 /// What is kept of a client secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SecretVerifier {
     /// The SHA-256 digest of a generated secret of at least 256 bits.
     Digest(Digest),
@@ -110,7 +144,26 @@ pub enum SecretVerifier {
     Argon2(Box<str>),
     /// The secret itself, sealed by the server's [`Sealer`](crate::jose::Sealer): a client that authenticates by
     /// `client_secret_jwt` never presents it, and its HMAC cannot be checked without it.
-    Sealed(Box<[u8]>),
+    Sealed(SealedSecret),
+}
+
+/// A sealed value; base64url in a record.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SealedSecret(pub Box<[u8]>);
+
+impl From<SealedSecret> for String {
+    fn from(sealed: SealedSecret) -> Self {
+        URL_SAFE_NO_PAD.encode(sealed.0)
+    }
+}
+
+impl TryFrom<String> for SealedSecret {
+    type Error = base64::DecodeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Ok(Self(URL_SAFE_NO_PAD.decode(text)?.into()))
+    }
 }
 
 impl fmt::Debug for ClientSecret {

@@ -1,8 +1,10 @@
 //! How records are written down: an envelope `{"kind", "schema", "body"}` in JSON.
 //!
-//! Records written by the previous release can be read. A record whose schema is newer than this release knows is
-//! refused, so that an old process never writes back what it does not understand.
+//! Records written by the previous release can be read. A record whose schema is newer than this release knows, or that
+//! has a member this release does not know, is refused, so that an old process never writes back what it does not
+//! understand: every struct in a record denies unknown members, but for a JWK, where nobody else writes any.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::Record;
@@ -29,6 +31,18 @@ struct Outgoing<'a> {
     record: &'a Record,
 }
 
+/// All that may stand around a record.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope {
+    schema: u32,
+    #[serde(rename = "kind")]
+    _kind: IgnoredAny,
+    #[serde(default, rename = "body")]
+    _body: IgnoredAny,
+}
+
+/// What will always stand there.
 #[derive(Deserialize)]
 struct Schema {
     schema: u32,
@@ -47,9 +61,14 @@ pub fn encode(record: &Record) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// [`CodecError`] when the bytes are not a record or come from a newer release.
 pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
-    let Schema { schema } = serde_json::from_slice(bytes)?;
+    let envelope = serde_json::from_slice::<Envelope>(bytes);
+    let schema = match &envelope {
+        Ok(envelope) => envelope.schema,
+        Err(_) => serde_json::from_slice::<Schema>(bytes)?.schema,
+    };
     if schema > SCHEMA {
         return Err(CodecError::Newer(schema));
     }
+    envelope?;
     Ok(serde_json::from_slice(bytes)?)
 }

@@ -8,6 +8,7 @@ use crate::protocol::{Resource, Scope, Timestamp};
 
 /// One record for each client and subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Consent {
     /// What was allowed, one entry for each redirect URI and set of resources.
     pub entries: Vec<ConsentEntry>,
@@ -15,6 +16,7 @@ pub struct Consent {
 
 /// What was allowed at one redirect URI for one set of resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConsentEntry {
     /// Where answers go, exactly as registered.
     pub redirect_uri: Arc<str>,

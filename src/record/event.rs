@@ -51,6 +51,14 @@ pub enum EventKind {
     ReplayDetected,
     /// A subject or a client was switched off, on, or lost everything issued to it.
     StandingChanged,
+    /// A client registered itself.
+    ClientRegistered,
+    /// A client changed its registration.
+    ClientUpdated,
+    /// A client ended its registration, and with it everything issued to it.
+    ClientDeregistered,
+    /// An initial access token was issued or ended.
+    InitialAccessChanged,
     /// A client was told that a session has ended.
     LogoutNotified,
     /// A client could not be told, this time or for good.

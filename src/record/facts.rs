@@ -14,8 +14,10 @@ use url::Url;
 
 use super::key::Key;
 use super::key_ring::PublishedKeys;
+use super::registration::{Applicant, Verdict};
 use super::{
-    Client, Consent, Grant, Interaction, Outbox, Record, ResourceServer, Session, Standing, Versioned,
+    Client, Consent, Grant, InitialAccess, Interaction, Outbox, Record, RegisteredClient, ResourceServer,
+    Session, Standing, Versioned,
 };
 use crate::jose::Algorithm;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
@@ -75,6 +77,10 @@ pub enum Need {
     },
     /// The keys of a client behind its `jwks_uri`.
     ClientKeys(Box<WantedKey>),
+    /// Whether somebody may register as a client, or change a registration.
+    Registration(Box<Applicant>),
+    /// The keys of an issuer of software statements.
+    StatementKeys(String),
 }
 
 /// A key that is looked for in a key set elsewhere.
@@ -101,12 +107,15 @@ pub enum Claim {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Counter {
-    /// Failed authentications of a client from an address.
-    ClientFailures(ClientId, Option<IpAddr>),
-    /// Tries of a client secret that a person may have chosen, from an address.
-    SlowComparisons(ClientId, Option<IpAddr>),
+    /// Failed authentications of a client from an address; under all names that are no client's together.
+    ClientFailures(Option<ClientId>, Option<IpAddr>),
+    /// Tries of a client secret that a person may have chosen, from an address; under all names that are no client's
+    /// together.
+    SlowComparisons(Option<ClientId>, Option<IpAddr>),
     /// Interactions begun by a client's users from an address.
     Interactions(ClientId, Option<IpAddr>),
+    /// Registrations begun from an address without an initial access token.
+    Registrations(Option<IpAddr>),
 }
 
 /// What a [`Counter`] answers.
@@ -155,6 +164,10 @@ pub enum Fact {
     Claim(Key, Claim),
     /// Answers [`Need::ClientKeys`]: the keys, or why there are none.
     ClientKeys(Box<WantedKey>, Result<Arc<PublishedKeys>, Box<str>>),
+    /// Answers [`Need::Registration`].
+    Registration(Box<Applicant>, Box<Verdict>),
+    /// Answers [`Need::StatementKeys`]: the keys, or that this issuer is not trusted.
+    StatementKeys(String, Option<Arc<PublishedKeys>>),
 }
 
 /// Everything a decision has learned.
@@ -184,9 +197,11 @@ impl Facts {
         self.records.push((key, record));
     }
 
-    /// Forgets the records, after a lost race; answers of people, hosts and counters stay, and so does what was claimed.
+    /// Forgets the records, after a lost race, and with them the clients that registered themselves, which are made of
+    /// records; answers of people, hosts and counters stay, and so does what was claimed.
     pub fn forget_records(&mut self) {
         self.records.clear();
+        self.others.retain(|fact| !matches!(fact, Fact::Client(_, Some(client)) if client.self_registered));
     }
 
     /// The records that were read.
@@ -350,6 +365,34 @@ impl Facts {
         )
     }
 
+    /// What the host says to somebody who wants to register.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn verdict(&self, applicant: &Applicant) -> Result<&Verdict, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Registration(own, verdict) if **own == *applicant => Some(verdict.as_ref()),
+                _ => None,
+            },
+            || Need::Registration(Box::new(applicant.clone())),
+        )
+    }
+
+    /// The keys of an issuer of software statements; `None` for one that is not trusted.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while they are unknown.
+    pub fn statement_keys(&self, issuer: &str) -> Result<Option<&Arc<PublishedKeys>>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::StatementKeys(own, keys) if own == issuer => Some(keys.as_ref()),
+                _ => None,
+            },
+            || Need::StatementKeys(issuer.to_owned()),
+        )
+    }
+
     fn answer<'a, T>(
         &'a self,
         find: impl FnMut(&'a Fact) -> Option<T>,
@@ -397,4 +440,8 @@ typed_records! {
     client_state: ClientState => Standing;
     /// A message that waits to be delivered.
     outbox: Outbox => Outbox;
+    /// A client that registered itself.
+    registered_client: Client => RegisteredClient;
+    /// An initial access token.
+    initial_access: InitialAccess => InitialAccess;
 }

@@ -14,6 +14,7 @@ use crate::protocol::{ClientId, Digest, GrantType, Resource, Scope, SubjectId, T
 
 /// One grant and its life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Grant {
     /// Where it is in its life.
     pub status: GrantStatus,
@@ -57,6 +58,7 @@ pub struct Grant {
 
 /// The subject of a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GrantSubject {
     /// Who.
     pub id: SubjectId,
@@ -68,6 +70,7 @@ pub struct GrantSubject {
 
 /// How and when a user signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Authentication {
     /// When (`auth_time`, OpenID Connect Core §2).
     pub auth_time: Timestamp,
@@ -108,6 +111,7 @@ pub enum EndReason {
 
 /// A single-use artefact: an authorization code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Redeemable {
     /// Digest of the code.
     pub digest: Digest,
@@ -130,6 +134,7 @@ pub struct Redeemable {
 
 /// The one live refresh token of a grant, and what is needed to recognise those it replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RefreshState {
     /// Counts rotations; the live token carries this number.
     pub generation: u32,
@@ -148,6 +153,7 @@ pub struct RefreshState {
 
 /// Lets a client that lost the response to a rotation ask for it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Retry {
     /// With the retired token and the server's key, this derives the live token again.
     pub nonce: Nonce,
@@ -159,6 +165,7 @@ pub struct Retry {
 
 /// A live opaque access token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccessToken {
     /// Digest of the token.
     pub digest: Digest,
@@ -175,6 +182,7 @@ pub struct AccessToken {
 
 /// The account of a grant's JWT access tokens, which carry their issue number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct JwtLedger {
     /// The number the next token gets.
     pub next: u32,

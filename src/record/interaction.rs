@@ -12,6 +12,7 @@ use crate::protocol::{ClientId, Digest, Resource, ResponseMode, ResponseType, Sc
 /// The request as it was validated, and how far the user has come. Nothing the browser sends later changes the
 /// request. The interaction ends by being deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Interaction {
     /// Digest of the cookie of the browser it belongs to.
     pub browser: Digest,
@@ -28,6 +29,7 @@ pub struct Interaction {
 
 /// Who is signed in while an interaction goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SignedIn {
     /// Who.
     pub subject: SubjectId,
@@ -74,7 +76,7 @@ impl InteractReason {
 
 /// What the client would like the host's pages to know (OpenID Connect Core §3.1.2.1). Nothing here is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct PageHints {
     /// `login_hint`: who the user may be.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +94,7 @@ pub struct PageHints {
 
 /// A validated authorization request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PendingRequest {
     /// Who asks.
     pub client: ClientId,

@@ -174,6 +174,18 @@ impl Namespace {
         self.key(Kind::Outbox, id.0)
     }
 
+    /// The key of a client that registered itself.
+    #[must_use]
+    pub const fn client(self, id: &ClientId) -> Key {
+        self.key(Kind::Client, Id(id.key()))
+    }
+
+    /// The key of an initial access token.
+    #[must_use]
+    pub const fn initial_access(self, id: Id) -> Key {
+        self.key(Kind::InitialAccess, id)
+    }
+
     const fn key(self, kind: Kind, id: Id) -> Key {
         Key { namespace: self, kind, id }
     }
@@ -205,6 +217,10 @@ pub enum Kind {
     UsedJti = 9,
     /// [`Record::Outbox`](super::Record::Outbox).
     Outbox = 10,
+    /// [`Record::Client`](super::Record::Client).
+    Client = 11,
+    /// [`Record::InitialAccess`](super::Record::InitialAccess).
+    InitialAccess = 12,
 }
 
 impl Kind {
@@ -220,6 +236,8 @@ impl Kind {
         Self::KeyRing,
         Self::UsedJti,
         Self::Outbox,
+        Self::Client,
+        Self::InitialAccess,
     ];
 }
 

@@ -16,6 +16,7 @@ use crate::protocol::Timestamp;
 
 /// Every signing key that is still published. A rotation is one commit, so that all processes agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyRing {
     /// The keys, oldest first.
     pub keys: Vec<SealedKey>,
@@ -23,6 +24,7 @@ pub struct KeyRing {
 
 /// One signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SealedKey {
     /// Its name in JWKS and headers.
     pub kid: String,
@@ -42,12 +44,13 @@ pub struct SealedKey {
 }
 
 impl KeyRing {
-    /// The key that signs with `alg` at `now`: the newest whose time has come. If the clock has gone back so far that
-    /// none has, the oldest there is, so that whatever is chosen can be verified.
+    /// The key that signs with `alg` at `now`: the newest whose time has come, unless it is retired. If the clock has
+    /// gone back so far that no time has come, the oldest there is, so that whatever is chosen can be verified.
     #[must_use]
     pub fn signing(&self, alg: Algorithm, now: Timestamp) -> Option<&SealedKey> {
-        let of_alg = || self.keys.iter().filter(|key| key.alg == alg);
-        of_alg().rev().find(|key| key.signs_from.is_past(now)).or_else(|| of_alg().next())
+        let signs = |key: &&SealedKey| key.alg == alg && !key.retired_at.is_some_and(|at| at.is_past(now));
+        let in_time = self.keys.iter().rev().filter(signs).find(|key| key.signs_from.is_past(now));
+        in_time.or_else(|| self.keys.iter().find(signs))
     }
 
     /// Whether a key for `alg` must be made now: there is none without a successor.
@@ -106,6 +109,10 @@ pub struct PublishedKeys {
 }
 
 impl PublishedKeys {
+    /// How long a key set that this server publishes may be cached, in seconds. A new key is published at least as long
+    /// before it signs.
+    pub const MAX_AGE_SECONDS: u32 = 900;
+
     /// Parses the keys of a set.
     #[must_use]
     pub fn new(set: JwkSet) -> Self {
@@ -228,6 +235,17 @@ mod tests {
         assert_eq!([100, 199, 200, 299, 300, 999].map(|now| signing_at(&ring, now)), [0, 0, 1, 1, 2, 2]);
         let retired: Vec<_> = ring.keys.iter().map(|key| key.retired_at).collect();
         assert_eq!(retired, [Some(Timestamp(200)), Some(Timestamp(300)), None]);
+    }
+
+    #[test]
+    fn a_retired_key_never_signs_again() {
+        let mut ring = ring(&[100, 200, 900]);
+        let withdrawn = ring.keys.remove(1);
+        assert_eq!(withdrawn.retired_at, Some(Timestamp(900)));
+        let waiting = ring.keys[1].kid.clone();
+        assert_eq!(ring.signing(Algorithm::Es256, Timestamp(500)).map(|key| &key.kid), Some(&waiting));
+        ring.keys.pop();
+        assert_eq!(ring.signing(Algorithm::Es256, Timestamp(500)), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod key;
 pub mod key_ring;
 pub mod logout;
 pub mod outbox;
+pub mod registration;
 pub mod resource_server;
 pub mod session;
 pub mod settings;
@@ -39,6 +40,7 @@ pub use interaction::Interaction;
 pub use key::{GrantId, Id, InteractionId, Key, Kind, Namespace, OutboxId, SessionId};
 pub use key_ring::KeyRing;
 pub use outbox::Outbox;
+pub use registration::{InitialAccess, RegisteredClient};
 pub use resource_server::{ResourceServer, TokenFormat};
 pub use session::Session;
 pub use settings::Settings;
@@ -69,6 +71,10 @@ pub enum Record {
     UsedJti,
     /// A message that has to reach another server.
     Outbox(Outbox),
+    /// A client that registered itself.
+    Client(RegisteredClient),
+    /// An initial access token, with which clients may register themselves.
+    InitialAccess(InitialAccess),
 }
 
 /// A record and the version it was read at.

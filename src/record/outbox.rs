@@ -8,6 +8,7 @@ use crate::protocol::{ClientId, SubjectId, Timestamp};
 /// A message that waits until it is delivered. It is written in the same batch as the change it tells of, and ends by
 /// being deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Outbox {
     /// Who is told. Where the message goes stands in the registration.
     pub client: ClientId,
@@ -23,7 +24,7 @@ pub struct Outbox {
 
 /// What a client is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Message {
     /// A session has ended (OpenID Connect Back-Channel Logout §2.5).

@@ -14,7 +14,8 @@ pub struct ResourceServer {
     pub format: TokenFormat,
     /// The scope values it understands; `None` means all of the server's.
     pub scope: Option<Scope>,
-    /// How long its tokens live; `None` means the server's choice for the format.
+    /// How long its tokens live; `None` means the server's choice for the format. A JWT lives one day at most, and no
+    /// longer than the signer's [`longest_token`](crate::host::Signer::longest_token).
     pub lifetime: Option<Duration>,
 }
 

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::grant::Authentication;
-use super::key::SessionId;
 use crate::protocol::{ClientId, Digest, SubjectId, Timestamp};
 
 /// The server's own session with a user's browser. It ends by being deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Session {
-    /// Digest of the cookie.
+    /// Digest of the cookie, which is another after every login.
     pub digest: Digest,
     /// Who signed in.
     pub subject: SubjectId,
@@ -26,9 +26,30 @@ pub struct Session {
 
 /// A client that may hold an ID token of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionClient {
     /// Which.
     pub client: ClientId,
-    /// The session that its latest ID token names: this one, or one of the same user that this one replaced.
-    pub session: SessionId,
+    /// How it is told.
+    #[serde(default, skip_serializing_if = "Channel::is_back")]
+    pub channel: Channel,
+}
+
+/// How a client is told that a session has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// By this server (OpenID Connect Back-Channel Logout).
+    #[default]
+    Back,
+    /// By the browser, where the user signs out in it (OpenID Connect Front-Channel Logout).
+    Front,
+    /// By both.
+    Both,
+}
+
+impl Channel {
+    const fn is_back(&self) -> bool {
+        matches!(self, Self::Back)
+    }
 }

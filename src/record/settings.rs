@@ -37,6 +37,9 @@ pub struct Settings {
     pub lifetimes: Lifetimes,
     /// How refresh tokens behave.
     pub refresh: RefreshPolicy,
+    /// The longest that a JWT may live, one day at most: it cannot be called back from those who check it by
+    /// themselves, and has to end before the signer forgets its key.
+    pub longest_jwt: Duration,
     /// The most live opaque access tokens of one grant; beyond it the oldest ends.
     pub max_access_tokens: usize,
     /// Whether any client secret is kept as a slow hash, so that a failed authentication always costs one.
@@ -45,14 +48,29 @@ pub struct Settings {
     pub accounts: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
+    /// Whether clients are told in frames of the page after a logout.
+    pub frontchannel_logout: bool,
+    /// Whether clients can see in the browser that who is signed in has changed.
+    pub session_management: bool,
     /// Keyed digests under the server's own secret.
     pub sealer: Sealer,
     /// How assertions of clients are judged.
     pub assertions: AssertionPolicy,
     /// The URLs of the endpoints at which clients authenticate.
     pub endpoint_urls: Vec<String>,
+    /// How clients register themselves; `None` where they never could.
+    pub self_registration: Option<SelfRegistration>,
     /// Keys of nobody, so that an assertion of an unknown client costs as much as another.
     pub decoys: Arc<PublishedKeys>,
+}
+
+/// How clients register themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfRegistration {
+    /// The URL of the registration endpoint.
+    pub url: String,
+    /// Whether new clients may.
+    pub open: bool,
 }
 
 /// How long things live.
@@ -123,13 +141,17 @@ impl Settings {
                 retry_window: Duration::from_secs(10),
                 retries: 3,
             },
+            longest_jwt: Duration::from_secs(24 * 3600),
             max_access_tokens: 32,
             slow_secrets: false,
             accounts: false,
             backchannel_logout: false,
+            frontchannel_logout: false,
+            session_management: false,
             sealer,
             assertions: AssertionPolicy::default(),
             endpoint_urls: Vec::new(),
+            self_registration: None,
             decoys: assertion::decoys(),
             dials,
         }
@@ -166,79 +188,96 @@ impl Settings {
     /// # Errors
     /// [`ConfigError`], naming the setting and the rule.
     pub fn lint(&self) -> Result<(), ConfigError> {
-        let minutes = |n: u64| Duration::from_secs(n * 60);
-        let rule =
-            |holds: bool, setting, rule| if holds { Ok(()) } else { Err(ConfigError { setting, rule }) };
-        let lifetimes = &self.lifetimes;
-        rule(
-            !lifetimes.code.is_zero() && lifetimes.code <= self.dials.code_lifetime,
-            "lifetimes.code",
-            "above zero and at most what the profile allows",
-        )?;
-        rule(!lifetimes.session.is_zero(), "lifetimes.session", "must be above zero")?;
-        rule(!lifetimes.refresh_token_idle.is_zero(), "lifetimes.refresh_token_idle", "must be above zero")?;
-        rule(
-            !lifetimes.jwt_access_token.is_zero() && lifetimes.jwt_access_token <= minutes(24 * 60),
-            "lifetimes.jwt_access_token",
-            "above zero and at most one day: a JWT cannot be called back from APIs that check it by themselves",
-        )?;
-        rule(
-            !lifetimes.opaque_access_token.is_zero(),
-            "lifetimes.opaque_access_token",
-            "must be above zero",
-        )?;
-        rule(
-            lifetimes.refresh_token_idle <= lifetimes.refresh_token,
-            "lifetimes.refresh_token_idle",
-            "must not exceed lifetimes.refresh_token",
-        )?;
-        rule(
-            !lifetimes.interaction.is_zero() && lifetimes.interaction <= minutes(24 * 60),
-            "lifetimes.interaction",
-            "above zero and at most one day",
-        )?;
-        rule(
-            self.refresh.retry_window <= minutes(5),
-            "refresh.retry_window",
-            "at most five minutes: it is a window for replays",
-        )?;
-        rule(
-            cfg!(feature = "legacy-implicit") || !self.response_types.iter().any(|own| own.has_token()),
-            "response_types",
-            "an access token in the authorization response needs the feature legacy-implicit (RFC 9700 §2.1.2)",
-        )?;
-        rule(
-            !self.grant_types.contains(&GrantType::Implicit),
-            "grant_types",
-            "implicit follows from the response types",
-        )?;
-        rule(
-            !self.assertions.longest_life.is_zero() && self.assertions.longest_life <= minutes(60),
-            "assertions.longest_life",
-            "above zero and at most one hour: so long a stolen assertion is of use, and its jti remembered",
-        )?;
-        rule(
-            self.dials
-                .client_auth_methods
-                .iter()
-                .filter(|method| method.is_assertion())
-                .all(|method| !self.assertions.algorithms(&[*method]).is_empty()),
-            "assertions",
-            "at least one algorithm for each method that the profile takes",
-        )?;
-        rule(!lifetimes.id_token.is_zero(), "lifetimes.id_token", "must be above zero")?;
-        rule(
-            !self.is_openid_provider() || !self.signing_algorithms.is_empty(),
-            "scope",
-            "openid needs a signer: an ID token is always signed (OpenID Connect Core §2)",
-        )?;
-        rule(self.max_access_tokens > 0, "max_access_tokens", "must be above zero")?;
-        rule(!self.grant_types.is_empty(), "grant_types", "at least one must be switched on")?;
-        rule(
-            !self.grant_types.contains(&GrantType::AuthorizationCode) || !self.response_types.is_empty(),
-            "response_types",
-            "authorization_code needs the response type code",
-        )
+        let broken = self.rules().into_iter().find(|(holds, ..)| !holds);
+        broken.map_or(Ok(()), |(_, setting, rule)| Err(ConfigError { setting, rule }))
+    }
+
+    /// Whether each rule holds, the setting it is about, and the rule.
+    fn rules(&self) -> [(bool, &'static str, &'static str); 20] {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        const MINUTE: Duration = Duration::from_secs(60);
+        const WHOLE: &str = "whole seconds, and above zero";
+        let whole = |time: Duration| time.subsec_nanos() == 0;
+        let lasting = |time: Duration| whole(time) && !time.is_zero();
+        let Self { lifetimes, refresh, assertions, grant_types, response_types, .. } = self;
+        [
+            (
+                lasting(lifetimes.code) && lifetimes.code <= self.dials.code_lifetime,
+                "lifetimes.code",
+                "whole seconds, above zero and at most what the profile allows",
+            ),
+            (lasting(lifetimes.session), "lifetimes.session", WHOLE),
+            (whole(lifetimes.consent), "lifetimes.consent", "whole seconds"),
+            (lasting(lifetimes.refresh_token), "lifetimes.refresh_token", WHOLE),
+            (lasting(lifetimes.refresh_token_idle), "lifetimes.refresh_token_idle", WHOLE),
+            (
+                lifetimes.refresh_token_idle <= lifetimes.refresh_token,
+                "lifetimes.refresh_token_idle",
+                "must not exceed lifetimes.refresh_token",
+            ),
+            (
+                lasting(lifetimes.jwt_access_token) && lifetimes.jwt_access_token <= self.longest_jwt,
+                "lifetimes.jwt_access_token",
+                "whole seconds, above zero and at most the signer's longest token or one day: a JWT cannot be called \
+                 back",
+            ),
+            (
+                lasting(lifetimes.id_token) && lifetimes.id_token <= self.longest_jwt,
+                "lifetimes.id_token",
+                "whole seconds, above zero and at most the signer's longest token or one day: a JWT cannot be called \
+                 back",
+            ),
+            (lasting(lifetimes.opaque_access_token), "lifetimes.opaque_access_token", WHOLE),
+            (
+                lasting(lifetimes.interaction) && lifetimes.interaction <= DAY,
+                "lifetimes.interaction",
+                "whole seconds, above zero and at most one day",
+            ),
+            (
+                whole(refresh.retry_window) && refresh.retry_window <= 5 * MINUTE,
+                "refresh.retry_window",
+                "whole seconds and at most five minutes: it is a window for replays",
+            ),
+            (
+                cfg!(feature = "legacy-implicit") || !response_types.iter().any(|own| own.has_token()),
+                "response_types",
+                "an access token in the authorization response needs the feature legacy-implicit (RFC 9700 §2.1.2)",
+            ),
+            (
+                !grant_types.contains(&GrantType::Implicit),
+                "grant_types",
+                "implicit follows from the response types",
+            ),
+            (!grant_types.is_empty(), "grant_types", "at least one must be switched on"),
+            (
+                !grant_types.contains(&GrantType::AuthorizationCode)
+                    || response_types.iter().any(|own| own.has_code()),
+                "response_types",
+                "authorization_code needs one with a code",
+            ),
+            (
+                lasting(assertions.longest_life) && assertions.longest_life <= 60 * MINUTE,
+                "assertions.longest_life",
+                "whole seconds, above zero and at most one hour: so long a stolen assertion is of use, and its jti \
+                 remembered",
+            ),
+            (
+                self.dials
+                    .client_auth_methods
+                    .iter()
+                    .filter(|method| method.is_assertion())
+                    .all(|method| !assertions.algorithms(&[*method]).is_empty()),
+                "assertions",
+                "at least one algorithm for each method that the profile takes",
+            ),
+            (
+                !self.is_openid_provider() || !self.signing_algorithms.is_empty(),
+                "scope",
+                "openid needs a signer: an ID token is always signed (OpenID Connect Core §2)",
+            ),
+            (self.longest_jwt <= DAY, "longest_jwt", "at most one day"),
+            (self.max_access_tokens > 0, "max_access_tokens", "must be above zero"),
+        ]
     }
 }
 
@@ -250,4 +289,110 @@ pub struct ConfigError {
     pub setting: &'static str,
     /// The rule it breaks.
     pub rule: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    type Mistake = (&'static str, fn(&mut Settings));
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const HALF: Duration = Duration::from_millis(500);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// An OpenID Provider with a signer.
+    fn settings() -> Settings {
+        let issuer = Issuer::new("https://as.example").unwrap();
+        let mut settings = Settings::new(issuer, Profile::Strict, Sealer::new(&[1; 32]));
+        settings.scope = Scope::parse("openid read").unwrap();
+        settings.signing_algorithms = vec![Algorithm::Es256];
+        settings
+    }
+
+    const MISTAKES: &[Mistake] = &[
+        ("lifetimes.code", |s| s.lifetimes.code = Duration::ZERO),
+        ("lifetimes.code", |s| s.lifetimes.code = s.dials.code_lifetime + SECOND),
+        ("lifetimes.code", |s| s.lifetimes.code = HALF),
+        ("lifetimes.session", |s| s.lifetimes.session = HALF),
+        ("lifetimes.session", |s| s.lifetimes.session = Duration::ZERO),
+        ("lifetimes.consent", |s| s.lifetimes.consent = HALF),
+        ("lifetimes.refresh_token", |s| s.lifetimes.refresh_token = Duration::ZERO),
+        ("lifetimes.refresh_token", |s| s.lifetimes.refresh_token += HALF),
+        ("lifetimes.refresh_token_idle", |s| s.lifetimes.refresh_token_idle = HALF),
+        ("lifetimes.refresh_token_idle", |s| s.lifetimes.refresh_token_idle = Duration::ZERO),
+        ("lifetimes.refresh_token_idle", |s| {
+            s.lifetimes.refresh_token_idle = s.lifetimes.refresh_token + SECOND;
+        }),
+        ("lifetimes.jwt_access_token", |s| s.lifetimes.jwt_access_token = Duration::ZERO),
+        ("lifetimes.jwt_access_token", |s| s.lifetimes.jwt_access_token = HALF),
+        ("lifetimes.jwt_access_token", |s| s.lifetimes.jwt_access_token = DAY + SECOND),
+        ("lifetimes.jwt_access_token", |s| s.longest_jwt = s.lifetimes.jwt_access_token - SECOND),
+        ("lifetimes.id_token", |s| s.lifetimes.id_token = Duration::ZERO),
+        ("lifetimes.id_token", |s| s.lifetimes.id_token = HALF),
+        ("lifetimes.id_token", |s| s.lifetimes.id_token = DAY + SECOND),
+        ("lifetimes.id_token", |s| s.longest_jwt = s.lifetimes.id_token - SECOND),
+        ("lifetimes.opaque_access_token", |s| s.lifetimes.opaque_access_token = Duration::ZERO),
+        ("lifetimes.opaque_access_token", |s| s.lifetimes.opaque_access_token = HALF),
+        ("lifetimes.interaction", |s| s.lifetimes.interaction = Duration::ZERO),
+        ("lifetimes.interaction", |s| s.lifetimes.interaction = HALF),
+        ("lifetimes.interaction", |s| s.lifetimes.interaction = DAY + SECOND),
+        ("refresh.retry_window", |s| s.refresh.retry_window = HALF),
+        ("refresh.retry_window", |s| s.refresh.retry_window = Duration::from_secs(301)),
+        #[cfg(not(feature = "legacy-implicit"))]
+        ("response_types", |s| s.response_types.push(ResponseType::CodeToken)),
+        ("response_types", |s| s.response_types.clear()),
+        ("response_types", |s| s.response_types = vec![ResponseType::None, ResponseType::IdToken]),
+        ("grant_types", |s| s.grant_types.push(GrantType::Implicit)),
+        ("grant_types", |s| s.grant_types.clear()),
+        ("assertions.longest_life", |s| s.assertions.longest_life = Duration::ZERO),
+        ("assertions.longest_life", |s| s.assertions.longest_life = HALF),
+        ("assertions.longest_life", |s| s.assertions.longest_life = Duration::from_secs(3601)),
+        #[cfg(feature = "aws-lc-rs")]
+        ("assertions", |s| s.assertions.macs.clear()),
+        #[cfg(feature = "aws-lc-rs")]
+        ("assertions", |s| s.assertions.signatures.clear()),
+        ("scope", |s| s.signing_algorithms.clear()),
+        ("longest_jwt", |s| s.longest_jwt = DAY + SECOND),
+        ("max_access_tokens", |s| s.max_access_tokens = 0),
+    ];
+
+    #[test]
+    fn every_mistake_is_refused_by_the_name_of_its_setting() {
+        assert_eq!(settings().lint(), Ok(()));
+        let mut broken = BTreeSet::new();
+        for (number, (setting, make)) in MISTAKES.iter().enumerate() {
+            let mut settings = settings();
+            make(&mut settings);
+            assert_eq!(settings.lint().unwrap_err().setting, *setting, "mistake {number}");
+            broken.insert(settings.lint().unwrap_err().rule.to_owned() + setting);
+        }
+        let never =
+            usize::from(cfg!(feature = "legacy-implicit")) + usize::from(cfg!(not(feature = "aws-lc-rs")));
+        assert_eq!(broken.len() + never, settings().rules().len(), "a rule that no mistake breaks");
+    }
+
+    #[test]
+    fn what_is_just_within_a_rule_is_accepted() {
+        let within: [fn(&mut Settings); 8] = [
+            |s| s.lifetimes.code = s.dials.code_lifetime,
+            |s| s.lifetimes.jwt_access_token = DAY,
+            |s| s.lifetimes.id_token = DAY,
+            |s| s.lifetimes.refresh_token_idle = s.lifetimes.refresh_token,
+            |s| s.refresh.retry_window = Duration::ZERO,
+            |s| s.lifetimes.consent = Duration::ZERO,
+            |s| s.max_access_tokens = 1,
+            |s| {
+                s.grant_types = vec![GrantType::ClientCredentials];
+                s.response_types.clear();
+            },
+        ];
+        for (number, change) in within.iter().enumerate() {
+            let mut settings = settings();
+            change(&mut settings);
+            assert_eq!(settings.lint(), Ok(()), "change {number}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The standing of a subject or of a client. Absent means [`Standing::default`]: never touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Standing {
     /// Whether it is switched off.
     pub disabled: bool,

@@ -24,10 +24,10 @@ impl Guard {
         Self { verifier, scope: Scope::empty(), realm: None, resource_metadata: None }
     }
 
-    /// The same guard, requiring all of `scope`.
+    /// The same guard, requiring all of `scope` too.
     #[must_use]
-    pub fn requiring(mut self, scope: Scope) -> Self {
-        self.scope = scope;
+    pub fn requiring(mut self, scope: &Scope) -> Self {
+        self.scope = self.scope.union(scope);
         self
     }
 

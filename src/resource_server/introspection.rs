@@ -34,7 +34,14 @@ pub struct IntrospectionVerifier {
     expected: Expected,
     clock: Arc<dyn Clock>,
     remember_for: Duration,
-    remembered: Mutex<HashMap<[u8; 32], (AccessToken, Timestamp)>>,
+    remembered: Mutex<Remembered>,
+}
+
+/// Answers, each until it is asked anew, and when those that had ended were last dropped.
+#[derive(Default)]
+struct Remembered {
+    tokens: HashMap<[u8; 32], (AccessToken, Timestamp)>,
+    swept_at: Timestamp,
 }
 
 /// Whom an API asks about its tokens, as which client, and which tokens are good for it.
@@ -111,7 +118,7 @@ impl IntrospectionVerifier {
 
     fn recall(&self, digest: &Digest) -> Option<AccessToken> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let (token, until) = remembered.get(&digest.0)?;
+        let (token, until) = remembered.tokens.get(&digest.0)?;
         let now = self.clock.now();
         // A clock that has gone back makes nothing live longer than it was meant to.
         let in_time = !until.is_past(now) && until.seconds_from(now) <= self.remember_for.as_secs();
@@ -122,11 +129,12 @@ impl IntrospectionVerifier {
         let now = self.clock.now();
         let until = now.plus(self.remember_for).min(token.expires_at);
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.retain(|_, (_, until)| !until.is_past(now));
+        if remembered.tokens.len() >= MAX_REMEMBERED && remembered.swept_at != now {
+            remembered.swept_at = now;
+            remembered.tokens.retain(|_, (_, until)| !until.is_past(now));
         }
-        if remembered.len() < MAX_REMEMBERED && !until.is_past(now) {
-            remembered.insert(digest.0, (token.clone(), until));
+        if remembered.tokens.len() < MAX_REMEMBERED && !until.is_past(now) {
+            remembered.tokens.insert(digest.0, (token.clone(), until));
         }
     }
 }

@@ -23,7 +23,7 @@
 //! let keys = JwksCache::new(fetch, "https://as.example/jwks".parse()?, Arc::new(SystemClock));
 //! let api = Resource::parse("https://api.example/")?;
 //! let verifier = JwtVerifier::new("https://as.example", &api, Arc::new(keys), Arc::new(SystemClock));
-//! let guard = Guard::new(Arc::new(verifier)).requiring(Scope::parse("orders:read")?);
+//! let guard = Guard::new(Arc::new(verifier)).requiring(&Scope::parse("orders:read")?);
 //! # Ok(guard) }
 //!
 //! # async fn handle(guard: Guard, request: http::Request<()>) -> http::Response<Vec<u8>> {

@@ -3,25 +3,31 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
     Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter,
-    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, ReplayGuard, ResourceCatalog, Signer,
-    SlowHashPool, StaticResources, SystemClock,
+    MemoryLimiter, NoAudit, NoClientJwks, NoSigner, OsEntropy, RegistrationPolicy, ReplayGuard,
+    ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::Profile;
 use crate::protocol::{GrantType, Issuer, Scope};
 use crate::record::assertion::AssertionPolicy;
-use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, Settings};
+use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
 use crate::store::Store;
 
 /// Configures an [`AuthorizationServer`].
 #[must_use]
 pub struct Builder {
     parts: Parts,
+    profile: Profile,
+    changes: Vec<Change>,
 }
+
+/// Something that differs from the profile.
+type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 
 macro_rules! injected {
     ($($(#[$doc:meta])* $name:ident: $trait:ident;)*) => {
@@ -55,6 +61,8 @@ impl Builder {
                 replay_guard: None,
                 client_jwks: Arc::new(NoClientJwks),
                 fetch: None,
+                registration: None,
+                made_clients: MadeClients::default(),
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 claims_hook: Arc::new(AddNoClaims),
@@ -62,6 +70,8 @@ impl Builder {
                 sequence: AtomicU32::new(0),
                 paths: Paths::default(),
             },
+            profile: Profile::default(),
+            changes: Vec::new(),
         }
     }
 
@@ -82,6 +92,8 @@ impl Builder {
         client_jwks: ClientJwks;
         /// Reaches other servers, to tell clients that a session has ended; nobody is told unless given.
         fetch: Fetch;
+        /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
+        registration: RegistrationPolicy;
         /// The audit trail; none unless given.
         audit: Audit;
         /// Signs; without one, every access token is opaque.
@@ -90,47 +102,58 @@ impl Builder {
         claims_hook: ClaimsHook;
     }
 
-    /// The profile, [`Profile::Strict`] unless given. It sets lifetimes and refresh tokens anew, so it comes before
-    /// changes of those.
-    pub fn profile(mut self, profile: Profile) -> Self {
-        let before = &self.parts.settings;
-        self.parts.settings = Settings {
-            scope: before.scope.clone(),
-            grant_types: before.grant_types.clone(),
-            max_access_tokens: before.max_access_tokens,
-            ..Settings::new(before.issuer.clone(), profile, before.sealer.clone())
-        };
+    /// The profile, [`Profile::Strict`] unless given. Whatever else is set differs from it, before or after.
+    pub const fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
         self
     }
 
     /// The scope values that exist.
-    pub fn scope(mut self, scope: Scope) -> Self {
-        self.parts.settings.scope = scope;
-        self
+    pub fn scope(self, scope: Scope) -> Self {
+        self.change(|settings| settings.scope = scope)
     }
 
     /// The grant types that are switched on; all that this release implements unless given.
-    pub fn grant_types(mut self, grant_types: impl IntoIterator<Item = GrantType>) -> Self {
-        self.parts.settings.grant_types = grant_types.into_iter().collect();
-        self
+    pub fn grant_types(self, grant_types: impl IntoIterator<Item = GrantType>) -> Self {
+        let grant_types = grant_types.into_iter().collect();
+        self.change(|settings| settings.grant_types = grant_types)
     }
 
     /// How long things live.
-    pub fn lifetimes(mut self, change: impl FnOnce(&mut Lifetimes)) -> Self {
-        change(&mut self.parts.settings.lifetimes);
-        self
+    pub fn lifetimes(self, change: impl FnOnce(&mut Lifetimes) + Send + 'static) -> Self {
+        self.change(|settings| change(&mut settings.lifetimes))
     }
 
     /// How refresh tokens behave.
-    pub fn refresh(mut self, change: impl FnOnce(&mut RefreshPolicy)) -> Self {
-        change(&mut self.parts.settings.refresh);
-        self
+    pub fn refresh(self, change: impl FnOnce(&mut RefreshPolicy) + Send + 'static) -> Self {
+        self.change(|settings| change(&mut settings.refresh))
     }
 
     /// How assertions of clients are judged.
-    pub fn assertions(mut self, change: impl FnOnce(&mut AssertionPolicy)) -> Self {
-        change(&mut self.parts.settings.assertions);
+    pub fn assertions(self, change: impl FnOnce(&mut AssertionPolicy) + Send + 'static) -> Self {
+        self.change(|settings| change(&mut settings.assertions))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Settings) + Send + 'static) -> Self {
+        self.changes.push(Box::new(change));
         self
+    }
+
+    /// Tells clients that a session has ended in frames of the page after a logout, which the host's
+    /// [`Pages::logged_out`](crate::http::Pages::logged_out) has to carry (OpenID Connect Front-Channel Logout); off unless
+    /// called. A browser that keeps the cookies of embedded sites apart leaves such a client signed in: the back channel
+    /// is the surer one.
+    pub fn frontchannel_logout(self) -> Self {
+        self.change(|settings| settings.frontchannel_logout = true)
+    }
+
+    /// Lets pages of clients see that someone has signed in or out in their browser (OpenID Connect Session Management); off
+    /// unless called. It needs a cookie that scripts of the issuer's origin can read, and that pages of other sites send:
+    /// it says no more than that it has changed. A session that ends elsewhere shows only at the browser's next visit. The
+    /// session's own cookie stays away from frames of other sites: a client that learns of a change asks again in the whole
+    /// window.
+    pub fn session_management(self) -> Self {
+        self.change(|settings| settings.session_management = true)
     }
 
     /// Where the endpoints are, below the issuer; [`Paths::default`] unless given.
@@ -140,28 +163,41 @@ impl Builder {
     }
 
     /// The most live opaque access tokens of one grant, 32 unless given; beyond it the oldest ends.
-    pub fn max_access_tokens(mut self, most: usize) -> Self {
-        self.parts.settings.max_access_tokens = most;
-        self
+    pub fn max_access_tokens(self, most: usize) -> Self {
+        self.change(move |settings| settings.max_access_tokens = most)
     }
 
     /// Checks the configuration and builds the server.
     ///
     /// # Errors
     /// [`ConfigError`], naming the setting and the rule it breaks.
-    pub fn build(mut self) -> Result<AuthorizationServer, ConfigError> {
-        let settings = &mut self.parts.settings;
-        settings.slow_secrets = self.parts.clients.has_slow_secrets();
-        settings.endpoint_urls = self.parts.paths.authenticated(&settings.issuer).into();
-        let mut algorithms = self.parts.signer.algorithms();
+    pub fn build(self) -> Result<AuthorizationServer, ConfigError> {
+        let Self { mut parts, profile, changes } = self;
+        let Settings { issuer, sealer, .. } = parts.settings;
+        let mut settings = Settings::new(issuer, profile, sealer);
+        changes.into_iter().for_each(|change| change(&mut settings));
+        settings.slow_secrets = parts.clients.has_slow_secrets();
+        settings.endpoint_urls = parts.paths.authenticated(&settings.issuer).into();
+        let mut algorithms = parts.signer.algorithms();
         algorithms.sort_by_key(|algorithm| *algorithm != Algorithm::Rs256);
         settings.signing_algorithms = algorithms;
+        if let Some(longest) = parts.signer.longest_token() {
+            settings.longest_jwt = settings.longest_jwt.min(longest);
+        }
         if !settings.is_openid_provider() {
             settings.response_types.retain(|own| !own.has_id_token());
         }
-        settings.accounts = self.parts.accounts.is_some();
-        settings.backchannel_logout = settings.is_openid_provider() && self.parts.fetch.is_some();
-        self.parts.settings.lint()?;
-        Ok(AuthorizationServer { parts: Arc::new(self.parts) })
+        settings.accounts = parts.accounts.is_some();
+        settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
+        settings.frontchannel_logout &= settings.is_openid_provider();
+        settings.session_management &= settings.is_openid_provider();
+        settings.self_registration = parts.registration.as_ref().map(|policy| SelfRegistration {
+            url: settings.issuer.endpoint(&parts.paths.register),
+            open: policy.takes_new_clients(),
+        });
+        settings.lint()?;
+        parts.paths.lint(&settings.issuer)?;
+        parts.settings = settings;
+        Ok(AuthorizationServer { parts: Arc::new(parts) })
     }
 }

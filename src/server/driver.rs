@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::host::SignerError;
 use crate::protocol::{ErrorCode, OAuthError, Reason};
 use crate::record::facts::{Account, Fact};
+use crate::record::registration::{Refusal, Verdict};
 use crate::record::{Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Need, Random};
 use crate::store::{CommitError, StoreError};
 
@@ -20,8 +21,9 @@ use super::{AuthorizationServer, Origin};
 /// How often a request may lose a race. A request loses only when another one wins between its read and its commit,
 /// so 64 requests at once on one grant never come near it.
 const MAX_ATTEMPTS: u32 = 100;
-/// How many facts one decision may ask for before it is taken for a bug.
-const MAX_NEEDS: u32 = 64;
+/// How many facts one decision may ask for before it is taken for a bug. A logout asks for the most: for every client that a
+/// session remembers.
+const MAX_NEEDS: u32 = 128;
 
 /// The facts and the context under which a request was decided: with the request itself, all that is needed to
 /// decide it again, byte for byte.
@@ -316,10 +318,10 @@ impl AuthorizationServer {
     /// Fetches what can be had without waiting; anything else it hands back.
     fn fetch_now(&self, need: Need, facts: &mut Facts) -> Result<Option<Need>, OAuthError> {
         match (need, self.parts.clients.immediate(), self.parts.store.immediate()) {
-            (Need::Client(id), Some(clients), _) => {
-                let client = clients.client_now(&id).map_err(unavailable)?;
-                facts.learn(Fact::Client(id, client));
-            }
+            (Need::Client(id), Some(clients), _) => match clients.client_now(&id).map_err(unavailable)? {
+                None if self.parts.registration.is_some() => return Ok(Some(Need::Client(id))),
+                client => facts.learn(Fact::Client(id, client)),
+            },
             (Need::Records(keys), _, Some(store)) => {
                 let mut learn = |key, record| facts.learn_record(key, record);
                 store.load_now(&keys, &mut learn).map_err(unavailable)?;
@@ -331,10 +333,7 @@ impl AuthorizationServer {
 
     async fn fetch(&self, need: Need, facts: &mut Facts, cx: &Context<'_>) -> Result<(), OAuthError> {
         facts.learn(match need {
-            Need::Client(id) => {
-                let client = self.parts.clients.client(&id).await.map_err(unavailable)?;
-                Fact::Client(id, client)
-            }
+            Need::Client(id) => return self.learn_client(id, facts, cx.now).await,
             Need::Records(keys) => {
                 let records = self.parts.store.load(&keys).await.map_err(unavailable)?;
                 if records.len() != keys.len() {
@@ -382,6 +381,20 @@ impl AuthorizationServer {
             Need::ClientKeys(wanted) => {
                 let keys = self.parts.client_jwks.keys(&wanted).await.map_err(|error| error.0.into());
                 Fact::ClientKeys(wanted, keys)
+            }
+            Need::Registration(applicant) => {
+                let verdict = match &self.parts.registration {
+                    Some(policy) => policy.judge(&applicant).await.map_err(unavailable)?,
+                    None => Verdict::Refuse(Refusal::Closed),
+                };
+                Fact::Registration(applicant, Box::new(verdict))
+            }
+            Need::StatementKeys(issuer) => {
+                let keys = match &self.parts.registration {
+                    Some(policy) => policy.statement_keys(&issuer).await.map_err(unavailable)?,
+                    None => None,
+                };
+                Fact::StatementKeys(issuer, keys)
             }
         });
         Ok(())
@@ -465,7 +478,7 @@ fn unknown(error: &CommitError) -> OAuthError {
     OAuthError::new(Reason::CommitUnknown).detail(error.to_string())
 }
 
-fn unavailable(error: StoreError) -> OAuthError {
+pub(super) fn unavailable(error: StoreError) -> OAuthError {
     OAuthError::new(Reason::StoreUnavailable).detail(error.0)
 }
 

@@ -7,6 +7,7 @@ use super::AuthorizationServer;
 use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutStep, Step};
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::outbox::LogoutNotice;
+use crate::endpoint::registration::ClientInformation;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
 use crate::grant::issue::{AccessTokenPlan, IdTokenPlan, TokenPlan};
@@ -55,7 +56,17 @@ macro_rules! already_made {
     };
 }
 
-already_made!((), Introspection, InteractionView, LiveToken, LogoutStep, Option<SignedIn>, Standing);
+already_made!(
+    (),
+    ClientInformation,
+    Introspection,
+    InteractionView,
+    LiveToken,
+    LogoutStep,
+    Option<SignedIn>,
+    Secret,
+    Standing
+);
 
 impl sealed::Sealed for Step {}
 

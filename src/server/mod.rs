@@ -1,6 +1,7 @@
 //! The server: the driver that fetches facts, runs decisions, and commits them. No protocol rule lives here.
 
 mod builder;
+mod clients;
 mod driver;
 mod mint;
 mod outbox;
@@ -11,6 +12,7 @@ use std::sync::atomic::AtomicU32;
 
 pub use builder::Builder;
 pub use driver::Trace;
+use driver::unavailable;
 pub use mint::Mint;
 
 use crate::authorize::{
@@ -22,19 +24,22 @@ use crate::endpoint::administration::{
 };
 use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
 use crate::endpoint::metadata::Paths;
+use crate::endpoint::registration::{
+    ClientInformation, EndInitialAccess, InitialAccessToken, IssueInitialAccess, RegistrationRequest,
+};
 use crate::endpoint::resource::ResourceCheck;
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, ReplayGuard,
-    ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Entropy, Fetch, Limiter, RegistrationPolicy,
+    ReplayGuard, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
-use crate::protocol::{ClientId, Issuer, OAuthError, Reason, Secret, SubjectId};
+use crate::protocol::{ClientId, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
-use crate::record::{Event, EventKind, Grant, GrantId, Index, Record, SessionId};
+use crate::record::{Event, EventKind, Grant, GrantId, Index, Key, Record, SessionId};
 use crate::store::{Page, Store};
 
 /// An authorization server over the host's store, clients and other parts. Cheap to clone.
@@ -57,6 +62,9 @@ pub(crate) struct Parts {
     pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
     pub(crate) client_jwks: Arc<dyn ClientJwks>,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
+    /// `None`: no client has ever registered itself.
+    pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
+    made_clients: clients::MadeClients,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) claims_hook: Arc<dyn ClaimsHook>,
@@ -243,6 +251,35 @@ impl AuthorizationServer {
         self.run(request, Origin::default()).await
     }
 
+    /// The registration endpoint (RFC 7591 §3). What a registered client does with its registration (RFC 7592) goes through
+    /// [`run`](Self::run).
+    ///
+    /// # Errors
+    /// As RFC 7591 §3.2.2; 503 when the store or the policy cannot be reached.
+    pub async fn register(
+        &self,
+        request: &RegistrationRequest,
+        origin: Origin,
+    ) -> Result<ClientInformation, OAuthError> {
+        self.run(request, origin).await
+    }
+
+    /// Lets someone register clients: the answer is an initial access token, which is never told again (RFC 7591 §1.2).
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn issue_initial_access(&self, terms: &IssueInitialAccess) -> Result<Secret, OAuthError> {
+        self.run(terms, Origin::default()).await
+    }
+
+    /// Ends an initial access token. The clients that were registered with it stay.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn end_initial_access(&self, token: &Secret) -> Result<(), OAuthError> {
+        self.run(&EndInitialAccess(InitialAccessToken::read(token.expose())), Origin::default()).await
+    }
+
     /// Switches a subject off: whatever was issued for it is dead when this returns, and stays dead.
     ///
     /// # Errors
@@ -275,12 +312,19 @@ impl AuthorizationServer {
         self.change(Party::Client(client.clone()), StandingChange::Enable).await
     }
 
-    /// Changes the standing of a subject or a client.
+    /// Changes the standing of a subject or a client. One write ends all that was issued; then the sessions of a subject
+    /// are ended one by one, so that the clients that remember them are told.
     ///
     /// # Errors
-    /// 503 when the store cannot be reached.
+    /// 503 when the store cannot be reached; some clients may not have been told by then.
     pub async fn change(&self, party: Party, change: StandingChange) -> Result<(), OAuthError> {
-        self.run(&ChangeStanding { party, change }, Origin::default()).await.map(|_| ())
+        let change = ChangeStanding { party, change };
+        self.run(&change, Origin::default()).await?;
+        match &change {
+            ChangeStanding { change: StandingChange::Enable, .. }
+            | ChangeStanding { party: Party::Client(_), .. } => Ok(()),
+            ChangeStanding { party: Party::Subject(subject), .. } => self.end_sessions_of(subject).await,
+        }
     }
 
     /// Ends one grant.
@@ -299,28 +343,56 @@ impl AuthorizationServer {
         self.run(&EndSession(session), Origin::default()).await
     }
 
+    /// Ends every session of a subject, wherever it signed in, and every grant bound to one.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached; some sessions may have ended by then.
+    pub async fn end_sessions_of(&self, subject: &SubjectId) -> Result<(), OAuthError> {
+        let mut sessions = Vec::new();
+        self.each_record_of(subject, |key, record| {
+            if let Record::Session(_) = record {
+                sessions.push(SessionId(key.id));
+            }
+        })
+        .await?;
+        for session in sessions {
+            self.end_session(session).await?;
+        }
+        Ok(())
+    }
+
     /// The grants of a subject, dead ones that are not forgotten yet included, oldest first.
     ///
     /// # Errors
     /// 503 when the store cannot be reached.
     pub async fn grants_of(&self, subject: &SubjectId) -> Result<Vec<(GrantId, Grant)>, OAuthError> {
-        let unavailable =
-            |error: crate::store::StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
+        let mut grants = Vec::new();
+        self.each_record_of(subject, |key, record| {
+            if let Record::Grant(grant) = record {
+                grants.push((GrantId(key.id), grant.clone()));
+            }
+        })
+        .await?;
+        Ok(grants)
+    }
+
+    /// Everything that is listed under a subject.
+    async fn each_record_of(
+        &self,
+        subject: &SubjectId,
+        mut each: impl FnMut(Key, &Record) + Send,
+    ) -> Result<(), OAuthError> {
         let index = Index::subject(self.parts.settings.namespace, subject);
         let mut page = Page { after: None, limit: 100 };
-        let mut grants = Vec::new();
         loop {
             let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
             let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
-            for (key, record) in listing.keys.iter().zip(records) {
-                if let Some(Record::Grant(grant)) = record.as_ref().map(|versioned| versioned.record.as_ref())
-                {
-                    grants.push((GrantId(key.id), grant.clone()));
-                }
+            for (key, record) in listing.keys.iter().zip(&records) {
+                record.iter().for_each(|versioned| each(*key, &versioned.record));
             }
             match listing.next {
                 Some(next) => page.after = Some(next),
-                None => return Ok(grants),
+                None => return Ok(()),
             }
         }
     }
@@ -344,10 +416,14 @@ impl AuthorizationServer {
     /// process or from several: without it a store only grows.
     ///
     /// # Errors
-    /// 503 when the store cannot be reached.
+    /// 503 when the store cannot be reached, or when the clock is broken: at the end of time everything is forgotten, and
+    /// what was revoked or used once would come back to life as soon as the clock is set.
     pub async fn purge(&self, limit: usize) -> Result<usize, OAuthError> {
-        let purged = self.parts.store.purge(self.parts.clock.now(), limit).await;
-        purged.map_err(|error| OAuthError::new(Reason::StoreUnavailable).detail(error.0))
+        let now = self.parts.clock.now();
+        if now == Timestamp::END {
+            return Err(OAuthError::new(Reason::ClockBroken));
+        }
+        self.parts.store.purge(now, limit).await.map_err(unavailable)
     }
 
     /// Tells the audit trail of a request that was refused before it could be decided.

@@ -7,12 +7,13 @@ use std::task::Poll;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::driver::unavailable;
 use super::{AuthorizationServer, Origin};
 use crate::endpoint::outbox::{Delivery, PrepareMessage, SettleMessage};
 use crate::host::FetchRequest;
-use crate::protocol::{OAuthError, Reason};
+use crate::protocol::OAuthError;
 use crate::record::{Batch, Index, OutboxId, Put, Record};
-use crate::store::{Page, StoreError};
+use crate::store::Page;
 
 /// The longest answer that is read, in bytes: nothing in it matters.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
@@ -26,7 +27,6 @@ impl AuthorizationServer {
     /// # Errors
     /// 503 when the store cannot be reached.
     pub async fn deliver_outbox(&self, limit: usize) -> Result<usize, OAuthError> {
-        let unavailable = |error: StoreError| OAuthError::new(Reason::StoreUnavailable).detail(error.0);
         let index = Index::outbox(self.parts.settings.namespace);
         let now = self.parts.clock.now();
         let mut page = Page { after: None, limit: 100 };

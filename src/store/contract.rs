@@ -22,8 +22,8 @@
 //! The kit brings no runtime of its own. A store whose futures need one overrides [`Harness::spawn`], for example with
 //! `tokio::spawn(task);` under a multi-threaded runtime.
 //!
-//! What the kit cannot see: whether an acknowledged commit survives a killed process, a lost disk or a failed node.
-//! Reopening is as far as it goes.
+//! What the kit cannot see: whether an acknowledged commit survives a killed process, a lost disk or a failed node
+//! (reopening is as far as it goes), and whether a commit of unknown outcome is settled when its keys are read.
 
 mod bench;
 mod concurrency;
@@ -102,6 +102,7 @@ rules! {
         a_version_is_the_id_of_the_batch_that_wrote_last,
         records_of_different_kinds_never_alias,
         records_of_different_namespaces_never_alias,
+        a_store_that_never_waits_answers_alike_both_ways,
     }
     conditions Every {
         an_empty_batch_succeeds,

@@ -1,7 +1,8 @@
 //! Records in memory: fast, bounded, and gone with the process.
 //!
 //! Promised: everything [`Store`] promises, except durability: nothing survives the process, and two processes never
-//! see each other's records. Never promised: a limit on bytes; the bound is a number of records.
+//! see each other's records. No commit has an unknown outcome. Never promised: a limit on bytes; the bound is a number
+//! of records.
 //!
 //! ```text
 //!   commit ─► lock the record shards it touches ─► check ─► lock the term shards it touches ─► apply ─► unlock
@@ -29,7 +30,7 @@ use self::lock::{Guards, Poisoned, Shards};
 use self::shard::{Entry, RecordShard};
 use super::{CommitError, ImmediateStore, Listing, Page, Store, StoreError};
 use crate::protocol::Timestamp;
-use crate::record::{Batch, Expectation, Index, Key, Put, Versioned};
+use crate::record::{Batch, Index, Key, Put, Versioned};
 
 /// How many records a purge deletes under one lock.
 const PURGE_STEP: usize = 128;
@@ -144,11 +145,7 @@ impl MemoryStore {
             let hash = self.seed.of_key(key);
             let version =
                 records.get(hash.shard()).and_then(|shard| shard.get(hash, key)).map(Entry::version);
-            let holds = match expectation {
-                Expectation::Absent => version.is_none(),
-                Expectation::At(expected) => version == Some(*expected),
-            };
-            if !holds {
+            if !expectation.holds(version) {
                 return Err(CommitError::Conflict);
             }
         }

@@ -22,6 +22,9 @@ use crate::record::{Batch, Index, Key, Versioned};
 /// - **Conditional**: a batch is applied only if every expectation holds at that moment.
 /// - **Linearizable per key**: a read that starts after a commit was acknowledged sees that commit or a later one.
 /// - **Durable** as far as the store says: an acknowledged commit survives what the store promises to survive.
+/// - **Settled by reading**: a commit that was answered with [`CommitError::Unknown`] is applied, or never will be, before
+///   a later load of a key it writes answers. Whoever reads one of its versions back knows that it was applied, and
+///   whoever finds none may try again.
 /// - **Cancellation-safe**: a future dropped at any point leaves the old state or the new one.
 /// - **Blind to validity**: a store returns what it keeps, expired or not, until `purge` is told to forget it.
 /// - **Never "not found" for a failure**: what could not be read is an error.
@@ -103,7 +106,7 @@ pub enum CommitError {
     /// An expectation did not hold; nothing was written.
     #[error("a precondition did not hold")]
     Conflict,
-    /// The batch may or may not have been written.
+    /// The batch may or may not have been written; a later load of what it writes tells.
     #[error("the outcome of the commit is unknown: {0}")]
     Unknown(String),
     /// Nothing was written.

@@ -2,7 +2,9 @@
 //!
 //! Promised: everything [`Store`] promises. An acknowledged commit survives a killed process and a lost power supply as
 //! far as the disk keeps what it reported as written (write-ahead log, `synchronous=FULL`). Several processes may use
-//! one file on a local disk. Not promised: anything on a network file system.
+//! one file on a local disk. A commit has an unknown outcome only where the disk failed or the writer is gone. It is then
+//! as a load shows it, unless the process ends before the next commit: what the log still holds of it may be found when the
+//! file is opened again. Not promised: anything on a network file system.
 //!
 //! ```text
 //!   commit ─► bounded queue ─► one writer thread: BEGIN IMMEDIATE · every queued batch · COMMIT ─► acknowledgements

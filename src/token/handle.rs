@@ -40,12 +40,23 @@ pub enum HandleKind {
     Session,
     /// The cookie that binds interactions to a browser.
     Browser,
+    /// A registration access token (RFC 7592 §1.2).
+    Registration,
+    /// An initial access token (RFC 7591 §1.2).
+    InitialAccess,
 }
 
 impl HandleKind {
     /// Every kind.
-    pub const ALL: &'static [Self] =
-        &[Self::Code, Self::AccessToken, Self::RefreshToken, Self::Session, Self::Browser];
+    pub const ALL: &'static [Self] = &[
+        Self::Code,
+        Self::AccessToken,
+        Self::RefreshToken,
+        Self::Session,
+        Self::Browser,
+        Self::Registration,
+        Self::InitialAccess,
+    ];
 
     /// The text a handle of this kind begins with.
     #[must_use]
@@ -56,6 +67,8 @@ impl HandleKind {
             Self::RefreshToken => "grt_",
             Self::Session => "gse_",
             Self::Browser => "gbr_",
+            Self::Registration => "grg_",
+            Self::InitialAccess => "gia_",
         }
     }
 }
@@ -217,6 +230,8 @@ fn checksum(kind: HandleKind, body: &[u8]) -> [u8; CHECKSUM_LEN] {
         HandleKind::RefreshToken => const { of_prefix(HandleKind::RefreshToken) },
         HandleKind::Session => const { of_prefix(HandleKind::Session) },
         HandleKind::Browser => const { of_prefix(HandleKind::Browser) },
+        HandleKind::Registration => const { of_prefix(HandleKind::Registration) },
+        HandleKind::InitialAccess => const { of_prefix(HandleKind::InitialAccess) },
     });
     digest.update(body);
     let [_, checksum @ ..] = digest.finalize().to_be_bytes();
@@ -233,7 +248,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_handle_is_read_back_as_it_was_written(id: [u8; 16], secret: [u8; 32], generation: u32) {
-            for kind in [HandleKind::Code, HandleKind::AccessToken, HandleKind::Session, HandleKind::Browser] {
+            for kind in HandleKind::ALL.iter().copied().filter(|kind| *kind != HandleKind::RefreshToken) {
                 let handle = Handle { id: Id(id), secret };
                 let text = handle.encode(kind);
                 prop_assert_eq!(text.expose().len(), 72);

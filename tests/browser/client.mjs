@@ -6,20 +6,24 @@ import { createServer } from "node:http";
 
 import { ACTION_TIMEOUT_MS } from "./harness.mjs";
 
-const CALLBACK_PAGE = `<!doctype html><html lang="en"><title>Callback</title><link rel="icon" href="data:,">
+/** What the client shows. */
+export const CALLBACK_PAGE = `<!doctype html><html lang="en"><title>Callback</title><link rel="icon" href="data:,">
 <h1>Back at the application</h1></html>`;
 
-/** Listens on 127.0.0.1 for authorization responses, by GET and by POST. */
+/** Listens on 127.0.0.1 for whatever the server sends its client, by GET and by POST. */
 export class Callback {
-  /** Every response that came, in order: `{ method, params }`. */
+  /** Everything that came, in order: `{ method, pathname, dest, params }`. */
   arrivals = [];
+  /** What is answered instead of the usual page, by path: HTML, or a promise of it. */
+  pages = new Map();
 
   #server = createServer((request, response) => this.#receive(request, response));
   #waiting = new Map();
 
-  static async listen() {
+  /** On a port of its own, unless one is registered. */
+  static async listen(port = 0) {
     const callback = new Callback();
-    callback.#server.listen(0, "127.0.0.1");
+    callback.#server.listen(port, "127.0.0.1");
     await once(callback.#server, "listening");
     return callback;
   }
@@ -55,12 +59,13 @@ export class Callback {
   async #receive(request, response) {
     let body = "";
     for await (const chunk of request) body += chunk;
-    response.setHeader("content-type", "text/html; charset=utf-8");
-    response.end(CALLBACK_PAGE);
     const { pathname, searchParams } = new URL(request.url, this.origin);
     const params = request.method === "POST" ? new URLSearchParams(body) : searchParams;
-    const arrival = { method: request.method, pathname, params };
+    const dest = request.headers["sec-fetch-dest"];
+    const arrival = { method: request.method, pathname, dest, params };
     this.arrivals.push(arrival);
+    response.setHeader("content-type", "text/html; charset=utf-8");
+    response.end(await (this.pages.get(pathname) ?? CALLBACK_PAGE));
     this.#waiting.get(params.get("state"))?.(arrival);
   }
 }
@@ -121,11 +126,23 @@ export class Client {
     return this.#get("/userinfo", token);
   }
 
+  /** Where to send the browser to sign the person out. */
+  logout(parameters) {
+    const url = new URL("/logout", this.#base);
+    url.search = new URLSearchParams(parameters);
+    return url.href;
+  }
+
   /** The issuer as the server's metadata (RFC 8414) states it. */
   async issuer() {
+    return (await this.metadata()).issuer;
+  }
+
+  /** The server's metadata (RFC 8414, OpenID Connect Discovery). */
+  async metadata() {
     const { status, json } = await fetchJson(new URL("/.well-known/oauth-authorization-server", this.#base));
     if (status !== 200) throw new Error(`the metadata answers ${status}`);
-    return json.issuer;
+    return json;
   }
 
   #get(path, token) {

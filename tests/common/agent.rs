@@ -73,6 +73,20 @@ impl<'f> Agent<'f> {
         self.keep(answer)
     }
 
+    /// Submits a form on the page of another site: the cookies stay behind, and the page that answers posts it again with
+    /// them.
+    pub(crate) async fn post_from_elsewhere(&mut self, path: &str, form: &Form) -> Answer {
+        let mut request = Request::post(path).header("sec-fetch-site", "cross-site");
+        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let page = self.fixture.send(request.body(form.encode().into()).unwrap()).await;
+        assert!(
+            page.header("set-cookie").is_none(),
+            "a cookie would replace the one that stayed behind: {page:?}"
+        );
+        assert!(page.text().contains("<script>document.forms[0].submit()</script>"), "{page:?}");
+        self.post(path, &page.hidden_fields()).await
+    }
+
     /// The interaction to which an answer sends the browser.
     pub(crate) fn interaction(answer: &Answer) -> InteractionId {
         InteractionId(answer.param("interaction").unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap())
@@ -140,7 +154,12 @@ impl<'f> Agent<'f> {
 
     /// Asks, signs in if needed, allows everything if needed, and returns the answer to the client.
     pub(crate) async fn walk(&mut self, request: &Form, subject: &str) -> Answer {
-        let mut answer = self.authorize(request).await;
+        let answer = self.authorize(request).await;
+        self.finish(answer, subject).await
+    }
+
+    /// Goes on from the first answer: signs in if needed, allows everything if needed.
+    pub(crate) async fn finish(&mut self, mut answer: Answer, subject: &str) -> Answer {
         if Self::is_at(&answer, "/login") {
             answer = self.login(Self::interaction(&answer), subject).await;
         }

@@ -90,6 +90,7 @@ pub(crate) fn client(id: &str, auth_method: ClientAuthMethod, redirect_uris: &[&
         resource_server_of: vec![],
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
+        about: Default::default(),
         openid: OpenIdRegistration::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }

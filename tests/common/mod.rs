@@ -272,6 +272,21 @@ impl Answer {
         self.location()?.split(['?', '#']).next()
     }
 
+    /// The hidden fields of the form on a page.
+    pub(crate) fn hidden_fields(&self) -> Form {
+        assert!(self.status == 200 && self.is_page(), "{self:?}");
+        let hidden = self.text().split("<input type=\"hidden\" name=\"").skip(1);
+        let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+        let text = |html: &str| {
+            entities.iter().fold(html.to_owned(), |text, (entity, character)| text.replace(entity, character))
+        };
+        let pairs = hidden.map(|field| {
+            let (name, rest) = field.split_once("\" value=\"").unwrap();
+            (text(name), text(rest.split_once("\">").unwrap().0))
+        });
+        Form(pairs.collect())
+    }
+
     pub(crate) fn is_page(&self) -> bool {
         self.location().is_none() && self.header("content-type") == Some("text/html; charset=utf-8")
     }

@@ -82,9 +82,13 @@ pub(crate) enum Fault {
     ConflictApplied,
     /// There is no room.
     Full,
+    /// A commit is said to be unknown, is not there when it is looked for, and happens just before the next one. No store
+    /// may do this.
+    LandsLate,
 }
 
 impl Fault {
+    /// All that a store may do.
     pub(crate) const ALL: [Self; 5] =
         [Self::Unavailable, Self::UnknownApplied, Self::UnknownDropped, Self::ConflictApplied, Self::Full];
 }
@@ -104,12 +108,13 @@ pub(crate) struct Faulty {
     inner: MemoryStore,
     calls: AtomicUsize,
     plan: Mutex<(When, Fault)>,
+    late: Mutex<Option<Batch>>,
 }
 
 impl Faulty {
     pub(crate) fn new() -> Arc<Self> {
         let plan = Mutex::new((When::Never, Fault::Unavailable));
-        Arc::new(Self { inner: MemoryStore::new(), calls: AtomicUsize::new(0), plan })
+        Arc::new(Self { inner: MemoryStore::new(), calls: AtomicUsize::new(0), plan, late: Mutex::default() })
     }
 
     /// From now on, counting from the next call.
@@ -149,8 +154,16 @@ impl Store for Faulty {
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        let late = self.late.lock().unwrap().take();
+        if let Some(late) = late {
+            let _ = self.inner.commit(&late).await;
+        }
         match self.next() {
             None => self.inner.commit(batch).await,
+            Some(Fault::LandsLate) => {
+                *self.late.lock().unwrap() = Some(batch.clone());
+                Err(CommitError::Unknown("timed out".into()))
+            }
             Some(Fault::Unavailable) => Err(CommitError::Unavailable("down".into())),
             Some(Fault::UnknownDropped) => Err(CommitError::Unknown("timed out".into())),
             Some(Fault::Full) => Err(CommitError::Full),

@@ -7,6 +7,8 @@ mod controls;
 mod flags;
 mod flow;
 mod kill_nine;
+mod logout;
 mod openid;
 mod pages;
+mod registration;
 mod support;

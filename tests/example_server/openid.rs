@@ -6,8 +6,9 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AccessToken, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, IssuerUrl, LoginHint, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope, TokenResponse as _,
+    EndpointSet, IssuerUrl, LoginHint, LogoutRequest, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, Scope,
+    TokenResponse as _,
 };
 use url::Url;
 
@@ -174,4 +175,49 @@ async fn a_client_asks_silently_again_or_for_a_new_login() {
     let back = browser.decide(&consent, "approve", &["openid"]).await;
     let tokens = redeem(&client, back.answer("code").unwrap(), again.verifier).await;
     verified(&client, tokens.id_token().unwrap(), tokens.access_token(), Some(&again.nonce));
+}
+
+#[tokio::test]
+async fn a_client_signs_the_user_out_with_its_id_token_and_asks_without() {
+    let server = Server::start(&["--tls-self-signed", "--test-controls"]);
+    let client = discover(&server).await;
+    let issuer = IssuerUrl::new(server.issuer.clone()).unwrap();
+    let metadata = ProviderMetadataWithLogout::discover_async(issuer, &carry).await.unwrap();
+    let endpoint = metadata.additional_metadata().end_session_endpoint.clone().unwrap();
+    let signed_out = "http://127.0.0.1:8090/signed-out";
+    let ask = |state: &CsrfToken| {
+        LogoutRequest::from(endpoint.clone())
+            .set_post_logout_redirect_uri(PostLogoutRedirectUrl::new(signed_out.into()).unwrap())
+            .set_state(state.clone())
+    };
+    let mut browser = Browser::new(&server);
+    for with_hint in [true, false] {
+        let sent = request(&client, &[]);
+        let page = browser.get(sent.url.as_str()).await;
+        let login = browser.follow(page).await;
+        let consent = browser.sign_in(&login, USERNAME, PASSWORD).await;
+        let back = browser.decide(&consent, "approve", &["openid"]).await;
+        let tokens = redeem(&client, back.answer("code").unwrap(), sent.verifier).await;
+
+        let state = CsrfToken::new_random();
+        let back = match with_hint {
+            true => {
+                let url = ask(&state).set_id_token_hint(tokens.id_token().unwrap()).http_get_url();
+                browser.get(url.as_str()).await
+            }
+            false => {
+                let url = ask(&state).set_client_id(ClientId::new("demo-web".into())).http_get_url();
+                let question = browser.get(url.as_str()).await;
+                assert!(question.html.contains("logout-confirm"));
+                browser.sign_out(&question).await
+            }
+        };
+        let expected = Url::parse_with_params(signed_out, [("state", state.secret())]).unwrap();
+        assert_eq!(back.location(), Some(expected));
+        let silent = request(&client, &[("prompt", "none")]);
+        let refused = browser.get(silent.url.as_str()).await;
+        assert_eq!(refused.answer("error").as_deref(), Some("login_required"));
+        let fresh = client.exchange_refresh_token(tokens.refresh_token().unwrap()).unwrap();
+        assert!(fresh.request_async(&carry).await.is_err(), "what was bound to the session is dead");
+    }
 }

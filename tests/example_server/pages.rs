@@ -146,10 +146,13 @@ async fn the_home_page_takes_access_back_and_signs_out() {
     assert!(home.html.contains("Demo Web") && home.html.contains("See your name and profile"));
     let csrf = home.field("csrf").unwrap();
     let gone = browser.post("/revoke-access", &[("csrf", csrf), ("client_id", "demo-web")]).await;
-    assert!(browser.follow(gone).await.html.contains("No application has access"));
+    let home = browser.follow(gone).await;
+    assert!(home.html.contains("No application has access") && home.html.contains(r#"href="/logout""#));
 
-    let out = browser.post("/sign-out", &[("csrf", csrf)]).await;
-    assert!(browser.follow(out).await.html.contains("Signed out"));
+    let question = browser.get("/logout").await;
+    assert!(question.html.contains("logout-confirm") && question.html.contains("Signed in as"));
+    assert!(browser.get("/").await.html.contains("Your account"), "nobody is signed out by looking");
+    assert!(browser.sign_out(&question).await.html.contains("<h1>Signed out</h1>"));
     assert!(!browser.cookies.contains_key("grantor_session"));
     browser.cookies.insert("grantor_session".into(), first_session.clone());
     assert!(browser.get("/").await.html.contains("Welcome"), "the session itself has ended");

@@ -238,6 +238,12 @@ impl Browser {
         self.follow(page).await
     }
 
+    /// Says yes on the page that asks whether to sign out.
+    pub(crate) async fn sign_out(&mut self, page: &Page) -> Page {
+        let fields = page.fields(&["client_id", "post_logout_redirect_uri", "state", "csrf"]);
+        self.post("/logout", &borrow(&fields)).await
+    }
+
     async fn send(&mut self, mut request: reqwest::RequestBuilder) -> Page {
         if let Some(address) = self.forwarded_for {
             request = request.header("x-forwarded-for", address);

@@ -239,4 +239,5 @@ flaws! {
     ];
     a_store_that_keeps_handles_apart: KeepsHandlesApart breaks [each_of_two_handles_sees_what_the_other_committed];
     a_store_that_checks_each_handle_alone: ChecksEachHandleAlone breaks [of_two_handles_on_one_version_exactly_one_wins];
+    a_store_that_expects_nothing_at_once: ExpectsNothingAtOnce breaks [a_store_that_never_waits_answers_alike_both_ways];
 }

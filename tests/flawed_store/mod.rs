@@ -16,7 +16,7 @@ use grantor::record::{
     Batch, BatchId, Consent, Expectation, Id, Index, Key, Kind, Namespace, Record, Versioned, codec,
 };
 use grantor::store::contract;
-use grantor::store::{CommitError, Listing, MemoryStore, Page, Store, StoreError};
+use grantor::store::{CommitError, ImmediateStore, Listing, MemoryStore, Page, Store, StoreError};
 use shadow::Shadow;
 
 /// What is wrong with a store.
@@ -76,6 +76,7 @@ pub(crate) enum Flaw {
     LosesAllWhenClosed,
     KeepsHandlesApart,
     ChecksEachHandleAlone,
+    ExpectsNothingAtOnce,
 }
 
 pub(crate) struct Flawed {
@@ -407,5 +408,22 @@ impl Store for Flawed {
             }
         }
         Ok(if self.flaw == Flaw::MiscountsPurges { count + 1 } else { count })
+    }
+    fn immediate(&self) -> Option<&dyn ImmediateStore> {
+        (self.flaw == Flaw::ExpectsNothingAtOnce).then_some(self)
+    }
+}
+
+impl ImmediateStore for Flawed {
+    fn load_now(
+        &self,
+        keys: &[Key],
+        found: &mut dyn FnMut(Key, Option<Versioned>),
+    ) -> Result<(), StoreError> {
+        self.inner.load_now(keys, found)
+    }
+
+    fn commit_now(&self, batch: &Batch) -> Result<(), CommitError> {
+        self.inner.commit_now(&Batch { expect: Vec::new(), ..batch.clone() })
     }
 }

@@ -1,9 +1,10 @@
-// The person between a client and the server: signs in and allows everything, by plain forms and without scripts.
+// The person between a client and the server: signs in, allows everything and signs out, by plain forms and without scripts.
 //
-//   node person.mjs AUTHORIZATION_URL
+//   node person.mjs URL COOKIES
 //
-// prints where the server sends the browser in the end.
+// prints where the server sends the browser in the end. COOKIES is a file that keeps them for the next time.
 
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const USERNAME = "alice";
@@ -11,9 +12,8 @@ const PASSWORD = "wonderland";
 const MAX_PAGES = 10;
 
 /** Answers every page of the server until it leads to somewhere else; returns that address. */
-export async function authorize(start) {
+export async function visit(start, cookies) {
   const { origin } = new URL(start);
-  const cookies = new Map();
   let [url, form] = [new URL(start), undefined];
   for (let pages = 0; pages < MAX_PAGES; pages += 1) {
     const response = await fetch(url, {
@@ -24,7 +24,8 @@ export async function authorize(start) {
     });
     for (const cookie of response.headers.getSetCookie()) {
       const [, name, value] = cookie.match(/^([^=]+)=([^;]*)/);
-      cookies.set(name, value);
+      if (value) cookies.set(name, value);
+      else cookies.delete(name);
     }
     const location = response.headers.get("location");
     if (location) {
@@ -38,7 +39,7 @@ export async function authorize(start) {
   throw new Error(`the server shows more than ${MAX_PAGES} pages`);
 }
 
-/** What the person does with the page: sign in, or allow what is asked. */
+/** What the person does with the page: sign in, allow what is asked, or sign out. */
 function answer(html, url) {
   if (html.includes('id="password"')) {
     const form = fields(html, ["interaction", "csrf"]);
@@ -51,13 +52,16 @@ function answer(html, url) {
     form.append("decision", "approve");
     return [new URL("/consent", url), form];
   }
+  if (html.includes('id="logout-confirm"')) {
+    return [new URL("/logout", url), fields(html, ["client_id", "post_logout_redirect_uri", "state", "csrf"])];
+  }
   throw new Error(`${url} shows an unexpected page`);
 }
 
 /** The fields of these names that the page's main form, its last one with any, sends along. */
 function fields(html, names) {
   const form = new URLSearchParams();
-  const main = html.split("<form").findLast((part) => part.includes('name="interaction"'));
+  const main = html.split("<form").findLast((part) => part.includes('name="csrf"'));
   for (const [, name, value] of main.matchAll(/name="([^"]+)" value="([^"]*)"/g)) {
     if (names.includes(name)) form.append(name, value);
   }
@@ -65,5 +69,8 @@ function fields(html, names) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  console.log((await authorize(process.argv[2])).href);
+  const [url, file] = process.argv.slice(2);
+  const cookies = new Map(existsSync(file) ? JSON.parse(readFileSync(file)) : []);
+  console.log((await visit(url, cookies)).href);
+  writeFileSync(file, JSON.stringify([...cookies]));
 }

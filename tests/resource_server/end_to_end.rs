@@ -36,6 +36,7 @@ fn client(id: &str) -> Client {
         resource_server_of: vec![resource(OPAQUE)],
         keys: Default::default(),
         lifetimes: ClientLifetimes::default(),
+        about: Default::default(),
         openid: OpenIdRegistration::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
@@ -109,7 +110,7 @@ async fn an_api_elsewhere_follows_every_rotation_of_the_server() {
     let remote = serve(&server).await;
     let keys = JwksCache::new(fetch(), remote.url("/jwks").parse().unwrap(), clock.clone());
     let verifier = JwtVerifier::new(ISSUER, &resource(API), Arc::new(keys), clock.clone());
-    let guard = Guard::new(Arc::new(verifier)).requiring(Scope::parse("read").unwrap());
+    let guard = Guard::new(Arc::new(verifier)).requiring(&Scope::parse("read").unwrap());
 
     let before = token(&server, API).await;
     let read = check(&guard, &before).await.unwrap();

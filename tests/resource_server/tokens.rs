@@ -229,7 +229,7 @@ async fn the_guard_answers_as_rfc_6750_says() {
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert!(response.headers()["www-authenticate"].to_str().unwrap().ends_with(named));
 
-    let strict = world.guard.clone().requiring(Scope::parse("read admin").unwrap());
+    let strict = world.guard.clone().requiring(&Scope::parse("read admin").unwrap());
     let challenge = strict.check(&bearer(&token(&signing))).await.unwrap_err();
     assert_eq!(challenge.status(), 403);
     assert!(challenge.www_authenticate().unwrap().ends_with(r#"scope="admin read""#));
@@ -237,11 +237,17 @@ async fn the_guard_answers_as_rfc_6750_says() {
         world
             .guard
             .clone()
-            .requiring(Scope::parse("read").unwrap())
+            .requiring(&Scope::parse("read").unwrap())
             .check(&bearer(&token(&signing)))
             .await
             .is_ok()
     );
+
+    let admin = world.guard.clone().requiring(&Scope::parse("admin").unwrap());
+    let route = admin.requiring(&Scope::parse("read").unwrap());
+    let challenge = route.check(&bearer(&token(&signing))).await.unwrap_err();
+    assert_eq!(challenge.status(), 403, "a route asks for more, never for less");
+    assert!(challenge.www_authenticate().unwrap().ends_with(r#"scope="admin read""#));
 
     let down = World::new(Answer::status(500)).await;
     let response: http::Response<Vec<u8>> = down.check(&token(&signing)).await.unwrap_err().response();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::host::SignerError;
 use crate::jose::{Algorithm, JoseError, RsaSize};
+use crate::record::key_ring::PublishedKeys;
 use crate::record::settings::ConfigError;
 
 /// How long a key stays published beyond the life of the last token it signed, for clocks that differ.
@@ -22,7 +23,8 @@ pub struct KeyRingOptions {
     pub longest_token: Duration,
     /// How long a key signs until it is replaced; `None` means until someone rotates. 90 days.
     pub rotate_every: Option<Duration>,
-    /// How long a process may go without looking whether the keys have changed. One minute.
+    /// How long a process may go without looking whether the keys have changed: at half of it one request looks, while
+    /// the others go on with what is known. One minute.
     pub reload_after: Duration,
     /// The size of new RSA keys. 2048 bits.
     pub rsa_size: RsaSize,
@@ -57,14 +59,19 @@ impl KeyRingOptions {
             "each at most once; EdDSA and Ed25519 are one (RFC 9864 §2.2)",
         )?;
         rule(
-            self.reload_after.as_secs() > 0,
+            self.reload_after.as_secs() >= 2,
             "reload_after",
-            "at least one second: a shorter one would read the store for every signature",
+            "at least two seconds: a shorter one would read the store for every signature",
         )?;
         rule(
             self.publish_ahead > self.reload_after,
             "publish_ahead",
             "must exceed reload_after, or a process could meet a signature by a key it does not know",
+        )?;
+        rule(
+            self.publish_ahead.as_secs() >= PublishedKeys::MAX_AGE_SECONDS.into(),
+            "publish_ahead",
+            "at least the max-age of the key set, or a verifier could meet a signature by a key it does not know",
         )?;
         rule(self.longest_token.as_secs() > 0, "longest_token", "must be above zero")?;
         rule(

@@ -41,6 +41,7 @@ enum Fault {
 struct Flaky {
     inner: MemoryStore,
     fault: Mutex<Fault>,
+    loads: AtomicUsize,
     commits: AtomicUsize,
 }
 
@@ -49,6 +50,7 @@ impl Flaky {
         Arc::new(Self {
             inner: MemoryStore::new(),
             fault: Mutex::new(Fault::None),
+            loads: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
         })
     }
@@ -65,6 +67,7 @@ impl Flaky {
 #[async_trait]
 impl Store for Flaky {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
         if self.fault() == Fault::Down {
             return Err(StoreError("down".into()));
@@ -274,6 +277,21 @@ async fn withdrawing_the_old_key_while_its_successor_waits_leaves_one_that_signs
 }
 
 #[tokio::test]
+async fn withdrawing_a_key_does_not_revive_the_one_it_replaced() {
+    let (store, clock) = (Flaky::new(), TestClock::new());
+    let signer = open(&store, &clock).await;
+    let retired = kid(&signer).await;
+    signer.rotate_now().await.unwrap();
+    let signing = kid(&signer).await;
+    signer.rotate().await.unwrap();
+    let waiting = kids(&signer).await.pop().unwrap();
+    signer.withdraw(&signing).await.unwrap();
+    let now = kid(&signer).await;
+    assert!(![retired, signing, waiting].contains(&now));
+    assert_eq!(kids(&signer).await.last(), Some(&now));
+}
+
+#[tokio::test]
 async fn a_key_another_process_made_is_loaded_when_it_is_met() {
     let (store, clock) = (Flaky::new(), TestClock::new());
     let (here, there) = (open(&store, &clock).await, open(&store, &clock).await);
@@ -403,6 +421,30 @@ async fn without_its_store_a_signer_stops_within_its_staleness_and_recovers() {
 }
 
 #[tokio::test]
+async fn of_many_who_need_the_keys_when_they_are_due_one_reads_them() {
+    let (store, clock) = (Flaky::new(), TestClock::new());
+    let signer = Arc::new(open(&store, &clock).await);
+    for (at, what) in [(START + 30, "known well enough"), (START + 90, "too old to go on with")] {
+        clock.set(at);
+        let before = store.loads.load(Ordering::SeqCst);
+        let mut many = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let signer = signer.clone();
+            many.spawn(async move { kid(&signer).await });
+        }
+        assert_eq!(many.join_all().await.len(), 50);
+        assert_eq!(store.loads.load(Ordering::SeqCst) - before, 1, "{what}");
+    }
+    store.fail(Fault::Down);
+    clock.set(START + 120);
+    let (leads, goes_on) = tokio::join!(signer.key(Algorithm::Es256), signer.key(Algorithm::Es256));
+    assert!(leads.is_ok() && goes_on.is_ok(), "what is known is still good");
+    clock.set(START + 150);
+    let (leads, waits) = tokio::join!(signer.key(Algorithm::Es256), signer.key(Algorithm::Es256));
+    assert!(leads.is_err() && waits.is_err());
+}
+
+#[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_recognised() {
     let (store, clock) = (Flaky::new(), TestClock::new());
     store.fail(Fault::LostAnswer);
@@ -459,7 +501,9 @@ async fn bad_options_are_refused_by_name() {
         ("algorithms", KeyRingOptions::new([])),
         ("algorithms", KeyRingOptions::new([Algorithm::EdDsa, Algorithm::Ed25519])),
         ("reload_after", KeyRingOptions { reload_after: Duration::ZERO, ..base() }),
-        ("publish_ahead", KeyRingOptions { publish_ahead: Duration::from_secs(60), ..base() }),
+        ("reload_after", KeyRingOptions { reload_after: Duration::from_secs(1), ..base() }),
+        ("publish_ahead", KeyRingOptions { reload_after: Duration::from_secs(900), ..base() }),
+        ("publish_ahead", KeyRingOptions { publish_ahead: Duration::from_secs(899), ..base() }),
         ("longest_token", KeyRingOptions { longest_token: Duration::ZERO, ..base() }),
         ("rotate_every", KeyRingOptions { rotate_every: Some(Duration::from_secs(900)), ..base() }),
     ];

@@ -1,7 +1,9 @@
 //! What a load answers.
 
-use super::bench::{Bench, Failure, Verdict, ensure, put, same};
-use crate::record::{BatchId, Key, Kind};
+use std::sync::Arc;
+
+use super::bench::{Bench, Failure, Verdict, conflict, ensure, put, put_under, same};
+use crate::record::{BatchId, Expectation, Key, Kind};
 
 pub(super) async fn what_was_never_written_is_absent(bench: &mut Bench<'_>) -> Verdict {
     same("an empty load", &bench.store.load(&[]).await?, &Vec::new())?;
@@ -79,4 +81,36 @@ async fn write_sample(bench: &Bench<'_>, key: Key) -> Result<BatchId, Failure> {
 async fn versions(bench: &Bench<'_>, keys: &[Key]) -> Result<Vec<Option<BatchId>>, Failure> {
     let loaded = bench.store.load(keys).await?;
     Ok(loaded.into_iter().map(|found| found.map(|versioned| versioned.version)).collect())
+}
+
+pub(super) async fn a_store_that_never_waits_answers_alike_both_ways(bench: &mut Bench<'_>) -> Verdict {
+    let store = Arc::clone(&bench.store);
+    let Some(at_once) = store.immediate() else { return Ok(()) };
+    let (one, other, absent, term) = (bench.key(1), bench.key(2), bench.key(3), bench.term(1));
+    let first = bench.write([one]).await?;
+    let mut batch = bench.puts([other]);
+    batch.expect(one, Expectation::At(first));
+    at_once.commit_now(&batch)?;
+    same("the version of what was committed at once", &bench.version(other).await?, &Some(batch.id))?;
+
+    let keys = [other, absent, one, one];
+    let mut found = Vec::new();
+    at_once.load_now(&keys, &mut |key, record| found.push((key, record)))?;
+    let waited = keys.into_iter().zip(store.load(&keys).await?).collect();
+    same("what is loaded at once", &found, &waited)?;
+
+    for expectation in [Expectation::Absent, Expectation::At(batch.id)] {
+        let mut stale = bench.puts([one]);
+        stale.expect(one, expectation);
+        conflict("a failed expectation, waited for", &store.commit(&stale).await)?;
+        conflict("a failed expectation, at once", &at_once.commit_now(&stale))?;
+    }
+    same("the version after conflicts", &bench.version(one).await?, &Some(first))?;
+
+    let mut batch = bench.batch();
+    batch.delete.push(one);
+    batch.put.push(put_under(absent, &[term]));
+    at_once.commit_now(&batch)?;
+    same("what was deleted at once", &bench.version(one).await?, &None)?;
+    same("what was listed at once", &bench.listed(term).await?, &vec![absent])
 }

@@ -7,6 +7,7 @@ use crate::protocol::{
     ClientId, Digest, GrantType, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp,
 };
 use crate::record::claims_request::ClaimWish;
+use crate::record::client::{ClientSecret, SealedSecret, SecretVerifier};
 use crate::record::consent::ConsentEntry;
 use crate::record::grant::{
     AccessToken, Authentication, GrantStatus, GrantSubject, JwtLedger, Nonce, Redeemable, RefreshState,
@@ -15,9 +16,10 @@ use crate::record::grant::{
 use crate::record::interaction::{InteractReason, PageHints, PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
 use crate::record::outbox::{Message, Outbox};
-use crate::record::session::SessionClient;
+use crate::record::session::{Channel, SessionClient};
 use crate::record::{
-    ClaimsRequest, Consent, Grant, Id, Interaction, KeyRing, Kind, Record, Session, SessionId, Standing,
+    ClaimsRequest, Consent, Grant, Id, InitialAccess, Interaction, KeyRing, Kind, Record, RegisteredClient,
+    Session, SessionId, Standing,
 };
 
 const NOW: Timestamp = Timestamp(1_800_000_000);
@@ -37,6 +39,8 @@ pub fn sample(kind: Kind) -> Record {
         Kind::KeyRing => Record::KeyRing(key_ring()),
         Kind::UsedJti => Record::UsedJti,
         Kind::Outbox => Record::Outbox(outbox()),
+        Kind::Client => Record::Client(registered_client()),
+        Kind::InitialAccess => Record::InitialAccess(initial_access()),
     }
 }
 
@@ -130,7 +134,7 @@ fn session() -> Session {
         subject_epoch: u64::MAX,
         authentication: authentication(),
         valid_until: LATER,
-        clients: vec![SessionClient { client: client(), session: SessionId(Id([9; 16])) }],
+        clients: vec![SessionClient { client: client(), channel: Channel::Both }],
     }
 }
 
@@ -141,6 +145,40 @@ fn outbox() -> Outbox {
         attempts: 2,
         due_at: NOW,
         valid_until: LATER,
+    }
+}
+
+fn registered_client() -> RegisteredClient {
+    let metadata = serde_json::json!({
+        "client_id": "s6BhdRkqt3",
+        "client_name": "An \"example\"",
+        "client_name#ja-Jpan-JP": "クライアント名",
+        "redirect_uris": ["https://client.example/callback"],
+        "jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]},
+        "default_max_age": 300,
+        "require_auth_time": true,
+    });
+    let secret = |verifier| ClientSecret { verifier, expires_at: Some(LATER) };
+    RegisteredClient {
+        metadata: metadata.as_object().cloned().unwrap_or_default(),
+        secrets: vec![
+            secret(SecretVerifier::Digest(Digest::of(b"secret"))),
+            secret(SecretVerifier::Argon2("$argon2id$".into())),
+            secret(SecretVerifier::Sealed(SealedSecret(Box::new([0, 127, 255])))),
+        ],
+        token_digest: Digest::of(b"registration"),
+        issued_at: NOW,
+        valid_until: Some(LATER),
+        introduced_by: Some("the build farm".to_owned()),
+    }
+}
+
+fn initial_access() -> InitialAccess {
+    InitialAccess {
+        digest: Digest::of(b"initial access"),
+        name: "the build farm".to_owned(),
+        valid_until: LATER,
+        uses_left: Some(7),
     }
 }
 

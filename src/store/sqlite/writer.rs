@@ -214,25 +214,14 @@ impl Desk {
     fn carry_out(&self, work: &Work) -> rusqlite::Result<Result<usize, CommitError>> {
         match work {
             Work::Write(write) => Ok(if self.write(write)? { Ok(0) } else { Err(CommitError::Conflict) }),
-            Work::Purge(purge) => {
-                let due = statements::due(&self.connection, purge.now, purge.limit)?;
-                for key in &due {
-                    statements::delete(&self.connection, key)?;
-                }
-                Ok(Ok(due.len()))
-            }
+            Work::Purge(purge) => Ok(Ok(statements::purge(&self.connection, purge.now, purge.limit)?)),
         }
     }
 
     /// Whether the expectations held; if not, nothing was touched.
     fn write(&self, write: &Write) -> rusqlite::Result<bool> {
         for (key, expectation) in &write.expect {
-            let version = statements::version(&self.connection, key)?;
-            let holds = match expectation {
-                Expectation::Absent => version.is_none(),
-                Expectation::At(expected) => version == Some(*expected),
-            };
-            if !holds {
+            if !expectation.holds(statements::version(&self.connection, key)?) {
                 return Ok(false);
             }
         }

@@ -1,0 +1,179 @@
+//! What a client may register by itself: all of [`ClientMetadata`] but what only an operator may say, as far as the server
+//! has it to offer (RFC 7591 §2, OpenID Connect Dynamic Client Registration §2).
+//!
+//! What the server does not know is ignored. Of a list, what it does not offer is left out, and the answer says what is left
+//! (RFC 7591 §3.2.1); a single value that it does not offer is refused. Who may register is decided elsewhere, by the
+//! host's policy.
+
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+
+use super::metadata::{ClientMetadata, MetadataError};
+use super::operator::OperatorMetadata;
+use crate::protocol::scope::OPENID;
+use crate::protocol::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope};
+use crate::record::{Client, RegisteredClient, Settings};
+
+/// The most redirect URIs, and the most post-logout redirect URIs, of a client that registers itself.
+pub const MAX_OWN_REDIRECT_URIS: usize = 10;
+
+impl ClientMetadata {
+    /// The metadata of a client that asks for `wished`, with every default filled in. `null` and the empty string are as good
+    /// as absent (RFC 7592 §2.2). `most` are the scope values it may have; one that names none gets all of them.
+    ///
+    /// # Errors
+    /// [`MetadataError`], naming the rule.
+    pub fn of_applicant(
+        wished: &Map<String, Value>,
+        id: &ClientId,
+        most: &Scope,
+        settings: &Settings,
+    ) -> Result<Self, MetadataError> {
+        let mut members = wished.clone();
+        members.retain(|_, value| !value.is_null() && value != "");
+        members.insert("client_id".to_owned(), id.as_str().into());
+        narrow(&mut members, "grant_types", |name| {
+            GrantType::from_name(name).filter(|own| offers(settings, *own)).map(GrantType::as_str)
+        })?;
+        narrow(&mut members, "response_types", |name| {
+            let offered = ResponseType::from_values(name).filter(|own| settings.response_types.contains(own));
+            offered.map(ResponseType::as_str)
+        })?;
+        let any_scope = !members.contains_key("scope");
+        let mut metadata = Self::from_members(members)?;
+        metadata.operator = OperatorMetadata::default();
+        metadata.scope = if any_scope { most.clone() } else { within(&metadata.scope, most)? };
+        metadata.response_types.get_or_insert_with(|| {
+            match metadata.grant_types.contains(&GrantType::AuthorizationCode) {
+                true => vec![ResponseType::Code],
+                false => Vec::new(),
+            }
+        });
+        if metadata.scope.contains(OPENID) && metadata.id_token_signed_response_alg.is_none() {
+            metadata.id_token_signed_response_alg = settings.signing_algorithms.first().copied();
+        }
+        metadata.check_offered(settings)?;
+        Ok(metadata)
+    }
+
+    /// The metadata as they are kept and answered, by their registered names.
+    ///
+    /// # Errors
+    /// [`MetadataError::Malformed`] if they cannot be written as JSON, which no metadata that were read can cause.
+    pub fn to_members(&self) -> Result<Map<String, Value>, MetadataError> {
+        let malformed = |error: serde_json::Error| MetadataError::Malformed {
+            member: "the registration".to_owned(),
+            error: error.to_string(),
+        };
+        let json = serde_json::to_value(self).map_err(malformed)?;
+        serde_json::from_value(json).map_err(malformed)
+    }
+
+    /// Whether the client has a use for a secret.
+    #[must_use]
+    pub fn needs_secret(&self) -> bool {
+        self.token_endpoint_auth_method.has_secret()
+    }
+
+    /// Whether the server needs the secret itself again, so that a digest of it is not enough.
+    #[must_use]
+    pub fn needs_secret_sealed(&self) -> bool {
+        self.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt
+    }
+
+    fn from_members(members: Map<String, Value>) -> Result<Self, MetadataError> {
+        let read = |members| Self::deserialize(Value::Object(members));
+        let error = match read(members.clone()) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error.to_string(),
+        };
+        // The one that cannot be read alone is to blame; none that is unknown can be.
+        let alone = |(name, value): &(String, Value)| {
+            let id = ("client_id".to_owned(), Value::from("x"));
+            read(Map::from_iter([id, (name.clone(), value.clone())])).is_err()
+        };
+        let member = members.into_iter().find(alone).map_or_else(|| "a member".to_owned(), |(name, _)| name);
+        Err(MetadataError::Malformed { member, error })
+    }
+
+    /// Whether the server offers every single value that is asked for.
+    fn check_offered(&self, settings: &Settings) -> Result<(), MetadataError> {
+        let methods = settings.dials.client_auth_methods;
+        let rule = |holds: bool, rule| if holds { Ok(()) } else { Err(MetadataError::Contradiction(rule)) };
+        let most = self.redirect_uris.len().max(self.logout.post_logout_redirect_uris.len());
+        if most > MAX_OWN_REDIRECT_URIS {
+            return Err(MetadataError::TooManyRedirectUris(MAX_OWN_REDIRECT_URIS));
+        }
+        rule(
+            self.grant_types.iter().all(|own| offers(settings, *own)),
+            "grant_types must be named, because authorization_code is not offered",
+        )?;
+        rule(
+            methods.contains(&self.token_endpoint_auth_method),
+            "token_endpoint_auth_method is not one that the server takes",
+        )?;
+        rule(
+            self.token_endpoint_auth_signing_alg
+                .is_none_or(|alg| settings.assertions.algorithms(methods).contains(&alg)),
+            "token_endpoint_auth_signing_alg is not one that the server takes",
+        )?;
+        let signs = |alg: &Option<_>| alg.is_none_or(|alg| settings.signing_algorithms.contains(&alg));
+        rule(
+            signs(&self.id_token_signed_response_alg),
+            "id_token_signed_response_alg is not one that the server signs with",
+        )?;
+        rule(
+            signs(&self.userinfo_signed_response_alg),
+            "userinfo_signed_response_alg is not one that the server signs with",
+        )
+    }
+}
+
+impl RegisteredClient {
+    /// The client that registered itself so.
+    ///
+    /// # Errors
+    /// [`MetadataError`] when the metadata no longer keep the rules, which have changed since.
+    pub fn client(&self) -> Result<Client, MetadataError> {
+        let client = ClientMetadata::from_members(self.metadata.clone())?.register(self.secrets.clone())?;
+        Ok(Client { self_registered: true, ..client })
+    }
+}
+
+/// Whether the server has a grant type. The implicit grant comes with the response types that need it.
+fn offers(settings: &Settings, grant_type: GrantType) -> bool {
+    let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
+    match grant_type {
+        GrantType::Implicit => settings.response_types.iter().any(in_front),
+        other => settings.grant_types.contains(&other),
+    }
+}
+
+/// Leaves in a list of names those that are known, as they are spelt here.
+fn narrow(
+    members: &mut Map<String, Value>,
+    member: &'static str,
+    known: impl Fn(&str) -> Option<&'static str>,
+) -> Result<(), MetadataError> {
+    let Some(Value::Array(names)) = members.get_mut(member) else { return Ok(()) };
+    let nothing_asked = names.is_empty();
+    let mut left: Vec<Value> = Vec::new();
+    for name in names.iter() {
+        let text = name
+            .as_str()
+            .ok_or(MetadataError::Contradiction("grant_types and response_types hold strings"))?;
+        if let Some(name) = known(text).map(Value::from).filter(|name| !left.contains(name)) {
+            left.push(name);
+        }
+    }
+    if left.is_empty() && !nothing_asked {
+        return Err(MetadataError::Contradiction("nothing of grant_types or of response_types is offered"));
+    }
+    *names = left;
+    Ok(())
+}
+
+fn within(asked: &Scope, most: &Scope) -> Result<Scope, MetadataError> {
+    let left = asked.intersection(most);
+    if left.is_empty() { Err(MetadataError::Contradiction("nothing of scope is offered")) } else { Ok(left) }
+}

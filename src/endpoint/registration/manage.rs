@@ -1,0 +1,207 @@
+//! A client reads, replaces or ends its own registration (RFC 7592 §2).
+
+use serde_json::{Map, Value};
+use smallvec::smallvec;
+
+use super::register::Until;
+use super::{ClientInformation, agree, fresh_secret, fresh_token, put, read_members, still_serves};
+use crate::client::MetadataError;
+use crate::grant::life;
+use crate::protocol::{ClientId, Digest, OAuthError, Reason, Secret, Timestamp};
+use crate::record::client::{ClientSecret, SecretVerifier};
+use crate::record::registration::Applicant;
+use crate::record::{
+    Context, Decide, Decision, Event, EventKind, Facts, Halt, Put, Record, RegisteredClient,
+};
+use crate::token::{Handle, HandleKind};
+
+/// Who looks after a registration: the client itself, proven by its registration access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationAccess {
+    client_id: ClientId,
+    token: Option<Handle>,
+}
+
+impl RegistrationAccess {
+    /// Reads the client identifier and the text of the bearer token. What is none of ours is found out when it is looked for.
+    #[must_use]
+    pub fn read(client_id: &str, token: &str) -> Self {
+        Self { client_id: client_id.into(), token: Handle::decode(HandleKind::Registration, token) }
+    }
+
+    /// The registration, if the token is its present one and the client is not switched off. A client of the host's own has no
+    /// such token.
+    fn find<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<(&'f RegisteredClient, &Handle), Halt> {
+        let token = self.token.as_ref().filter(|token| token.id.0 == self.client_id.key());
+        let token = token.ok_or(Reason::RegistrationTokenInvalid)?;
+        let (client, state) =
+            (cx.namespace().client(&self.client_id), cx.namespace().client_state(&self.client_id));
+        facts.read(&[Some(client), Some(state)])?;
+        let digest = token.digest(HandleKind::Registration);
+        let right = |record: &&RegisteredClient| record.token_digest == digest && record.is_current(cx.now);
+        let record = facts.registered_client(client)?.map(|versioned| versioned.record).filter(right);
+        if life::standing(facts.client_state(state)?).disabled {
+            return Err(Reason::RegistrationTokenInvalid.into());
+        }
+        Ok((record.ok_or(Reason::RegistrationTokenInvalid)?, token))
+    }
+}
+
+/// A client reads its registration (RFC 7592 §2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRegistration(pub RegistrationAccess);
+
+impl Decide for ReadRegistration {
+    type Plan = ClientInformation;
+
+    const READ_ONLY: bool = true;
+
+    fn client_id(&self) -> Option<ClientId> {
+        Some(self.0.client_id.clone())
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<ClientInformation>, Halt> {
+        let (record, token) = self.0.find(facts, cx)?;
+        Ok(Decision::answer(cx, ClientInformation::new(record, &self.0.client_id, None, token, cx)))
+    }
+}
+
+/// A client replaces its registration: what it leaves out is gone (RFC 7592 §2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplaceRegistration {
+    /// Who asks.
+    pub access: RegistrationAccess,
+    /// Its `client_secret`, if it sent it along.
+    client_secret: Option<Secret>,
+    /// What it wishes for, by the registered names.
+    metadata: Map<String, Value>,
+}
+
+/// What only the server says (RFC 7592 §2.2).
+const NOT_THE_CLIENTS: [&str; 4] = [
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+];
+
+impl ReplaceRegistration {
+    /// Reads the JSON body.
+    ///
+    /// # Errors
+    /// `invalid_client_metadata` when it is no JSON object, names a member twice or is nested deeper than 16, or has a member
+    /// that only the server says.
+    pub fn read(access: RegistrationAccess, body: &[u8]) -> Result<Self, OAuthError> {
+        let contradiction = |rule| Err(MetadataError::Contradiction(rule).into());
+        let mut metadata = read_members(body)?;
+        if NOT_THE_CLIENTS.iter().any(|member| metadata.contains_key(*member)) {
+            return contradiction("a member is one that only the server says (RFC 7592 §2.2)");
+        }
+        if metadata.get("client_id").and_then(Value::as_str) != Some(access.client_id.as_str()) {
+            return contradiction("client_id must be that of the registration (RFC 7592 §2.2)");
+        }
+        let client_secret = match metadata.remove("client_secret") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(secret)) => Some(Secret::new(secret)),
+            Some(_) => return contradiction("client_secret is not a string"),
+        };
+        Ok(Self { access, client_secret, metadata })
+    }
+}
+
+impl Decide for ReplaceRegistration {
+    type Plan = ClientInformation;
+
+    fn client_id(&self) -> Option<ClientId> {
+        Some(self.access.client_id.clone())
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<ClientInformation>, Halt> {
+        let (before, _) = self.access.find(facts, cx)?;
+        let id = &self.access.client_id;
+        if let Some(presented) = &self.client_secret
+            && !before.secrets.iter().any(|secret| is(secret, presented, id, cx))
+        {
+            let rule = "client_secret is not the one that was issued (RFC 7592 §2.2)";
+            return Err(OAuthError::from(MetadataError::Contradiction(rule)).into());
+        }
+        let applicant = Applicant {
+            client: Some(id.clone()),
+            initial_access: before.introduced_by.clone(),
+            address: cx.address,
+            ..Applicant::default()
+        };
+        let (metadata, admission) = agree(&self.metadata, id, applicant, facts, cx)?;
+
+        let until = Until::of(&admission, cx);
+        let kept = before.secrets.iter().filter(|secret| still_serves(secret, &metadata, cx));
+        let mut secrets: Vec<ClientSecret> = kept.cloned().collect();
+        let mut secret = self.client_secret.clone();
+        let fresh = secrets.is_empty();
+        if fresh {
+            (secret, secrets) = fresh_secret(&metadata, id, cx)?;
+        }
+        if fresh || admission.secret_lifetime.is_none() {
+            secrets.iter_mut().for_each(|secret| secret.expires_at = until.secret);
+        }
+        let (token, token_digest) = fresh_token(id, cx);
+        let record = RegisteredClient {
+            metadata: metadata.to_members().map_err(OAuthError::from)?,
+            secrets,
+            token_digest,
+            issued_at: before.issued_at,
+            valid_until: until.registration,
+            introduced_by: before.introduced_by.clone(),
+        };
+        let information = ClientInformation::new(&record, id, secret, &token, cx);
+        let mut batch = cx.batch();
+        batch.put.push(put(id, record, cx));
+        let event = Event::new(EventKind::ClientUpdated).client(id);
+        Ok(Decision { batch, outcome: Ok(information), events: smallvec![event] })
+    }
+}
+
+/// Whether this is the secret that was presented, however it is kept.
+fn is(secret: &ClientSecret, presented: &Secret, id: &ClientId, cx: &Context<'_>) -> bool {
+    let presented = Digest::of(presented.expose().as_bytes());
+    match &secret.verifier {
+        SecretVerifier::Digest(digest) => *digest == presented,
+        #[cfg(feature = "aws-lc-rs")]
+        SecretVerifier::Sealed(_) => {
+            secret.open(id, &cx.settings.sealer).is_some_and(|own| Digest::of(&own) == presented)
+        }
+        _ => {
+            let _ = (id, cx);
+            false
+        }
+    }
+}
+
+/// A client ends its registration, and with it everything that was issued to it (RFC 7592 §2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndRegistration(pub RegistrationAccess);
+
+impl Decide for EndRegistration {
+    type Plan = ();
+
+    fn client_id(&self) -> Option<ClientId> {
+        Some(self.0.client_id.clone())
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        self.0.find(facts, cx)?;
+        let id = &self.0.client_id;
+        let state = cx.namespace().client_state(id);
+        let standing = life::standing(facts.client_state(state)?).disable();
+        let mut batch = cx.batch();
+        batch.delete.push(cx.namespace().client(id));
+        batch.put.push(Put {
+            key: state,
+            record: Record::ClientState(standing).into(),
+            terms: Vec::new(),
+            retain_until: Timestamp(u64::MAX),
+        });
+        let event = Event::new(EventKind::ClientDeregistered).client(id);
+        Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
+    }
+}
