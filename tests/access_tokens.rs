@@ -167,7 +167,7 @@ impl World {
         let params = Params::from_pairs([("token", token)]);
         let request = IntrospectionRequest::read(Some(basic(caller).as_bytes()), &params).unwrap();
         let answer = self.server.introspect(&request, Origin::default()).await.unwrap();
-        serde_json::from_slice(&answer.to_json().unwrap()).unwrap()
+        serde_json::from_slice(&answer.to_json()).unwrap()
     }
 
     async fn revoke(&self, caller: &str, token: &str) -> Result<(), OAuthError> {

@@ -408,14 +408,15 @@ async fn the_view_of_an_interaction_costs_two_loads() {
 }
 
 #[tokio::test]
-async fn whatever_an_operator_ends_costs_one_load_and_one_commit() {
+async fn whatever_an_operator_ends_costs_one_load_and_one_commit_and_so_does_each_session_of_a_subject() {
     let world = world();
     let server = &world.fixture.server;
     world.tokens("web", None).await;
     let (grant, _) = world.fixture.grants("web").await.remove(0);
     assert_eq!(world.cost(server.revoke_grant(grant)).await.1, trips(1, 1));
     assert_eq!(world.cost(server.revoke_grant(grant)).await.1, trips(1, 0), "once more");
-    assert_eq!(world.cost(server.disable_subject(&alice())).await.1, trips(1, 1));
+    // Her standing, what is listed under her, and her session.
+    assert_eq!(world.cost(server.disable_subject(&alice())).await.1, trips(3, 2));
     assert_eq!(world.cost(server.disable_client(&"web".into())).await.1, trips(1, 1));
     let mut agent = world.fixture.agent();
     agent.sign_in("bob").await;

@@ -95,6 +95,18 @@ impl Decide for Authorize {
         session_state::tell(&mut decision, told, &self.browser, facts, cx)?;
         Ok(decision)
     }
+
+    /// The client is told once its redirect URI is verified, and the user known where nobody vouches for the client.
+    fn failure(&self, error: &OAuthError, facts: &Facts, cx: &Context<'_>) -> Option<Step> {
+        let client = self.request.client(facts).ok()?;
+        let request = request_object::resolve(&self.request, client, facts, cx);
+        let request = request.unwrap_or(Cow::Borrowed(&self.request));
+        let uri = request.verify(client).ok()?;
+        if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
+            return None;
+        }
+        Some(Step::respond(request.refusal(uri, error.clone(), cx)))
+    }
 }
 
 impl Authorize {
@@ -182,25 +194,6 @@ pub(super) fn suits(
 }
 
 impl Authorize {
-    /// The answer to the client when something fails that is not the client's fault, once its redirect URI is
-    /// verified, and the user known where nobody vouches for the client.
-    #[must_use]
-    pub fn failure(
-        &self,
-        error: OAuthError,
-        facts: &Facts,
-        cx: &Context<'_>,
-    ) -> Option<AuthorizationResponse> {
-        let client = self.request.client(facts).ok()?;
-        let request = request_object::resolve(&self.request, client, facts, cx);
-        let request = request.unwrap_or(Cow::Borrowed(&self.request));
-        let uri = request.verify(client).ok()?;
-        if client.self_registered && !matches!(self.browser.signed_in(facts, cx), Ok(Some(_))) {
-            return None;
-        }
-        Some(request.refusal(uri, error, cx))
-    }
-
     /// Stores the request until the user has answered.
     fn interact(
         &self,

@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use smallvec::SmallVec;
-
 use super::assertion::ClientAssertion;
 use super::secret::DUMMY_ARGON2;
 use crate::protocol::id::is_vschar;
-use crate::protocol::{ClientAuthMethod, Digest, OAuthError, Params, Reason, Secret, params};
+use crate::protocol::{ClientAuthMethod, Digest, OAuthError, Params, Reason, Secret, base64, params};
 use crate::record::facts::{Allowance, Counter};
 use crate::record::{Client, Context, Facts, Halt, Key};
 
@@ -90,9 +86,8 @@ impl Credentials {
     /// [`Halt::Need`] while any is unknown.
     pub fn read_ahead(&self, presented: &[Option<Key>], facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let Some(client) = facts.client(&self.client_id)? else { return Ok(()) };
-        let mut keys: SmallVec<[Option<Key>; 4]> = SmallVec::from_slice(presented);
-        keys.push(Some(cx.namespace().client_state(&client.id)));
-        facts.read(&keys)
+        let standing = Some(cx.namespace().client_state(&client.id));
+        facts.read(presented.iter().chain([&standing]))
     }
 
     /// The client, once it has proved itself.
@@ -193,16 +188,18 @@ fn within_limit(counter: &Counter, facts: &Facts) -> Result<(), Halt> {
 /// `invalid_request` when it is anything else; `invalid_client` for another scheme.
 fn read_basic(header: &[u8]) -> Result<(String, Secret), OAuthError> {
     let malformed = || OAuthError::new(Reason::BasicMalformed);
-    let header = std::str::from_utf8(header).map_err(|_| malformed())?;
-    let (scheme, encoded) = params::split(header, header.bytes().position(|byte| byte == b' '));
-    let encoded = encoded.ok_or_else(malformed)?;
-    if !scheme.eq_ignore_ascii_case("Basic") {
+    let mut parts = header.splitn(2, |byte| *byte == b' ');
+    let (scheme, mut encoded) = (parts.next().unwrap_or_default(), parts.next().ok_or_else(malformed)?);
+    if !scheme.eq_ignore_ascii_case(b"Basic") {
         return Err(Reason::ClientMethodWrong.into());
     }
-    let mut decoded = zeroize::Zeroizing::new(Vec::with_capacity(encoded.len()));
-    STANDARD.decode_vec(encoded.trim_start_matches(' '), &mut decoded).map_err(|_| malformed())?;
-    let decoded = std::str::from_utf8(&decoded).map_err(|_| malformed())?;
-    let (id, secret) = params::split(decoded, decoded.bytes().position(|byte| byte == b':'));
+    while let [b' ', rest @ ..] = encoded {
+        encoded = rest;
+    }
+    let decoded = base64::from_standard(encoded).and_then(Secret::from_utf8);
+    let decoded = decoded.ok_or_else(malformed)?;
+    let (id, secret) =
+        params::split(decoded.expose(), decoded.expose().bytes().position(|byte| byte == b':'));
     let id = params::decode(id).map_err(|_| malformed())?;
     let secret = params::decode(secret.ok_or_else(malformed)?).map_err(|_| malformed())?;
     if !is_vschar(&id) {
@@ -214,6 +211,8 @@ fn read_basic(header: &[u8]) -> Result<(String, Secret), OAuthError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
     fn basic(id: &str, secret: &str) -> String {

@@ -3,13 +3,12 @@
 //! The token's own client may ask, and a client registered as the resource server of its audience. Everyone else,
 //! and every token that is not alive, gets `{"active":false}` and nothing more (RFC 7662 §2.2).
 
-use serde::Serialize;
-
 use super::token::{refuse_faults, required};
 use crate::client::Credentials;
 use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken, Recognised};
-use crate::protocol::{ClientId, Issuer, OAuthError, Params, Reason, Scope};
+use crate::protocol::json::Object;
+use crate::protocol::{ClientId, Issuer, OAuthError, Params, Reason, Resource, Scope};
 use crate::record::grant::{Grant, GrantSubject};
 use crate::record::{Client, Context, Decide, Decision, Facts, Halt};
 use crate::token::claims::Audience;
@@ -140,86 +139,46 @@ fn refresh(
     })
 }
 
-#[derive(Serialize)]
-struct Wire<'a> {
-    active: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iss: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sub: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<Audience<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iat: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exp: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jti: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    auth_time: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    acr: Option<&'a str>,
-}
-
-const INACTIVE: Wire<'_> = Wire {
-    active: false,
-    iss: None,
-    client_id: None,
-    sub: None,
-    aud: None,
-    scope: None,
-    token_type: None,
-    iat: None,
-    exp: None,
-    jti: None,
-    auth_time: None,
-    acr: None,
-};
-
 impl Introspection {
     /// The answer as JSON (RFC 7662 §2.2).
-    ///
-    /// # Errors
-    /// Never for what this server keeps.
-    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let non_empty = |scope: &'_ Scope| !scope.is_empty();
-        let wire = match self {
-            Self::Inactive => INACTIVE,
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = Object::new();
+        json.flag("active", !matches!(self, Self::Inactive));
+        match self {
+            Self::Inactive => {}
             Self::Access { token, subject, issuer } => {
-                let authentication = token.authentication.as_ref();
-                Wire {
-                    active: true,
-                    iss: Some(issuer),
-                    client_id: Some(token.client.as_str()),
-                    sub: Some(subject),
-                    aud: Some(Audience::new(&token.audience, issuer)),
-                    scope: Some(&token.scope).filter(|scope| non_empty(scope)).map(Scope::as_str),
-                    token_type: Some("Bearer"),
-                    iat: Some(token.issued_at.0),
-                    exp: Some(token.valid_until.0),
-                    jti: token.token_id.map(|id| id.to_string()),
-                    auth_time: authentication.map(|a| a.auth_time.0),
-                    acr: authentication.and_then(|a| a.acr.as_deref()),
+                json.text("iss", issuer);
+                json.text("client_id", token.client.as_str());
+                json.text("sub", subject);
+                match Audience::new(&token.audience, issuer) {
+                    Audience::One(audience) => json.text("aud", audience),
+                    Audience::Many(audience) => json.texts("aud", audience.iter().map(Resource::as_str)),
+                }
+                json.plain("scope", token.scope.as_str());
+                json.plain("token_type", "Bearer");
+                json.number("iat", token.issued_at.0);
+                json.number("exp", token.valid_until.0);
+                if let Some(id) = token.token_id {
+                    json.plain("jti", &id.to_string());
+                }
+                if let Some(authentication) = &token.authentication {
+                    json.number("auth_time", authentication.auth_time.0);
+                    if let Some(acr) = &authentication.acr {
+                        json.text("acr", acr);
+                    }
                 }
             }
-            Self::Refresh { client, subject, scope, expires_at, issuer } => Wire {
-                active: true,
-                iss: Some(issuer),
-                client_id: Some(client.as_str()),
-                sub: subject.as_deref(),
-                scope: Some(scope).filter(|scope| non_empty(scope)).map(Scope::as_str),
-                exp: Some(*expires_at),
-                ..INACTIVE
-            },
-        };
-        let mut json = Vec::with_capacity(512);
-        serde_json::to_writer(&mut json, &wire)?;
-        Ok(json)
+            Self::Refresh { client, subject, scope, expires_at, issuer } => {
+                json.text("iss", issuer);
+                json.text("client_id", client.as_str());
+                if let Some(subject) = subject {
+                    json.text("sub", subject);
+                }
+                json.plain("scope", scope.as_str());
+                json.number("exp", *expires_at);
+            }
+        }
+        json.finish()
     }
 }

@@ -10,6 +10,30 @@ use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
 use crate::store::StoreError;
 
 /// The host's say in who becomes a client. Without one nobody does, and there is no registration endpoint.
+///
+/// ```
+/// use grantor::host::RegistrationPolicy;
+/// use grantor::record::registration::{Admission, Applicant, Refusal, Verdict};
+/// use grantor::store::StoreError;
+///
+/// /// Takes clients of one domain, and lets them read.
+/// struct OneDomain;
+///
+/// #[async_trait::async_trait]
+/// impl RegistrationPolicy for OneDomain {
+///     async fn judge(&self, applicant: &Applicant) -> Result<Verdict, StoreError> {
+///         let uris = applicant.metadata.get("redirect_uris").and_then(|uris| uris.as_array());
+///         let ours = |uri: &serde_json::Value| uri.as_str().is_some_and(|uri| uri.starts_with("https://apps.example/"));
+///         Ok(match uris.is_some_and(|uris| uris.iter().all(ours)) {
+///             true => Verdict::Admit(Admission {
+///                 scope: grantor::Scope::parse("read").ok(),
+///                 ..Admission::default()
+///             }),
+///             false => Verdict::Refuse(Refusal::RedirectUri),
+///         })
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait RegistrationPolicy: Send + Sync {
     /// Whether `applicant` may register, or change its registration, and on which terms.

@@ -206,7 +206,7 @@ impl HttpServer {
             Endpoint::Introspect => {
                 let request = IntrospectionRequest::read(authorization, &params)
                     .map_err(|error| self.refused(error))?;
-                reply::json(self.server.introspect(&request, origin).await?.to_json())
+                reply::json(Ok(self.server.introspect(&request, origin).await?.to_json()))
             }
             _ => {
                 let request =

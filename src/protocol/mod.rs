@@ -3,10 +3,12 @@
 //! This folder knows nobody: no client, no grant, no store. It decides whether bytes are well formed and
 //! never whether they are allowed.
 
+pub(crate) mod base64;
 pub mod digest;
 pub mod error;
 pub mod id;
 pub mod issuer;
+pub(crate) mod json;
 pub mod names;
 pub mod params;
 pub mod prompt;

@@ -55,7 +55,7 @@ registered_names! {
 }
 
 registered_names! {
-    /// `response_type` (RFC 6749 §3.1.1, OAuth 2.0 Multiple Response Types §3 to §5).
+    /// `response_type` (RFC 6749 §3.1.1, OAuth 2.0 Multiple Response Types §3 to §5), its values sorted.
     ResponseType {
         /// A code (RFC 6749 §4.1).
         Code = "code",
@@ -132,12 +132,11 @@ impl ResponseType {
     /// The one with these values, in any order (OAuth 2.0 Multiple Response Types §2).
     #[must_use]
     pub fn from_values(text: &str) -> Option<Self> {
-        let sorted = |text: &'_ str| {
-            let mut values: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        Self::from_name(text).or_else(|| {
+            let mut values: Vec<&str> = text.split(' ').collect();
             values.sort_unstable();
-            values
-        };
-        Self::ALL.iter().copied().find(|own| sorted(own.as_str()) == sorted(text))
+            Self::from_name(&values.join(" "))
+        })
     }
 
     /// Whether a code is among what is answered.

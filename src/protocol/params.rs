@@ -82,7 +82,7 @@ impl<'a> Params<'a> {
             if pairs.len() == MAX_PARAMS {
                 return Err(ParamsError::TooMany);
             }
-            let (name, value) = split(part, part.bytes().position(|byte| byte == b'='));
+            let (name, value) = split(part, memchr::memchr(b'=', part.as_bytes()));
             let value = value.unwrap_or_default();
             pairs.push(match is_escaped(part) {
                 false => (name.into(), value.into()),
@@ -167,28 +167,28 @@ pub fn decode(text: &str) -> Result<Cow<'_, str>, ParamsError> {
 }
 
 fn unescape(text: &str) -> Result<String, ParamsError> {
-    let mut decoded = text.as_bytes().to_vec();
-    let (mut rest, mut length) = (text.bytes(), 0);
-    for place in &mut decoded {
-        *place = match rest.next() {
-            None => break,
-            Some(b'+') => b' ',
-            Some(b'%') => {
-                let (Some(high), Some(low)) = (rest.next(), rest.next()) else {
-                    return Err(ParamsError::Escape);
-                };
-                hex(high)? << 4 | hex(low)?
-            }
-            Some(other) => other,
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((plain, escape)) = next_escape(rest).and_then(|at| rest.split_at_checked(at)) {
+        decoded.extend_from_slice(plain);
+        let (byte, after) = match escape {
+            [b'+', after @ ..] => (b' ', after),
+            [_, high, low, after @ ..] => (hex(*high)? << 4 | hex(*low)?, after),
+            _ => return Err(ParamsError::Escape),
         };
-        length += 1;
+        decoded.push(byte);
+        rest = after;
     }
-    decoded.truncate(length);
+    decoded.extend_from_slice(rest);
     String::from_utf8(decoded).map_err(|_| ParamsError::Utf8)
 }
 
 fn is_escaped(text: &str) -> bool {
-    memchr::memchr2(b'+', b'%', text.as_bytes()).is_some()
+    next_escape(text.as_bytes()).is_some()
+}
+
+fn next_escape(text: &[u8]) -> Option<usize> {
+    memchr::memchr2(b'+', b'%', text)
 }
 
 fn hex(digit: u8) -> Result<u8, ParamsError> {

@@ -537,10 +537,21 @@ fn append<N: AsRef<str>, V: AsRef<str>>(
     target
 }
 
+/// Whether a byte stands for itself in a form (the `application/x-www-form-urlencoded` serializer of the URL standard).
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
+static IS_ITSELF: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'*' | b'-' | b'.' | b'_');
+        byte += 1;
+    }
+    table
+};
+
 fn push_encoded(target: &mut String, text: &str) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'*' | b'-' | b'.' | b'_');
-    let is_itself = text.bytes().fold(true, |all, byte| all & plain(byte));
-    if is_itself {
+    let is_itself = |byte: u8| IS_ITSELF.get(usize::from(byte)).copied().unwrap_or_default();
+    if text.bytes().fold(true, |all, byte| all & is_itself(byte)) {
         target.push_str(text)
     } else {
         target.extend(form_urlencoded::byte_serialize(text.as_bytes()))

@@ -41,6 +41,13 @@ pub trait Decide {
     /// # Errors
     /// [`Halt::Need`] while a fact is missing; [`Halt::Refuse`] when the request is refused and nothing is written.
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt>;
+
+    /// What is answered where something fails that is not the client's fault, if that can be more than the error
+    /// itself.
+    fn failure(&self, error: &OAuthError, facts: &Facts, cx: &Context<'_>) -> Option<Self::Plan> {
+        let _ = (error, facts, cx);
+        None
+    }
 }
 
 /// What a decision may look at besides the request and the facts.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use url::Url;
 
 use super::key::Key;
@@ -50,7 +50,7 @@ pub enum Need {
     /// The registration of a client.
     Client(String),
     /// The records under these keys, read together.
-    Records(Vec<Key>),
+    Records(SmallVec<[Key; 3]>),
     /// Whether the host still knows the subject.
     Account(SubjectId),
     /// What the host says about the subject.
@@ -226,17 +226,15 @@ impl Facts {
     ///
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
-    pub fn read(&self, keys: &[Option<Key>]) -> Result<(), Halt> {
-        if keys.iter().flatten().all(|key| self.known(key).is_some()) {
-            return Ok(());
-        }
-        let mut unknown = Vec::with_capacity(keys.len());
-        unknown.extend(keys.iter().flatten().filter(|key| self.known(key).is_none()));
-        Err(Halt::Need(Need::Records(unknown)))
+    pub fn read<'k>(&self, keys: impl IntoIterator<Item = &'k Option<Key>>) -> Result<(), Halt> {
+        let keys = keys.into_iter().flatten();
+        let unknown: SmallVec<[Key; 3]> = keys.filter(|key| self.known(key).is_none()).copied().collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Halt::Need(Need::Records(unknown))) }
     }
 
+    /// Ids are compared first, because all else is mostly equal.
     fn known(&self, key: &Key) -> Option<&Option<Versioned>> {
-        self.records.iter().find(|(own, _)| own == key).map(|(_, record)| record)
+        self.records.iter().find(|(own, _)| own.id == key.id && own == key).map(|(_, record)| record)
     }
 
     /// The record under `key`.
@@ -246,7 +244,7 @@ impl Facts {
     pub fn record(&self, key: Key) -> Result<Option<&Versioned>, Halt> {
         match self.known(&key) {
             Some(record) => Ok(record.as_ref()),
-            None => Err(Halt::Need(Need::Records(vec![key]))),
+            None => Err(Halt::Need(Need::Records(smallvec![key]))),
         }
     }
 

@@ -3,11 +3,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{ClientId, Digest, SubjectId, Timestamp};
+use crate::protocol::{ClientId, Digest, SubjectId, Timestamp, base64};
 
 /// Sixteen bytes that name a record within its kind: minted ones ascend with time, so that inserts stay clustered; the
 /// others are digests of a natural key.
@@ -40,7 +38,7 @@ impl Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+        f.write_str(&base64::to_url(&self.0))
     }
 }
 
@@ -68,11 +66,7 @@ impl std::str::FromStr for Id {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 16];
-        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
-            Ok(16) if text.len() == 22 => Ok(Self(bytes)),
-            _ => Err("not sixteen bytes in base64url"),
-        }
+        base64::from_url(text.as_bytes()).map(Self).ok_or("not sixteen bytes in base64url")
     }
 }
 

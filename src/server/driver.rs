@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use smallvec::SmallVec;
+
 use crate::host::{FetchError, SignerError, sector_document};
-use crate::protocol::{OAuthError, Reason};
+use crate::protocol::{ErrorCode, OAuthError, Reason};
 use crate::record::facts::{Account, Fact};
 use crate::record::registration::{Refusal, Verdict};
-use crate::record::{
-    Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Need, Random, Versioned,
-};
+use crate::record::{Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Need, Random};
 use crate::store::{CommitError, StoreError};
 
 use super::mint::{Mint, Minted};
@@ -35,6 +35,38 @@ pub struct Trace<'a> {
     pub context: Context<'a>,
 }
 
+/// Where a request is when all is done that takes no waiting.
+enum Progress<'s, R> {
+    /// At its end.
+    Answered(Result<R, OAuthError>),
+    /// At a fact that has to be waited for.
+    Needs(Need),
+    /// At a decision that takes waiting: for a signature, for the store, for other servers.
+    Decided(Box<Settlement<'s, R>>),
+    /// At a race that it has lost.
+    Lost,
+}
+
+/// A request whose first steps are done.
+enum Begun<'s, R> {
+    Answered(Result<R, OAuthError>),
+    Waits(Box<Waiting<'s, R>>),
+}
+
+/// A request that has to wait.
+struct Waiting<'s, R> {
+    trace: Trace<'s>,
+    needs: u32,
+    progress: Progress<'s, R>,
+}
+
+/// A decision on its way to its answer.
+struct Settlement<'s, R> {
+    batch: Batch,
+    minted: Result<Minted<'s, R>, OAuthError>,
+    events: SmallVec<[Event; 1]>,
+}
+
 impl AuthorizationServer {
     /// Runs any request to its answer.
     ///
@@ -45,9 +77,65 @@ impl AuthorizationServer {
         Q: Decide + Sync,
         Q::Plan: Mint,
     {
+        match self.begin(request, origin) {
+            Begun::Answered(answer) => answer,
+            Begun::Waits(waiting) => Box::pin(self.finish(request, waiting)).await,
+        }
+    }
+
+    /// Runs a request until it has to wait. What it was decided under is only then moved to the heap, so that the
+    /// futures around it stay small.
+    fn begin<Q>(&self, request: &Q, origin: Origin) -> Begun<'_, <Q::Plan as Mint>::Response>
+    where
+        Q: Decide,
+        Q::Plan: Mint,
+    {
         let mut facts = Facts::new();
-        let mut context = self.context::<Q>(origin).map_err(|error| self.refuse(request, error))?;
-        self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(request, error))
+        let context = match self.context::<Q>(origin) {
+            Ok(context) => context,
+            Err(error) => return Begun::Answered(Err(self.refuse(request, error))),
+        };
+        let mut needs = 0;
+        match self.advance(request, &mut facts, &context, &mut needs) {
+            Progress::Answered(Ok(answer)) => Begun::Answered(Ok(answer)),
+            Progress::Answered(Err(error)) => Begun::Answered(self.fail(request, error, &facts, &context)),
+            progress => Begun::Waits(Box::new(Waiting { trace: Trace { facts, context }, needs, progress })),
+        }
+    }
+
+    async fn finish<Q>(
+        &self,
+        request: &Q,
+        waiting: Box<Waiting<'_, <Q::Plan as Mint>::Response>>,
+    ) -> Result<<Q::Plan as Mint>::Response, OAuthError>
+    where
+        Q: Decide + Sync,
+        Q::Plan: Mint,
+    {
+        let Waiting { trace: Trace { mut facts, mut context }, needs, progress } = *waiting;
+        let answer = self.proceed(request, &mut facts, &mut context, needs, progress).await;
+        answer.or_else(|error| self.fail(request, error, &facts, &context))
+    }
+
+    /// The refusal, or the answer that stands in for it where the failure is the server's own.
+    fn fail<Q>(
+        &self,
+        request: &Q,
+        error: OAuthError,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<<Q::Plan as Mint>::Response, OAuthError>
+    where
+        Q: Decide,
+        Q::Plan: Mint,
+    {
+        let error = self.refuse(request, error);
+        let ours = matches!(error.code(), ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError);
+        let plan = if ours { request.failure(&error, facts, cx) } else { None };
+        match plan.map(|plan| plan.mint(self)) {
+            Some(Minted::Now(answer)) => Ok(answer),
+            _ => Err(error),
+        }
     }
 
     /// Runs a request and returns, beside its answer, what it was decided under.
@@ -73,8 +161,8 @@ impl AuthorizationServer {
         (answer, Some(Trace { facts, context }))
     }
 
-    /// Mints, then commits, then answers: if minting fails, nothing is committed.
-    pub(super) async fn drive<Q>(
+    /// Waits for what has to be waited for, and goes on.
+    async fn drive<Q>(
         &self,
         request: &Q,
         facts: &mut Facts,
@@ -85,44 +173,115 @@ impl AuthorizationServer {
         Q::Plan: Mint,
     {
         let mut needs = 0;
+        let progress = self.advance(request, facts, cx, &mut needs);
+        self.proceed(request, facts, cx, needs, progress).await
+    }
+
+    async fn proceed<Q>(
+        &self,
+        request: &Q,
+        facts: &mut Facts,
+        cx: &mut Context<'_>,
+        mut needs: u32,
+        mut progress: Progress<'_, <Q::Plan as Mint>::Response>,
+    ) -> Result<<Q::Plan as Mint>::Response, OAuthError>
+    where
+        Q: Decide + Sync,
+        Q::Plan: Mint,
+    {
         loop {
+            match progress {
+                Progress::Answered(answer) => return answer,
+                Progress::Needs(need) => {
+                    Box::pin(self.fetch(need, facts, cx)).await?;
+                    progress = self.advance(request, facts, cx, &mut needs);
+                    continue;
+                }
+                Progress::Decided(settlement) => {
+                    if let Some(answer) = Box::pin(self.settle(*settlement, facts)).await? {
+                        return Ok(answer);
+                    }
+                }
+                Progress::Lost => {}
+            }
+            if cx.attempt >= MAX_ATTEMPTS {
+                return Err(Reason::ContentionExhausted.into());
+            }
+            needs = 0;
+            facts.forget_records();
+            self.next_attempt(cx)?;
+            Box::pin(step_aside(cx)).await;
+            progress = self.advance(request, facts, cx, &mut needs);
+        }
+    }
+
+    /// Goes as far as it can without waiting: with clients and a store that never wait, to the end.
+    fn advance<Q>(
+        &self,
+        request: &Q,
+        facts: &mut Facts,
+        cx: &Context<'_>,
+        needs: &mut u32,
+    ) -> Progress<'_, <Q::Plan as Mint>::Response>
+    where
+        Q: Decide,
+        Q::Plan: Mint,
+    {
+        let bug = |detail| Progress::Answered(Err(OAuthError::new(Reason::Bug).detail(detail)));
+        let Decision { mut batch, outcome, events } = loop {
             match request.read_ahead(facts, cx).and_then(|()| request.decide(facts, cx)) {
-                Err(Halt::Need(need)) if needs < MAX_NEEDS => {
-                    needs += 1;
-                    if let Some(need) = self.fetch_now(need, facts)? {
-                        Box::pin(self.fetch(need, facts, cx)).await?;
+                Ok(decision) => break decision,
+                Err(Halt::Refuse(error)) => return Progress::Answered(Err(error)),
+                Err(Halt::Need(need)) if *needs == MAX_NEEDS => {
+                    return bug(format!("asked again and again: {need:?}"));
+                }
+                Err(Halt::Need(need)) => match self.fetch_now(need, facts) {
+                    Ok(None) => *needs += 1,
+                    Ok(Some(need)) => {
+                        *needs += 1;
+                        return Progress::Needs(need);
                     }
-                }
-                Err(Halt::Need(need)) => {
-                    return Err(
-                        OAuthError::new(Reason::Bug).detail(format!("asked again and again: {need:?}"))
-                    );
-                }
-                Err(Halt::Refuse(error)) => return Err(error),
-                Ok(decision) if Q::READ_ONLY && !decision.batch.is_empty() => {
-                    return Err(OAuthError::new(Reason::Bug).detail("a request that only reads wrote"));
-                }
-                Ok(Decision { mut batch, outcome, events }) => {
-                    let answer = match outcome.map(|plan| plan.mint(self)) {
-                        Ok(Minted::Now(answer)) => Ok(answer),
-                        Ok(Minted::Signing(signing)) => Ok(signing.await?),
-                        Err(error) => Err(error),
-                    };
-                    if batch.is_empty() || self.commit(&mut batch, facts).await? {
-                        self.dispatch(&batch).await;
-                        events.into_iter().for_each(|event| self.tell(event));
-                        return answer;
-                    }
-                    if cx.attempt >= MAX_ATTEMPTS {
-                        return Err(Reason::ContentionExhausted.into());
-                    }
-                    needs = 0;
-                    facts.forget_records();
-                    self.next_attempt(cx)?;
-                    Box::pin(step_aside(cx)).await;
-                }
+                    Err(error) => return Progress::Answered(Err(error)),
+                },
+            }
+        };
+        if Q::READ_ONLY && !batch.is_empty() {
+            return bug("a request that only reads wrote".to_owned());
+        }
+        let answer = match outcome.map(|plan| plan.mint(self)) {
+            Ok(Minted::Now(answer)) => Ok(answer),
+            Err(error) => Err(error),
+            minted @ Ok(Minted::Signing(_)) => {
+                return Progress::Decided(Box::new(Settlement { batch, minted, events }));
+            }
+        };
+        match self.commit_now(&mut batch, facts) {
+            Some(Ok(true)) => {
+                events.into_iter().for_each(|event| self.tell(event));
+                Progress::Answered(answer)
+            }
+            Some(Ok(false)) => Progress::Lost,
+            Some(Err(error)) => Progress::Answered(Err(error)),
+            None => {
+                Progress::Decided(Box::new(Settlement { batch, minted: answer.map(Minted::Now), events }))
             }
         }
+    }
+
+    /// Mints, then commits, then answers: if minting fails, nothing is committed. `None` when a race was lost.
+    async fn settle<R>(&self, settlement: Settlement<'_, R>, facts: &Facts) -> Result<Option<R>, OAuthError> {
+        let Settlement { mut batch, minted, events } = settlement;
+        let answer = match minted {
+            Ok(Minted::Now(answer)) => Ok(answer),
+            Ok(Minted::Signing(signing)) => Ok(signing.await?),
+            Err(error) => Err(error),
+        };
+        if !batch.is_empty() && !self.commit(&mut batch, facts).await? {
+            return Ok(None);
+        }
+        self.dispatch(&batch).await;
+        events.into_iter().for_each(|event| self.tell(event));
+        answer.map(Some)
     }
 
     /// The context of a request; one that only reads gets no randomness.
@@ -259,36 +418,33 @@ impl AuthorizationServer {
         Ok(())
     }
 
-    /// Whether the batch was applied, which it is only if nothing that was read has changed. After an outcome that is unknown, or a conflict that may be with the first
-    /// delivery of this very batch, the records tell: their version is the id of the batch that wrote them.
+    /// Whether the batch was applied, which it is only if nothing that was read has changed.
     async fn commit(&self, batch: &mut Batch, facts: &Facts) -> Result<bool, OAuthError> {
         batch.rely_on(facts.records());
-        let committed = match self.parts.store.immediate() {
-            Some(store) => store.commit_now(batch),
-            None => self.parts.store.commit(batch).await,
-        };
-        match committed {
-            Ok(()) => Ok(true),
-            // What was only deleted bears no version: a conflict is taken at its word, and an unknown outcome stays so.
-            Err(CommitError::Conflict) if batch.put.is_empty() => Ok(false),
-            Err(CommitError::Unknown(cause)) if batch.put.is_empty() => {
-                Err(OAuthError::new(Reason::CommitUnknown).detail(cause))
-            }
-            Err(error @ (CommitError::Conflict | CommitError::Unknown(_))) => {
-                let unknown = |_| OAuthError::new(Reason::CommitUnknown).detail(error.to_string());
-                Box::pin(self.is_applied(batch)).await.map_err(unknown)
-            }
-            Err(CommitError::Unavailable(cause)) => {
-                Err(OAuthError::new(Reason::StoreUnavailable).detail(cause))
-            }
-            Err(CommitError::Full) => Err(Reason::StoreFull.into()),
+        let Err(error) = self.parts.store.commit(batch).await else { return Ok(true) };
+        if let Some(verdict) = verdict(&error, batch) {
+            return verdict;
         }
+        let records = self.parts.store.load(&written(batch)).await.map_err(|_| unknown(&error))?;
+        Ok(records.iter().flatten().any(|record| record.version == batch.id))
     }
 
-    async fn is_applied(&self, batch: &Batch) -> Result<bool, StoreError> {
-        let written: Vec<Key> = batch.put.iter().map(|put| put.key).collect();
-        let records: Vec<Option<Versioned>> = self.parts.store.load(&written).await?;
-        Ok(records.iter().flatten().any(|record| record.version == batch.id))
+    /// As [`commit`](Self::commit), by a store that never waits; `None` when there is waiting to be done, for a store or
+    /// for other servers that have to be told.
+    fn commit_now(&self, batch: &mut Batch, facts: &Facts) -> Option<Result<bool, OAuthError>> {
+        if batch.is_empty() {
+            return Some(Ok(true));
+        }
+        let store = self.parts.store.immediate().filter(|_| Self::messages(batch).next().is_none())?;
+        batch.rely_on(facts.records());
+        let Err(error) = store.commit_now(batch) else { return Some(Ok(true)) };
+        verdict(&error, batch).or_else(|| {
+            let mut applied = false;
+            let loaded = store.load_now(&written(batch), &mut |_, record| {
+                applied |= record.is_some_and(|record| record.version == batch.id);
+            });
+            Some(loaded.map(|()| applied).map_err(|_| unknown(&error)))
+        })
     }
 
     pub(super) fn refuse<Q: Decide>(&self, request: &Q, error: OAuthError) -> OAuthError {
@@ -315,6 +471,29 @@ impl AuthorizationServer {
         );
         self.parts.audit.record(event);
     }
+}
+
+/// What it means that a commit failed. `None`: after an outcome that is unknown, or a conflict that may be with the first
+/// delivery of this very batch, the records tell: their version is the id of the batch that wrote them.
+fn verdict(error: &CommitError, batch: &Batch) -> Option<Result<bool, OAuthError>> {
+    match error {
+        // What was only deleted bears no version: a conflict is taken at its word, and an unknown outcome stays so.
+        CommitError::Conflict if batch.put.is_empty() => Some(Ok(false)),
+        CommitError::Unknown(_) if batch.put.is_empty() => Some(Err(unknown(error))),
+        CommitError::Conflict | CommitError::Unknown(_) => None,
+        CommitError::Unavailable(cause) => {
+            Some(Err(OAuthError::new(Reason::StoreUnavailable).detail(cause.clone())))
+        }
+        CommitError::Full => Some(Err(Reason::StoreFull.into())),
+    }
+}
+
+fn written(batch: &Batch) -> Vec<Key> {
+    batch.put.iter().map(|put| put.key).collect()
+}
+
+fn unknown(error: &CommitError) -> OAuthError {
+    OAuthError::new(Reason::CommitUnknown).detail(error.to_string())
 }
 
 pub(super) fn unavailable(error: StoreError) -> OAuthError {

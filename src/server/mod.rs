@@ -37,10 +37,10 @@ use crate::host::{
     Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
     RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
-use crate::protocol::{ClientId, ErrorCode, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
+use crate::protocol::{ClientId, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
-use crate::record::{Event, EventKind, Facts, Grant, GrantId, Index, Key, Record, SessionId};
+use crate::record::{Event, EventKind, Grant, GrantId, Index, Key, Record, SessionId};
 use crate::store::{Page, Store};
 
 /// An authorization server over the host's store, clients and other parts. Cheap to clone.
@@ -134,14 +134,7 @@ impl AuthorizationServer {
     /// # Errors
     /// What is shown on an error page and never sent to a redirect URI, because there is none that was verified.
     pub async fn authorize(&self, request: &Authorize, origin: Origin) -> Result<Step, OAuthError> {
-        let mut facts = Facts::new();
-        let mut cx = self.context::<Authorize>(origin).map_err(|error| self.refuse(request, error))?;
-        self.drive(request, &mut facts, &mut cx).await.or_else(|error| {
-            let error = self.refuse(request, error);
-            let ours = matches!(error.code(), ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError);
-            let response = if ours { request.failure(error.clone(), &facts, &cx) } else { None };
-            response.map(Step::respond).ok_or(error)
-        })
+        self.run(request, origin).await
     }
 
     /// What the host's login or consent page needs to know of an interaction.

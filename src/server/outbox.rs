@@ -12,7 +12,7 @@ use super::{AuthorizationServer, Origin};
 use crate::endpoint::outbox::{Delivery, PrepareMessage, SettleMessage};
 use crate::host::FetchRequest;
 use crate::protocol::OAuthError;
-use crate::record::{Batch, Index, OutboxId, Record};
+use crate::record::{Batch, Index, OutboxId, Put, Record};
 use crate::store::Page;
 
 /// The longest answer that is read, in bytes: nothing in it matters.
@@ -50,12 +50,16 @@ impl AuthorizationServer {
 
     /// Delivers what `batch` wrote for the first time, once it is committed.
     pub(super) async fn dispatch(&self, batch: &Batch) {
-        let fresh =
-            batch.put.iter().filter(|put| matches!(&*put.record, Record::Outbox(own) if own.attempts == 0));
-        let ids: Vec<OutboxId> = fresh.map(|put| OutboxId(put.key.id)).collect();
+        let ids: Vec<OutboxId> = Self::messages(batch).collect();
         if !ids.is_empty() {
             self.deliver(ids).await;
         }
+    }
+
+    /// The messages that `batch` writes for the first time.
+    pub(super) fn messages(batch: &Batch) -> impl Iterator<Item = OutboxId> {
+        let fresh = |put: &&Put| matches!(&*put.record, Record::Outbox(own) if own.attempts == 0);
+        batch.put.iter().filter(fresh).map(|put| OutboxId(put.key.id))
     }
 
     /// Delivers at once and all together. Each takes as long as the host's [`Fetch`](crate::host::Fetch) gives it.

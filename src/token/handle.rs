@@ -8,16 +8,23 @@
 //! The prefix lets secret scanners recognise a leak and keeps kinds apart, the id finds the record in one lookup,
 //! the checksum keeps typing mistakes away from the store. Only the digest of the secret is kept.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crc::{CRC_24_OPENPGP, Crc, Table};
 use subtle::ConstantTimeEq as _;
 
-use crate::protocol::{Digest, Secret};
+use crate::protocol::{Digest, Secret, base64};
 use crate::record::Id;
 use crate::record::grant::TagKey;
 
 static CHECKSUM: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_24_OPENPGP);
+
+/// How long a checksum is, in bytes.
+const CHECKSUM_LEN: usize = 3;
+/// Id, secret, checksum.
+const HANDLE_LEN: usize = 16 + 32 + CHECKSUM_LEN;
+/// Id, generation, tag, secret, checksum.
+const REFRESH_LEN: usize = 16 + 4 + 8 + 32 + CHECKSUM_LEN;
+/// The longest text of a handle.
+const LONGEST: usize = 88;
 
 /// The kinds of handles. One kind is never read as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,17 +86,17 @@ impl Handle {
     /// The handle as text.
     #[must_use]
     pub fn encode(&self, kind: HandleKind) -> Secret {
-        let mut body = [0; 48];
-        fill(&mut body, &[&self.id.0, &self.secret]);
-        encode(kind, &body)
+        let mut bytes = [0; HANDLE_LEN];
+        fill(&mut bytes, &[&self.id.0, &self.secret]);
+        encode(kind, bytes)
     }
 
     /// Reads a handle of this kind; anything else is `None`.
     #[must_use]
     pub fn decode(kind: HandleKind, text: &str) -> Option<Self> {
-        let body: [u8; 48] = decode(kind, text)?;
-        let (id, secret) = body.split_first_chunk()?;
-        Some(Self { id: Id(*id), secret: secret.try_into().ok()? })
+        let bytes: [u8; HANDLE_LEN] = decode(kind, text)?;
+        let (id, rest) = bytes.split_first_chunk()?;
+        Some(Self { id: Id(*id), secret: *rest.first_chunk()? })
     }
 
     /// What is kept of the secret.
@@ -122,23 +129,23 @@ impl RefreshHandle {
     /// The token as text.
     #[must_use]
     pub fn encode(&self) -> Secret {
-        let mut body = [0; 60];
-        fill(&mut body, &[&self.id.0, &self.generation.to_be_bytes(), &self.tag, &self.secret]);
-        encode(HandleKind::RefreshToken, &body)
+        let mut bytes = [0; REFRESH_LEN];
+        fill(&mut bytes, &[&self.id.0, &self.generation.to_be_bytes(), &self.tag, &self.secret]);
+        encode(HandleKind::RefreshToken, bytes)
     }
 
     /// Reads a refresh token; anything else is `None`.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
-        let body: [u8; 60] = decode(HandleKind::RefreshToken, text)?;
-        let (id, rest) = body.split_first_chunk()?;
+        let bytes: [u8; REFRESH_LEN] = decode(HandleKind::RefreshToken, text)?;
+        let (id, rest) = bytes.split_first_chunk()?;
         let (generation, rest) = rest.split_first_chunk()?;
-        let (tag, secret) = rest.split_first_chunk()?;
+        let (tag, rest) = rest.split_first_chunk()?;
         Some(Self {
             id: Id(*id),
             generation: u32::from_be_bytes(*generation),
             tag: *tag,
-            secret: secret.try_into().ok()?,
+            secret: *rest.first_chunk()?,
         })
     }
 
@@ -191,34 +198,43 @@ fn fill(to: &mut [u8], parts: &[&[u8]]) {
     }
 }
 
-fn encode(kind: HandleKind, body: &[u8]) -> Secret {
-    let (prefix, length) = (kind.prefix(), body.len() + 3);
-    let (mut bytes, mut text) = ([0; 64], [0; 88]);
-    fill(&mut bytes, &[body, &checksum(kind, body)]);
-    fill(&mut text, &[prefix.as_bytes()]);
-    let (bytes, place) = (bytes.get(..length), text.get_mut(prefix.len()..));
-    let written = URL_SAFE_NO_PAD.encode_slice(bytes.unwrap_or_default(), place.unwrap_or_default());
-    let text = text.get(..prefix.len() + written.unwrap_or_default()).unwrap_or_default();
+/// The text of a handle whose last bytes are still to become its checksum.
+fn encode<const LEN: usize>(kind: HandleKind, mut bytes: [u8; LEN]) -> Secret {
+    let prefix = kind.prefix().as_bytes();
+    if let Some((body, place)) = bytes.split_last_chunk_mut() {
+        *place = checksum(kind, body);
+    }
+    let mut text = [0; LONGEST];
+    let text = text.get_mut(..prefix.len() + base64::text_len(LEN)).unwrap_or_default();
+    if let Some((start, rest)) = text.split_at_mut_checked(prefix.len()) {
+        start.copy_from_slice(prefix);
+        base64::write_url(&bytes, rest);
+    }
     Secret::new(std::str::from_utf8(text).unwrap_or_default())
 }
 
-fn decode<const N: usize>(kind: HandleKind, text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; 64];
-    let text = text.strip_prefix(kind.prefix())?;
-    if text.len() != (N + 3) / 3 * 4 {
-        return None;
-    }
-    URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
-    let (body, rest) = bytes.split_first_chunk()?;
-    rest.starts_with(&checksum(kind, body)).then_some(*body)
+fn decode<const LEN: usize>(kind: HandleKind, text: &str) -> Option<[u8; LEN]> {
+    let bytes = base64::from_url(text.strip_prefix(kind.prefix())?.as_bytes())?;
+    let (body, given) = bytes.split_last_chunk()?;
+    (checksum(kind, body) == *given).then_some(bytes)
 }
 
 /// Over the prefix, too, so that no kind passes for another.
-fn checksum(kind: HandleKind, body: &[u8]) -> [u8; 3] {
-    let (prefix, mut bytes) = (kind.prefix().as_bytes(), [0; 64]);
-    fill(&mut bytes, &[prefix, body]);
-    let [_, checksum @ ..] =
-        CHECKSUM.checksum(bytes.get(..prefix.len() + body.len()).unwrap_or_default()).to_be_bytes();
+fn checksum(kind: HandleKind, body: &[u8]) -> [u8; CHECKSUM_LEN] {
+    const fn of_prefix(kind: HandleKind) -> u32 {
+        CHECKSUM.checksum(kind.prefix().as_bytes())
+    }
+    let mut digest = CHECKSUM.digest_with_initial(match kind {
+        HandleKind::Code => const { of_prefix(HandleKind::Code) },
+        HandleKind::AccessToken => const { of_prefix(HandleKind::AccessToken) },
+        HandleKind::RefreshToken => const { of_prefix(HandleKind::RefreshToken) },
+        HandleKind::Session => const { of_prefix(HandleKind::Session) },
+        HandleKind::Browser => const { of_prefix(HandleKind::Browser) },
+        HandleKind::Registration => const { of_prefix(HandleKind::Registration) },
+        HandleKind::InitialAccess => const { of_prefix(HandleKind::InitialAccess) },
+    });
+    digest.update(body);
+    let [_, checksum @ ..] = digest.finalize().to_be_bytes();
     checksum
 }
 

@@ -8,7 +8,7 @@ use crate::suite::Suite;
 #[tokio::test]
 async fn discovery_endpoint_verification() {
     let suite = Suite::new().await;
-    let answer = suite.0.get("/.well-known/openid-configuration").await;
+    let answer = suite.fixture.get("/.well-known/openid-configuration").await;
     assert_eq!(answer.status, 200);
     let document = answer.json();
     assert_eq!(document["issuer"], ISSUER);

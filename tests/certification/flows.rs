@@ -49,7 +49,7 @@ async fn idtoken_signature() {
 #[tokio::test]
 async fn idtoken_unsigned() {
     let suite = Suite::new().await;
-    let document = suite.0.get("/.well-known/openid-configuration").await.json();
+    let document = suite.fixture.get("/.well-known/openid-configuration").await.json();
     let offered = document["id_token_signing_alg_values_supported"].as_array().unwrap();
     assert!(!offered.contains(&json!("none")), "{offered:?}");
 }
@@ -79,7 +79,7 @@ async fn userinfo_post_header() {
     for plan in Plan::with(brings_a_token) {
         let bearer = format!("Bearer {}", access_token(&suite, plan).await);
         let request = Request::post("/userinfo").header(header::AUTHORIZATION, bearer);
-        userinfo_claims(&suite.0.send(request.body(Bytes::new()).unwrap()).await);
+        userinfo_claims(&suite.fixture.send(request.body(Bytes::new()).unwrap()).await);
     }
 }
 
@@ -88,7 +88,7 @@ async fn userinfo_post_body() {
     let suite = Suite::new().await;
     for plan in Plan::with(brings_a_token) {
         let request = form([("access_token", &access_token(&suite, plan).await)]);
-        userinfo_claims(&suite.0.post("/userinfo", None, &request).await);
+        userinfo_claims(&suite.fixture.post("/userinfo", None, &request).await);
     }
 }
 
@@ -207,9 +207,9 @@ async fn ensure_request_with_valid_pkce_succeeds() {
             .add("code_challenge_method", "S256");
         let answer = suite.agent().walk(&request, "alice").await;
         let code = code_of(plan, &request, &answer);
-        suite.redeem("web", &code).await.refused(400, "invalid_grant");
+        suite.redeem(&request, &code).await.refused(400, "invalid_grant");
         let redemption = crate::common::redemption("web", &code).set("code_verifier", OTHER_VERIFIER);
-        let tokens = suite.0.token("web", &redemption).await.json();
+        let tokens = suite.fixture.token("web", &redemption).await.json();
         suite.check_tokens("web", &tokens, &request).await;
     }
 }
@@ -225,7 +225,7 @@ async fn prompt_login() {
     for plan in Plan::all() {
         let mut agent = suite.agent();
         let first = suite.flow(&mut agent, plan, &plan.asking("web", "openid")).await;
-        suite.0.clock.forward(2);
+        suite.fixture.clock.forward(2);
         let request = plan.asking("web", "openid").add("prompt", "login");
         let answer = agent.authorize(&request).await;
         assert!(Agent::is_at(&answer, "/login"), "{answer:?}");
@@ -251,7 +251,7 @@ async fn prompt_none_logged_in() {
     for plan in Plan::all() {
         let mut agent = suite.agent();
         let first = suite.flow(&mut agent, plan, &plan.asking("web", "openid")).await;
-        suite.0.clock.forward(2);
+        suite.fixture.clock.forward(2);
         let request = plan.asking("web", "openid").add("prompt", "none");
         let answer = agent.authorize(&request).await;
         is_of_the_same_login(&first, &suite.outcome(plan, &request, &answer).await);
@@ -283,7 +283,7 @@ async fn max_age_1() {
     for plan in Plan::all() {
         let mut agent = suite.agent();
         let first = suite.flow(&mut agent, plan, &plan.asking("web", "openid")).await;
-        suite.0.clock.forward(2);
+        suite.fixture.clock.forward(2);
         let request = plan.asking("web", "openid").add("max_age", "1");
         let answer = agent.authorize(&request).await;
         assert!(Agent::is_at(&answer, "/login"), "{answer:?}");
@@ -300,7 +300,7 @@ async fn max_age_10000() {
         let mut agent = suite.agent();
         let request = plan.asking("web", "openid").add("max_age", "15000");
         let first = suite.flow(&mut agent, plan, &request).await;
-        suite.0.clock.forward(2);
+        suite.fixture.clock.forward(2);
         let request = plan.asking("web", "openid").add("max_age", "10000");
         let answer = agent.authorize(&request).await;
         is_of_the_same_login(&first, &suite.outcome(plan, &request, &answer).await);
@@ -312,9 +312,12 @@ async fn is_redeemed_once(seconds: u64) {
     let suite = Suite::new().await;
     for plan in Plan::with(ResponseType::has_code) {
         let outcome = suite.flow(&mut suite.agent(), plan, &plan.asking("web", "openid")).await;
-        suite.0.clock.forward(seconds);
-        suite.redeem("web", &outcome.params["code"]).await.refused(400, "invalid_grant");
-        assert!(!suite.0.is_live(outcome.tokens["access_token"].as_str().unwrap()).await);
+        suite.fixture.clock.forward(seconds);
+        suite
+            .redeem(&plan.asking("web", "openid"), &outcome.params["code"])
+            .await
+            .refused(400, "invalid_grant");
+        assert!(!suite.fixture.is_live(outcome.tokens["access_token"].as_str().unwrap()).await);
     }
 }
 
@@ -377,11 +380,11 @@ async fn refresh_token() {
         let request = plan.asking("web", "openid offline_access").add("prompt", "consent");
         let outcome = suite.flow(&mut suite.agent(), plan, &request).await;
         let first = outcome.tokens["refresh_token"].as_str().unwrap();
-        suite.0.refresh("post", first).await.refused(400, "invalid_grant");
-        suite.0.clock.forward(1);
+        suite.fixture.refresh("post", first).await.refused(400, "invalid_grant");
+        suite.fixture.clock.forward(1);
         let repeating = refreshing(first).add("scope", value(&request, "scope").unwrap());
         for refresh in [repeating, refreshing(first)] {
-            let answer = suite.0.token("web", &refresh).await;
+            let answer = suite.fixture.token("web", &refresh).await;
             assert!(answer.header("cache-control").unwrap().contains("no-store"), "{answer:?}");
             let tokens = answer.json();
             // An ID token on refresh bears no nonce that was not in the request (OpenID Connect Core §12.2).

@@ -119,7 +119,8 @@ async fn ends_with_a_page(change: impl FnOnce(Form) -> Form) {
 }
 
 async fn document() -> Value {
-    let document = provider(Told::Nothing).await.0.0.get("/.well-known/openid-configuration").await.json();
+    let document =
+        provider(Told::Nothing).await.0.fixture.get("/.well-known/openid-configuration").await.json();
     assert_eq!(document["end_session_endpoint"], format!("{ISSUER}/logout"));
     document
 }
@@ -222,7 +223,7 @@ async fn backchannel_rp_initiated_logout() {
     assert_eq!(told["events"], json!({ "http://schemas.openid.net/event/backchannel-logout": {} }));
     assert_eq!((&told["sub"], &told["sid"]), (signed_in.claim("sub"), signed_in.claim("sid")));
     assert!(told["sid"].is_string() && told["jti"].is_string() && told["nonce"].is_null());
-    let now = suite.0.clock.now().0;
+    let now = suite.fixture.clock.now().0;
     assert!((now - 60..=now).contains(&told["iat"].as_u64().unwrap()));
     assert!((now..=now + 120).contains(&told["exp"].as_u64().unwrap()));
     assert!(!is_signed_in(&mut agent).await);
@@ -273,7 +274,7 @@ async fn session_management_rp_initiated_logout() {
         let now = Digest::of(format!("web https://web.example {shown} {salt}").as_bytes());
         digest == now.to_base64url()
     };
-    assert_eq!(suite.0.get("/check_session").await.status, 200);
+    assert_eq!(suite.fixture.get("/check_session").await.status, 200);
     assert!(unchanged(&agent));
     log_out(&mut agent, &asking(&signed_in)).await;
     assert!(!unchanged(&agent));

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `flows` | basic, implicit, hybrid, and the three form post plans |
 //! | `config` | config |
+//! | `dynamic` | dynamic, and third-party-initiated login |
 //! | `logout` | RP-initiated logout, back-channel logout, front-channel logout, session management |
 //! | `request_objects` | what these and the dynamic plan ask of request objects |
 //! | `suite` | what the suite checks of every answer |
@@ -15,6 +16,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod config;
+mod dynamic;
 mod flows;
 mod logout;
 mod request_objects;

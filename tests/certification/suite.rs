@@ -1,15 +1,19 @@
 //! A provider as the suite meets it, the plans it is put through, and what is checked of every answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use grantor::Profile;
-use grantor::host::{Accounts, KeyRingOptions, KeyRingSigner, SystemClock};
-use grantor::jose::{Algorithm, Sealer};
+use grantor::host::{
+    Accounts, Clock as _, Fetch, FetchError, FetchRequest, FetchResponse, FetchedJwks, KeyRingOptions,
+    KeyRingSigner, OpenRegistration, SystemClock,
+};
+use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::protocol::{Digest, GrantType, ResponseMode, ResponseType, SubjectId};
 use grantor::record::facts::Account;
 use grantor::record::{Client, Namespace};
@@ -20,9 +24,14 @@ use jsonwebtoken as judge;
 use serde_json::{Map, Value, json};
 
 use crate::common::clients::{all, redirect_uri};
+use crate::common::host::TestClock;
 use crate::common::{Agent, Answer, Fixture, Form, ISSUER, NOW, form, scope};
 
 pub(crate) const SCOPE: &str = "openid profile email address phone offline_access read";
+/// Where the clients that register themselves are answered.
+pub(crate) const CALLBACK: &str = "https://suite.example/cb";
+/// How many assertions were made.
+static MADE: AtomicU64 = AtomicU64::new(0);
 const STATE: &str = "af0ifjsldkj";
 
 /// A response type and how its answer travels.
@@ -53,11 +62,29 @@ impl Plan {
         self.mode.unwrap_or(usual)
     }
 
+    /// What a client of this plan registers.
+    fn grant_types(self) -> Vec<&'static str> {
+        let Self { response_type, .. } = self;
+        let mut grant_types = Vec::new();
+        if response_type.has_code() {
+            grant_types.extend(["authorization_code", "refresh_token"]);
+        }
+        if response_type.has_token() || response_type.has_id_token() {
+            grant_types.push("implicit");
+        }
+        grant_types
+    }
+
     /// The request of a client, with this scope.
     pub(crate) fn asking(self, client: &str, scope: &str) -> Form {
+        self.asking_at(client, redirect_uri(client), scope)
+    }
+
+    /// The same, with this redirect URI.
+    pub(crate) fn asking_at(self, client: &str, redirect_uri: &str, scope: &str) -> Form {
         let request = form([
             ("client_id", client),
-            ("redirect_uri", redirect_uri(client)),
+            ("redirect_uri", redirect_uri),
             ("response_type", self.response_type.as_str()),
             ("scope", scope),
             ("state", STATE),
@@ -87,6 +114,36 @@ impl Outcome {
     pub(crate) fn user(&self) -> &Value {
         self.userinfo.as_ref().or(self.id_token.as_ref()).unwrap_or(&Value::Null)
     }
+}
+
+/// The servers of clients: what lies where.
+#[derive(Default)]
+pub(crate) struct Web(Mutex<BTreeMap<String, (&'static str, Vec<u8>)>>);
+
+impl Web {
+    pub(crate) fn publish(&self, url: &str, content_type: &'static str, body: &[u8]) {
+        self.0.lock().unwrap().insert(url.to_owned(), (content_type, body.to_owned()));
+    }
+
+    pub(crate) fn publish_keys(&self, url: &str, keys: &[&SigningKey]) {
+        let set = JwkSet::new(keys.iter().map(|key| key.public()).collect()).unwrap();
+        self.publish(url, "application/json", &serde_json::to_vec(&set).unwrap());
+    }
+}
+
+#[async_trait]
+impl Fetch for Web {
+    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
+        let pages = self.0.lock().unwrap();
+        let found = pages.get(request.url.as_str());
+        let (content_type, body) = found.ok_or(FetchError::Failed("nothing is there".into()))?;
+        let headers = vec![("content-type".to_owned(), content_type.as_bytes().to_vec())];
+        Ok(FetchResponse { status: 200, headers, body: body.clone() })
+    }
+}
+
+pub(crate) fn key() -> SigningKey {
+    SigningKey::generate(Algorithm::Es256).unwrap()
 }
 
 /// A user of whom everything is known (OpenID Connect Core §5.1).
@@ -139,26 +196,27 @@ pub(crate) fn claims_of(value: &str) -> &'static [&'static str] {
 }
 
 /// The provider under test.
-pub(crate) struct Suite(pub(crate) Fixture);
+pub(crate) struct Suite {
+    pub(crate) fixture: Fixture,
+    pub(crate) signer: Arc<KeyRingSigner>,
+    pub(crate) web: Arc<Web>,
+    /// The keys of the clients that registered themselves here.
+    keys: Mutex<BTreeMap<String, SigningKey>>,
+}
 
 impl Suite {
-    /// A provider that signs with RS256 and ES256, whose clients may use every response type.
+    /// A provider that signs with RS256 and ES256, whose clients may use every response type, and at which everybody may
+    /// register.
     pub(crate) async fn new() -> Self {
         let mut clients = all();
-        for client in &mut clients {
-            Self::open_up(client);
-        }
-        Self::over(clients).await
+        clients.iter_mut().for_each(Self::open_up);
+        Self::with(clients, |builder| builder).await
     }
 
     pub(crate) fn open_up(client: &mut Client) {
         client.scope = scope(SCOPE);
         client.response_types = ResponseType::ALL.to_vec();
         client.grant_types.push(GrantType::Implicit);
-    }
-
-    pub(crate) async fn over(clients: Vec<Client>) -> Self {
-        Self::with(clients, |builder| builder).await
     }
 
     pub(crate) async fn with(clients: Vec<Client>, configure: impl FnOnce(Builder) -> Builder) -> Self {
@@ -171,14 +229,96 @@ impl Suite {
             KeyRingOptions::new([Algorithm::Rs256, Algorithm::Es256]),
         );
         let signer = Arc::new(signer.await.unwrap());
-        Self(Fixture::over(store, clients, |builder| {
-            let builder = builder.profile(Profile::OidcCompat).scope(scope(SCOPE));
-            configure(builder.signer(signer).accounts(Arc::new(Everything)))
-        }))
+        let web = Arc::new(Web::default());
+        let clock = Arc::new(TestClock::new(NOW));
+        let jwks = Arc::new(FetchedJwks::new(web.clone(), clock.clone()));
+        let fixture = Fixture::over(store, clients, |builder| {
+            let builder = builder
+                .profile(Profile::OidcCompat)
+                .scope(scope(SCOPE))
+                .signer(signer.clone())
+                .accounts(Arc::new(Everything))
+                .registration(Arc::new(OpenRegistration::default()))
+                .pairwise_subjects(&[3; 32])
+                .fetch(web.clone())
+                .client_jwks(jwks)
+                .clock(clock.clone());
+            configure(builder)
+        });
+        Self { fixture: Fixture { clock, ..fixture }, signer, web, keys: Mutex::default() }
+    }
+
+    /// The answer to a registration.
+    pub(crate) async fn registration(&self, metadata: &Value) -> Answer {
+        let request = Request::post("/register").header(header::CONTENT_TYPE, "application/json");
+        self.fixture.send(request.body(metadata.to_string().into()).unwrap()).await
+    }
+
+    /// Registers a client that authenticates by `private_key_jwt`, with these members besides, and returns what it is
+    /// told.
+    pub(crate) async fn register(&self, plan: Plan, key: SigningKey, members: &Value) -> Value {
+        let mut metadata = json!({
+            "client_name": "the suite",
+            "redirect_uris": [CALLBACK],
+            "contacts": ["certification@oidf.org"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "response_types": [plan.response_type.as_str()],
+            "grant_types": plan.grant_types(),
+            "jwks": JwkSet::new(vec![key.public()]).unwrap(),
+        });
+        for (name, value) in members.as_object().unwrap() {
+            metadata[name] = value.clone();
+        }
+        metadata.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let answer = self.registration(&metadata).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let told = answer.json();
+        for member in ["error", "client_secret"] {
+            assert_eq!(told[member], Value::Null, "{told}");
+        }
+        assert!(told["registration_client_uri"].as_str().unwrap().starts_with("https://"), "{told}");
+        assert!(!told["registration_access_token"].as_str().unwrap().is_empty(), "{told}");
+        let id = told["client_id"].as_str().unwrap().to_owned();
+        self.keys.lock().unwrap().insert(id, key);
+        told
+    }
+
+    /// The client uses another key from now on.
+    pub(crate) fn rekey(&self, client: &str, key: SigningKey) {
+        self.keys.lock().unwrap().insert(client.to_owned(), key);
+    }
+
+    /// The assertion of a client that registered itself here, for this audience.
+    fn assertion(&self, client: &str, audience: &str) -> Option<String> {
+        let keys = self.keys.lock().unwrap();
+        let key = keys.get(client)?;
+        let now = self.fixture.clock.now().0;
+        let jti = format!("jti-{}", MADE.fetch_add(1, Ordering::SeqCst));
+        let claims = json!({
+            "iss": client, "sub": client, "aud": audience, "jti": jti, "iat": now, "exp": now + 60,
+        });
+        Some(sign_compact(key, "JWT", claims.to_string().as_bytes()).unwrap())
+    }
+
+    /// A request at the token endpoint, authenticated as the client registered.
+    pub(crate) async fn token(&self, client: &str, request: &Form) -> Answer {
+        self.token_for(client, request, ISSUER).await
+    }
+
+    /// The same, with an assertion for this audience.
+    pub(crate) async fn token_for(&self, client: &str, request: &Form, audience: &str) -> Answer {
+        match self.assertion(client, audience) {
+            Some(assertion) => {
+                let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+                let request = request.add("client_assertion_type", kind).add("client_assertion", &assertion);
+                self.fixture.post("/token", None, &request).await
+            }
+            None => self.fixture.token(client, request).await,
+        }
     }
 
     pub(crate) fn agent(&self) -> Agent<'_> {
-        self.0.agent()
+        self.fixture.agent()
     }
 
     /// A whole flow: sign in and consent where asked, then everything that follows from the answer.
@@ -209,7 +349,7 @@ impl Suite {
         let mut tokens = Value::Null;
         if let Some(code) = given("code") {
             assert!(shannon_entropy(code) > 96.0 && code.len() * 6 >= 128, "{code}");
-            tokens = self.redeem(client, code).await.json();
+            tokens = self.redeem(request, code).await.json();
             let back = self.check_tokens(client, &tokens, request).await;
             assert!(id_token.iter().all(|front| front["sub"] == back["sub"]), "two users: {back}");
             id_token = Some(back);
@@ -224,13 +364,13 @@ impl Suite {
         Outcome { params, id_token, tokens, userinfo }
     }
 
-    pub(crate) async fn redeem(&self, client: &str, code: &str) -> Answer {
-        let request = form([
+    pub(crate) async fn redeem(&self, request: &Form, code: &str) -> Answer {
+        let redemption = form([
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", redirect_uri(client)),
+            ("redirect_uri", value(request, "redirect_uri").unwrap()),
         ]);
-        self.0.token(client, &request).await
+        self.token(value(request, "client_id").unwrap(), &redemption).await
     }
 
     /// A token response and the claims of its ID token.
@@ -249,7 +389,7 @@ impl Suite {
         let claims = self.verified(token, client).await;
         assert_eq!(claims["nonce"].as_str(), value(request, "nonce"));
         let whole = |name: &str| claims[name].as_u64().unwrap_or_else(|| panic!("{name}: {claims}"));
-        let now = grantor::host::Clock::now(&*self.0.clock).0;
+        let now = self.fixture.clock.now().0;
         assert!(whole("iat") <= now && whole("iat") + 24 * 3600 > now && whole("exp") > now, "{claims}");
         assert!(whole("auth_time") <= now, "{claims}");
         let sub = claims["sub"].as_str().unwrap();
@@ -276,7 +416,7 @@ impl Suite {
 
     /// The published keys: public, each with a name of its own.
     pub(crate) async fn keys(&self) -> Value {
-        let set = self.0.get("/jwks").await.json();
+        let set = self.fixture.get("/jwks").await.json();
         let keys = set["keys"].as_array().unwrap();
         let names: BTreeSet<_> = keys.iter().map(|key| key["kid"].as_str().unwrap()).collect();
         assert_eq!(names.len(), keys.len(), "{set}");
@@ -291,7 +431,7 @@ impl Suite {
 
     pub(crate) async fn userinfo(&self, token: &str) -> Value {
         let request = Request::get("/userinfo").header(header::AUTHORIZATION, format!("Bearer {token}"));
-        userinfo_claims(&self.0.send(request.body(Bytes::new()).unwrap()).await)
+        userinfo_claims(&self.fixture.send(request.body(Bytes::new()).unwrap()).await)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantor::endpoint::registration::IssueInitialAccess;
-use grantor::host::InitialAccessRegistration;
+use grantor::host::{InitialAccessRegistration, Limits, MemoryLimiter};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -81,7 +81,10 @@ where
 }
 
 async fn once_a_client_has_deregistered_nothing_of_it_lives(store: Arc<dyn Store>, turns: usize) {
-    let fixture = Arc::new(on(store, OpenRegistration::default(), |builder| builder));
+    let limits = Limits { client_failures: u32::MAX, ..Limits::default() };
+    let fixture = Arc::new(on(store, OpenRegistration::default(), |builder| {
+        builder.limiter(Arc::new(MemoryLimiter::new(limits)))
+    }));
     let metadata =
         web(&json!({ "grant_types": ["authorization_code", "refresh_token", "client_credentials"] }));
     for turn in 0..turns {

@@ -97,7 +97,7 @@ async fn serve(server: &AuthorizationServer) -> Server {
             let authorization = authorization.unwrap().split_once(": ").unwrap().1;
             let params = Params::parse(body.as_bytes()).unwrap();
             let request = IntrospectionRequest::read(Some(authorization.as_bytes()), &params).unwrap();
-            server.introspect(&request, Origin::default()).await.unwrap().to_json().unwrap()
+            server.introspect(&request, Origin::default()).await.unwrap().to_json()
         };
         Answer::json(tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(answer)))
     })
