@@ -453,6 +453,16 @@ async fn a_full_store_refuses_what_is_new_and_serves_what_is_there() {
     assert_eq!(fixture.revoke("spa", &next.refresh).await.status, 200);
 }
 
+#[tokio::test]
+async fn a_store_full_of_what_no_longer_matters_makes_room() {
+    let store = Arc::new(grantor::store::MemoryStore::with_capacity(6));
+    let fixture = Fixture::on(store.clone());
+    while fixture.token("machine", &machine()).await.status == 200 {}
+    fixture.clock.forward(3600 + 121);
+    assert_eq!(fixture.token("machine", &machine()).await.status, 200);
+    assert_eq!(store.len(), 1);
+}
+
 /// Polls a request so many times, drops it, and says whether it had been answered.
 fn poll_and_drop<T>(request: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut request = pin!(request);

@@ -240,6 +240,20 @@ async fn userinfo_is_signed_for_a_client_that_registered_for_it() {
 }
 
 #[tokio::test]
+async fn nobody_gets_another_signature_than_the_one_they_registered_for() {
+    let openid = OpenIdRegistration { userinfo_alg: Some(Algorithm::Rs256), ..OpenIdRegistration::default() };
+    let fixture = with_clients(|client| client.openid = openid.clone());
+    let told = tokens(&fixture, &mut fixture.agent(), "web", &asking("web", "openid")).await;
+    assert_eq!(userinfo(&fixture, told["access_token"].as_str().unwrap()).await.status, 503);
+
+    let openid = OpenIdRegistration { id_token_alg: Some(Algorithm::Rs256), ..OpenIdRegistration::default() };
+    let fixture = with_clients(|client| client.openid = openid.clone());
+    let answer = fixture.agent().walk(&asking("web", "openid"), "alice").await;
+    let answer = fixture.redeem("web", &answer.param("code").unwrap()).await;
+    answer.refused(503, "temporarily_unavailable");
+}
+
+#[tokio::test]
 async fn prompt_none_answers_silently_or_says_what_the_user_is_needed_for() {
     let fixture = provider();
     let mut agent = fixture.agent();

@@ -71,9 +71,12 @@ impl Decide for UserInfoRequest {
         let mut claims = user_claims::select(facts.claims(subject)?, Some(&token.scope), &wishes);
         claims.insert("sub".to_owned(), seen_by(client, subject, cx)?.as_str().into());
         let algorithms = &cx.settings.signing_algorithms;
-        let signed = client.openid.userinfo_alg.filter(|chosen| algorithms.contains(chosen));
+        let chosen = client.openid.userinfo_alg;
+        if chosen.is_some_and(|chosen| !algorithms.contains(&chosen)) {
+            return Err(Reason::SigningUnavailable.into());
+        }
         let recipient = encryption::recipient(client, client.openid.userinfo_encryption, facts)?;
-        let signed = signed.map(|alg| (alg, token.client));
+        let signed = chosen.map(|alg| (alg, token.client));
         Ok(Decision::answer(cx, UserInfoPlan { claims, signed, recipient }))
     }
 }

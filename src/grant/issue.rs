@@ -171,11 +171,12 @@ pub fn id_token(
 /// How the ID tokens and logout tokens of a client are signed.
 ///
 /// # Errors
-/// [`Reason::SigningUnavailable`] when the server signs nothing.
+/// [`Reason::SigningUnavailable`] when the server signs nothing, or not with the algorithm that the client registered:
+/// nobody gets a weaker signature than the one they rely on.
 pub fn id_token_algorithm(client: &Client, cx: &Context<'_>) -> Result<Algorithm, Reason> {
     let algorithms = &cx.settings.signing_algorithms;
-    let chosen = client.openid.id_token_alg.filter(|chosen| algorithms.contains(chosen));
-    chosen.or(algorithms.first().copied()).ok_or(Reason::SigningUnavailable)
+    let chosen = client.openid.id_token_alg.or(algorithms.first().copied());
+    chosen.filter(|chosen| algorithms.contains(chosen)).ok_or(Reason::SigningUnavailable)
 }
 
 /// Gives a grant its first refresh token.

@@ -21,6 +21,8 @@ use super::{AuthorizationServer, Origin};
 /// How often a request may lose a race. A request loses only when another one wins between its read and its commit,
 /// so 64 requests at once on one grant never come near it.
 const MAX_ATTEMPTS: u32 = 100;
+/// How many records that no longer matter are forgotten to make room in a full store.
+const ROOM: usize = 1000;
 /// How many facts one decision may ask for before it is taken for a bug. A logout asks for the most: for every client that a
 /// session remembers.
 const MAX_NEEDS: u32 = 128;
@@ -421,7 +423,11 @@ impl AuthorizationServer {
     /// Whether the batch was applied, which it is only if nothing that was read has changed.
     async fn commit(&self, batch: &mut Batch, facts: &Facts) -> Result<bool, OAuthError> {
         batch.rely_on(facts.records());
-        let Err(error) = self.parts.store.commit(batch).await else { return Ok(true) };
+        let mut tried = self.parts.store.commit(batch).await;
+        if matches!(tried, Err(CommitError::Full)) && self.purge(ROOM).await.is_ok_and(|gone| gone > 0) {
+            tried = self.parts.store.commit(batch).await;
+        }
+        let Err(error) = tried else { return Ok(true) };
         if let Some(verdict) = verdict(&error, batch) {
             return verdict;
         }
@@ -429,15 +435,19 @@ impl AuthorizationServer {
         Ok(records.iter().flatten().any(|record| record.version == batch.id))
     }
 
-    /// As [`commit`](Self::commit), by a store that never waits; `None` when there is waiting to be done, for a store or
-    /// for other servers that have to be told.
+    /// As [`commit`](Self::commit), by a store that never waits; `None` when there is waiting to be done: for a store, for
+    /// room in it, or for other servers that have to be told.
     fn commit_now(&self, batch: &mut Batch, facts: &Facts) -> Option<Result<bool, OAuthError>> {
         if batch.is_empty() {
             return Some(Ok(true));
         }
         let store = self.parts.store.immediate().filter(|_| Self::messages(batch).next().is_none())?;
         batch.rely_on(facts.records());
-        let Err(error) = store.commit_now(batch) else { return Some(Ok(true)) };
+        let error = match store.commit_now(batch) {
+            Ok(()) => return Some(Ok(true)),
+            Err(CommitError::Full) => return None,
+            Err(error) => error,
+        };
         verdict(&error, batch).or_else(|| {
             let mut applied = false;
             let loaded = store.load_now(&written(batch), &mut |_, record| {
