@@ -18,11 +18,13 @@ impl HttpServer {
         &self,
         request: &Request<Bytes>,
     ) -> Result<InteractionView, Box<Response<Bytes>>> {
-        let view = match self.read_view(request) {
-            Ok(view) => self.server().interaction(&view).await,
-            Err(error) => Err(error),
-        };
-        view.map_err(|error| Box::new(self.error_page(&error)))
+        self.view(request).await.map_err(|error| Box::new(self.error_page(&error)))
+    }
+
+    async fn view(&self, request: &Request<Bytes>) -> Result<InteractionView, OAuthError> {
+        let mut view = self.read_view(request)?;
+        self.recognise(&mut view.browser, request.headers()).await?;
+        self.server().interaction(&view).await
     }
 
     /// A page of the host's own, with the headers that keep it from being framed, cached or scripted. Its forms lead to
@@ -39,7 +41,8 @@ impl HttpServer {
     pub async fn login(&self, request: &Request<Bytes>, login: HostLogin) -> Response<Bytes> {
         let step = match form::body(request).and_then(|params| FormAnswer::read(&params)) {
             Ok(answer) => {
-                let browser = self.browser(request.headers());
+                let mut browser = self.browser(request.headers());
+                browser.host_login = self.host_sessions.is_some().then(|| login.clone());
                 self.server().login(&Login { interaction: Some(answer), login, browser }).await
             }
             Err(error) => Err(error),
@@ -55,7 +58,8 @@ impl HttpServer {
     pub async fn consent(&self, request: &Request<Bytes>) -> Result<Step, OAuthError> {
         let params = form::body(request)?;
         let answer = FormAnswer::read(&params)?;
-        let browser = self.browser(request.headers());
+        let mut browser = self.browser(request.headers());
+        self.recognise(&mut browser, request.headers()).await?;
         match params.get("decision") {
             Some("approve") => {
                 let values: Vec<&str> = params.all("scope").collect();

@@ -1,7 +1,7 @@
 //! The logout endpoint: reading its requests, and the pages it answers with.
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header};
 
 use super::pages::{escape, hidden_field};
 use super::{Endpoint, HttpServer, cross_site, form, reply};
@@ -17,7 +17,7 @@ pub const LOGGED_OUT_SCRIPT_HASH: &str = "'sha256-P781CEAf19d/2nqIRpePgCbGko+Gv1
 
 impl HttpServer {
     pub(super) async fn logout(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let logout = match self.read_logout(request) {
+        let mut logout = match self.read_logout(request) {
             Ok(logout) => logout,
             Err(error) if error.reason() == Reason::MethodNotAllowed => {
                 return reply::error(&error, Endpoint::Logout);
@@ -27,7 +27,26 @@ impl HttpServer {
         if logout.csrf.is_none() && cross_site::kept_cookies_back(request, &logout.browser) {
             return cross_site::post_again(request);
         }
-        self.logout_step(self.server.logout(&logout).await, request.method())
+        let step = match self.recognise(&mut logout.browser, request.headers()).await {
+            Ok(()) => self.server.logout(&logout).await,
+            Err(error) => Err(self.refused(error)),
+        };
+        let ended = match (&step, &self.host_sessions) {
+            (Ok(LogoutStep { action: LogoutAction::LoggedOut(_), .. }), Some(sessions)) => {
+                sessions.end(request.headers()).await
+            }
+            _ => Ok(Vec::new()),
+        };
+        match ended {
+            Ok(cookies) => {
+                let mut response = self.logout_step(step, request.method());
+                for cookie in cookies {
+                    response.headers_mut().append(header::SET_COOKIE, cookie);
+                }
+                response
+            }
+            Err(error) => self.error_page(&self.refused(error)),
+        }
     }
 
     fn read_logout(&self, request: &Request<Bytes>) -> Result<Logout, OAuthError> {

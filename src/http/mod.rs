@@ -19,6 +19,7 @@ pub mod axum;
 mod check_session;
 mod cross_site;
 pub mod form;
+mod host_sessions;
 mod interaction;
 mod logout;
 pub mod pages;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 
+pub use host_sessions::HostSessions;
 pub use logout::{LOGGED_OUT_SCRIPT, LOGGED_OUT_SCRIPT_HASH};
 pub use pages::{DefaultPages, ErrorPage, FORM_POST_SCRIPT_HASH, Pages};
 pub use proxy::TrustedProxies;
@@ -60,6 +62,7 @@ pub struct HttpServer {
     consent_url: String,
     proxies: TrustedProxies,
     pages: Arc<dyn Pages>,
+    host_sessions: Option<Arc<dyn HostSessions>>,
 }
 
 /// An endpoint of the authorization server.
@@ -101,6 +104,7 @@ impl HttpServer {
             consent_url,
             proxies: TrustedProxies::none(),
             pages: Arc::new(DefaultPages),
+            host_sessions: None,
         }
     }
 
@@ -123,6 +127,13 @@ impl HttpServer {
     #[must_use]
     pub fn pages(mut self, pages: Arc<dyn Pages>) -> Self {
         self.pages = pages;
+        self
+    }
+
+    /// The sessions of a host that keeps its own; the library keeps them unless given.
+    #[must_use]
+    pub fn host_sessions(mut self, sessions: Arc<dyn HostSessions>) -> Self {
+        self.host_sessions = Some(sessions);
         self
     }
 
@@ -268,8 +279,11 @@ impl HttpServer {
             Ok(authorize) if cross_site::kept_cookies_back(request, &authorize.browser) => {
                 cross_site::post_again(request)
             }
-            Ok(authorize) => {
-                let answer = self.server.authorize(&authorize, origin).await;
+            Ok(mut authorize) => {
+                let answer = match self.recognise(&mut authorize.browser, request.headers()).await {
+                    Ok(()) => self.server.authorize(&authorize, origin).await,
+                    Err(error) => Err(self.refused(error)),
+                };
                 self.step(answer, request.method())
             }
             Err(error) if error.reason() == Reason::MethodNotAllowed => {
