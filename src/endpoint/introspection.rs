@@ -8,10 +8,10 @@ use crate::client::Credentials;
 use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken, Recognised};
 use crate::protocol::json::Object;
-use crate::protocol::{ClientId, Issuer, OAuthError, Params, Reason, Resource, Scope};
+use crate::protocol::{ClientId, Issuer, OAuthError, Params, Reason, Scope};
 use crate::record::grant::{Grant, GrantSubject};
 use crate::record::{Client, Context, Decide, Decision, Facts, Halt};
-use crate::token::claims::Audience;
+use crate::token::claims::write_audience;
 use crate::token::subject::seen_by;
 use crate::token::{PresentedToken, RefreshHandle};
 
@@ -151,10 +151,7 @@ impl Introspection {
                 json.text("iss", issuer);
                 json.text("client_id", token.client.as_str());
                 json.text("sub", subject);
-                match Audience::new(&token.audience, issuer) {
-                    Audience::One(audience) => json.text("aud", audience),
-                    Audience::Many(audience) => json.texts("aud", audience.iter().map(Resource::as_str)),
-                }
+                write_audience(&mut json, &token.audience, issuer);
                 json.plain("scope", token.scope.as_str());
                 json.plain("token_type", "Bearer");
                 json.number("iat", token.issued_at.0);

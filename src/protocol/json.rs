@@ -51,6 +51,14 @@ impl Object {
         self.json.push_str(if value { "true" } else { "false" });
     }
 
+    /// A member that somebody else named.
+    pub(crate) fn member(&mut self, name: &str, value: &Value) {
+        self.json.push(if self.json.is_empty() { '{' } else { ',' });
+        self.push_text(name);
+        self.json.push(':');
+        self.json.push_str(&value.to_string());
+    }
+
     /// The object.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.json.push_str(if self.json.is_empty() { "{}" } else { "}" });
@@ -92,7 +100,9 @@ mod tests {
             object.plain("plain", &plain);
             object.texts("texts", texts.iter().map(String::as_str));
             object.number("number", number);
+            object.member(&format!("own {text}"), &texts.as_slice().into());
             let mut expected = serde_json::json!({"flag": flag, "text": text, "texts": texts, "number": number});
+            expected[format!("own {text}")] = texts.into();
             if !plain.is_empty() {
                 expected["plain"] = plain.into();
             }

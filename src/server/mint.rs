@@ -215,14 +215,13 @@ impl AuthorizationServer {
         algorithm: Algorithm,
     ) -> Result<Secret, OAuthError> {
         let custom = self.parts.claims_hook.claims(claims).await.map_err(|error| unavailable(error.0))?;
-        let payload = claims.to_json(&custom).map_err(|error| unavailable(error.to_string()))?;
+        let payload = claims.to_json(&custom);
         Ok(Secret::new(self.sign(algorithm, "at+jwt", &payload).await?))
     }
 
     /// Signs an ID token, and encrypts it for a client that wants that (OpenID Connect Core §2).
     async fn sign_id_token(&self, plan: &IdTokenPlan, beside: Beside<'_>) -> Result<Secret, OAuthError> {
         let payload = plan.claims.to_json(plan.algorithm, beside);
-        let payload = payload.map_err(|error| unavailable(error.to_string()))?;
         let token = self.sign(plan.algorithm, "JWT", &payload).await?;
         Ok(Secret::new(self.enclose(token, plan.recipient.as_ref())?))
     }

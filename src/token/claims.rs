@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::protocol::json::Object;
 use crate::protocol::{ClientId, Resource, Scope, Timestamp};
 use crate::record::Id;
 use crate::record::grant::Authentication;
@@ -63,77 +63,51 @@ pub const RESERVED: &[&str] = &[
     "events",
 ];
 
-#[derive(Serialize)]
-struct Wire<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: Audience<'a>,
-    client_id: &'a str,
-    iat: u64,
-    exp: u64,
-    jti: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    scope: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    auth_time: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    acr: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    amr: &'a [std::sync::Arc<str>],
-    #[serde(flatten)]
-    custom: &'a Map<String, Value>,
-}
-
-/// `aud`: one value stands alone, several in an array (RFC 7519 §4.1.3).
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(crate) enum Audience<'a> {
-    One(&'a str),
-    Many(&'a [Resource]),
-}
-
-impl<'a> Audience<'a> {
-    pub(crate) fn new(audience: &'a [Resource], issuer: &'a str) -> Self {
-        match audience {
-            [] => Self::One(issuer),
-            [one] => Self::One(one.as_str()),
-            many => Self::Many(many),
+impl AccessTokenClaims {
+    /// The claims as a JWT payload. Custom claims with a [`RESERVED`] name are left out.
+    #[must_use]
+    pub fn to_json(&self, custom: &Map<String, Value>) -> Vec<u8> {
+        let mut json = Object::new();
+        json.text("iss", &self.issuer);
+        json.text("sub", &self.subject);
+        write_audience(&mut json, &self.audience, &self.issuer);
+        json.text("client_id", self.client_id.as_str());
+        json.number("iat", self.issued_at.0);
+        json.number("exp", self.expires_at.0);
+        json.plain("jti", &self.token_id.to_string());
+        json.plain("scope", self.scope.as_str());
+        if let Some(authentication) = &self.authentication {
+            write_authentication(&mut json, authentication);
         }
+        write_others(&mut json, custom);
+        json.finish()
     }
 }
 
-impl AccessTokenClaims {
-    /// The claims as a JWT payload. Custom claims with a [`RESERVED`] name are left out.
-    ///
-    /// # Errors
-    /// Only if a custom claim cannot be written as JSON.
-    pub fn to_json(&self, custom: &Map<String, Value>) -> Result<Vec<u8>, serde_json::Error> {
-        let allowed: Map<String, Value>;
-        let custom = if custom.keys().any(|name| RESERVED.contains(&name.as_str())) {
-            allowed = custom
-                .iter()
-                .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-            &allowed
-        } else {
-            custom
-        };
-        let authentication = self.authentication.as_ref();
-        serde_json::to_vec(&Wire {
-            iss: &self.issuer,
-            sub: &self.subject,
-            aud: Audience::new(&self.audience, &self.issuer),
-            client_id: self.client_id.as_str(),
-            iat: self.issued_at.0,
-            exp: self.expires_at.0,
-            jti: self.token_id.to_string(),
-            scope: self.scope.as_str(),
-            auth_time: authentication.map(|a| a.auth_time.0),
-            acr: authentication.and_then(|a| a.acr.as_deref()),
-            amr: authentication.map_or(&[], |a| a.amr.as_slice()),
-            custom,
-        })
+/// `aud`: one value stands alone, several in an array (RFC 7519 §4.1.3); none means the issuer itself.
+pub(crate) fn write_audience(json: &mut Object, audience: &[Resource], issuer: &str) {
+    match audience {
+        [] => json.text("aud", issuer),
+        [one] => json.text("aud", one.as_str()),
+        many => json.texts("aud", many.iter().map(Resource::as_str)),
+    }
+}
+
+/// How and when the user signed in.
+pub(crate) fn write_authentication(json: &mut Object, authentication: &Authentication) {
+    json.number("auth_time", authentication.auth_time.0);
+    if let Some(acr) = &authentication.acr {
+        json.text("acr", acr);
+    }
+    if !authentication.amr.is_empty() {
+        json.texts("amr", authentication.amr.iter().map(|method| &**method));
+    }
+}
+
+/// Claims of the host's, except those with a [`RESERVED`] name.
+pub(crate) fn write_others(json: &mut Object, claims: &Map<String, Value>) {
+    for (name, value) in claims.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
+        json.member(name, value);
     }
 }
 
@@ -212,15 +186,15 @@ mod tests {
     #[test]
     fn no_custom_claim_overwrites_a_registered_one() {
         let custom = RESERVED.iter().map(|name| ((*name).to_owned(), Value::from("evil"))).collect();
-        let json = String::from_utf8(claims().to_json(&custom).unwrap()).unwrap();
+        let json = String::from_utf8(claims().to_json(&custom)).unwrap();
         assert!(!json.contains("evil"), "{json}");
-        assert_eq!(json, String::from_utf8(claims().to_json(&Map::new()).unwrap()).unwrap());
+        assert_eq!(json, String::from_utf8(claims().to_json(&Map::new())).unwrap());
     }
 
     #[test]
     fn custom_claims_stand_beside_the_registered_ones() {
         let custom = Map::from_iter([("tenant".to_owned(), Value::from("t1"))]);
-        let json: Value = serde_json::from_slice(&claims().to_json(&custom).unwrap()).unwrap();
+        let json: Value = serde_json::from_slice(&claims().to_json(&custom)).unwrap();
         assert_eq!(json["tenant"], "t1");
         assert_eq!(json["aud"], "https://api.example/");
         assert_eq!(json["sub"], "alice");

@@ -1,14 +1,14 @@
 //! ID tokens (OpenID Connect Core §2).
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::jose::Algorithm;
+use crate::protocol::json::Object;
 use crate::protocol::{ClientId, Timestamp};
 use crate::record::SessionId;
 use crate::record::grant::Authentication;
-use crate::token::claims::RESERVED;
+use crate::token::claims::{write_authentication, write_others};
 
 /// What an ID token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct IdTokenClaims {
     pub nonce: Option<String>,
     /// `sid` (OpenID Connect Back-Channel Logout §2.1).
     pub session: Option<SessionId>,
-    /// Claims about the user that were asked for here. One with a [`RESERVED`] name is left out.
+    /// Claims about the user that were asked for here. One with a [`RESERVED`](crate::token::claims::RESERVED) name is left out.
     pub user: Map<String, Value>,
 }
 
@@ -44,61 +44,31 @@ pub struct Beside<'a> {
     pub state: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Wire<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: &'a str,
-    exp: u64,
-    iat: u64,
-    auth_time: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    acr: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    amr: &'a [std::sync::Arc<str>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sid: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at_hash: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    c_hash: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    s_hash: Option<String>,
-    #[serde(flatten)]
-    user: std::collections::BTreeMap<&'a str, &'a Value>,
-}
-
 impl IdTokenClaims {
     /// The claims as a JWT payload that `algorithm` will sign, with the hashes of what is issued beside it.
-    ///
-    /// # Errors
-    /// Only if a claim of the user cannot be written as JSON.
-    pub fn to_json(&self, algorithm: Algorithm, beside: Beside<'_>) -> Result<Vec<u8>, serde_json::Error> {
-        let hash = |text: Option<&str>| text.map(|text| half_hash(algorithm, text));
-        let reserved = |name: &str| RESERVED.contains(&name);
-        serde_json::to_vec(&Wire {
-            iss: &self.issuer,
-            sub: &self.subject,
-            aud: self.audience.as_str(),
-            exp: self.expires_at.0,
-            iat: self.issued_at.0,
-            auth_time: self.authentication.auth_time.0,
-            acr: self.authentication.acr.as_deref(),
-            amr: &self.authentication.amr,
-            nonce: self.nonce.as_deref(),
-            sid: self.session.map(|session| session.0.to_string()),
-            at_hash: hash(beside.access_token),
-            c_hash: hash(beside.code),
-            s_hash: hash(beside.state),
-            user: self
-                .user
-                .iter()
-                .filter(|(name, _)| !reserved(name))
-                .map(|(n, v)| (n.as_str(), v))
-                .collect(),
-        })
+    #[must_use]
+    pub fn to_json(&self, algorithm: Algorithm, beside: Beside<'_>) -> Vec<u8> {
+        let mut json = Object::new();
+        json.text("iss", &self.issuer);
+        json.text("sub", &self.subject);
+        json.text("aud", self.audience.as_str());
+        json.number("exp", self.expires_at.0);
+        json.number("iat", self.issued_at.0);
+        write_authentication(&mut json, &self.authentication);
+        if let Some(nonce) = &self.nonce {
+            json.text("nonce", nonce);
+        }
+        if let Some(session) = self.session {
+            json.plain("sid", &session.to_string());
+        }
+        let hashed = [("at_hash", beside.access_token), ("c_hash", beside.code), ("s_hash", beside.state)];
+        for (name, text) in hashed {
+            if let Some(text) = text {
+                json.plain(name, &half_hash(algorithm, text));
+            }
+        }
+        write_others(&mut json, &self.user);
+        json.finish()
     }
 }
 
