@@ -206,6 +206,30 @@ fn provider_clients() -> Vec<Client> {
 }
 
 #[tokio::test]
+async fn an_id_token_through_the_browser_may_be_switched_on_in_any_profile_and_an_access_token_not() {
+    let types = [ResponseType::Code, ResponseType::CodeIdToken, ResponseType::IdToken];
+    let mut clients = provider_clients();
+    clients.iter_mut().for_each(|client| client.scope = scope(SCOPE));
+    let strict = |builder: grantor::server::Builder| builder.scope(scope(SCOPE)).response_types(types);
+    let fixture = Fixture::over(Arc::new(MemoryStore::new()), clients, strict);
+    for response_type in ["id_token", "code id_token"] {
+        let answer = fixture.agent().walk(&asking(response_type), "alice").await;
+        assert!(answer.param("id_token").is_some(), "{answer:?}");
+    }
+    assert_eq!(error(&fixture.agent().authorize(&asking("code token")).await), "unsupported_response_type");
+    let store = Arc::new(MemoryStore::new());
+    let clients = Arc::new(grantor::StaticClients::new(provider_clients()));
+    let builder = grantor::AuthorizationServer::builder(
+        grantor::Issuer::new(ISSUER).unwrap(),
+        store,
+        clients,
+        &[7; 32],
+    );
+    let refused = builder.response_types([ResponseType::Code, ResponseType::CodeToken]).build().unwrap_err();
+    assert_eq!(refused.setting, "response_types");
+}
+
+#[tokio::test]
 async fn an_access_token_through_the_browser_has_the_format_of_its_resource() {
     let fixture = provider();
     let request = asking("code token").add("resource", JWT_API);

@@ -274,9 +274,10 @@ impl Settings {
                 "whole seconds and at most five minutes: it is a window for replays",
             ),
             (
-                cfg!(feature = "legacy-implicit") || !response_types.iter().any(|own| own.has_token()),
+                response_types.iter().all(|own| !own.has_token() || self.dials.response_types.contains(own)),
                 "response_types",
-                "an access token in the authorization response needs the feature legacy-implicit (RFC 9700 §2.1.2)",
+                "an access token in the authorization response needs the feature legacy-implicit and a profile that \
+                 takes it (RFC 9700 §2.1.2)",
             ),
             (
                 !grant_types.contains(&GrantType::Implicit),
@@ -382,7 +383,6 @@ mod tests {
         ("lifetimes.interaction", |s| s.lifetimes.interaction = DAY + SECOND),
         ("refresh.retry_window", |s| s.refresh.retry_window = HALF),
         ("refresh.retry_window", |s| s.refresh.retry_window = Duration::from_secs(301)),
-        #[cfg(not(feature = "legacy-implicit"))]
         ("response_types", |s| s.response_types.push(ResponseType::CodeToken)),
         ("response_types", |s| s.response_types.clear()),
         ("response_types", |s| s.response_types = vec![ResponseType::None, ResponseType::IdToken]),
@@ -410,8 +410,7 @@ mod tests {
             assert_eq!(settings.lint().unwrap_err().setting, *setting, "mistake {number}");
             broken.insert(settings.lint().unwrap_err().rule.to_owned() + setting);
         }
-        let never =
-            usize::from(cfg!(feature = "legacy-implicit")) + usize::from(cfg!(not(feature = "aws-lc-rs")));
+        let never = usize::from(cfg!(not(feature = "aws-lc-rs")));
         assert_eq!(broken.len() + never, settings().rules().len(), "a rule that no mistake breaks");
     }
 

@@ -13,7 +13,7 @@ use crate::host::{
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
-use crate::protocol::{GrantType, Issuer, Scope};
+use crate::protocol::{GrantType, Issuer, ResponseType, Scope};
 use crate::record::assertion::AssertionPolicy;
 use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
 use crate::store::Store;
@@ -122,6 +122,13 @@ impl Builder {
     pub fn grant_types(self, grant_types: impl IntoIterator<Item = GrantType>) -> Self {
         let grant_types = grant_types.into_iter().collect();
         self.change(|settings| settings.grant_types = grant_types)
+    }
+
+    /// The response types that are switched on; those of the profile unless given. `id_token` and `code id_token` may be
+    /// added to any profile, those with an access token to none (OAuth 2.0 Multiple Response Types §3, §5).
+    pub fn response_types(self, response_types: impl IntoIterator<Item = ResponseType>) -> Self {
+        let response_types = response_types.into_iter().collect();
+        self.change(|settings| settings.response_types = response_types)
     }
 
     /// How long things live.
