@@ -241,11 +241,15 @@ async fn a_logout_token_bears_the_name_that_its_client_knows() {
         client.logout.backchannel = Some(LogoutUri { uri, session_required: true });
     });
     let mut agent = fixture.agent();
-    tokens(&fixture, &mut agent, "web", &asking("web")).await;
+    let one = tokens(&fixture, &mut agent, "web", &asking("web")).await;
+    let other = tokens(&fixture, &mut agent, "first", &asking("first")).await;
+    let sid = |tokens: &Value| claims(tokens["id_token"].as_str().unwrap())["sid"].clone();
+    assert_ne!(sid(&one), sid(&other), "two sectors could compare their sessions");
     fixture.server.end_session(agent.browser().session_id().unwrap()).await.unwrap();
     let sent = elsewhere.seen.lock().unwrap().pop().unwrap();
     let token = String::from_utf8(sent.body).unwrap();
     assert_eq!(claims(&token)["sub"], ALICE_AT_WEB);
+    assert_eq!(claims(&token)["sid"], sid(&one));
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use crate::record::key_ring::IdTokenHint;
 use crate::record::logout::LogoutUri;
 use crate::record::session::{Channel, SessionClient};
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
-use crate::token::subject::seen_by;
+use crate::token::subject::{seen_by, session_seen_by};
 
 /// The parameters of a logout request, as they came (OpenID Connect RP-Initiated Logout §2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub struct LogoutFrame {
 impl LogoutFrame {
     fn new(client: &Client, session: SessionId, cx: &Context<'_>) -> Option<Self> {
         let LogoutUri { uri, session_required } = client.logout.frontchannel.as_ref()?;
-        let session = session.to_string();
+        let session = session_seen_by(client, session, cx).ok()?;
         let named = [("iss", cx.settings.issuer.as_str()), ("sid", &session)];
         let url = uri.as_registered().with_query(named.into_iter().filter(|_| *session_required));
         Some(Self { url, origin: uri.origin() })
@@ -213,7 +213,7 @@ impl<'f> Current<'f> {
     /// Whether the client holds an ID token of this very session: then its word is enough.
     fn is_named_by(&self, verified: &Verified, cx: &Context<'_>) -> Result<bool, Reason> {
         let (Some(hint), Some(client)) = (&verified.hint, &verified.client) else { return Ok(false) };
-        let session = self.session.map(|(id, _)| id.to_string());
+        let session = self.session.map(|(id, _)| session_seen_by(client, id, cx)).transpose()?;
         Ok(hint.session == session && hint.subject == seen_by(client, &self.subject, cx)?.as_str())
     }
 }

@@ -11,7 +11,7 @@ use crate::record::encryption::Recipient;
 use crate::record::outbox::{Message, Outbox};
 use crate::record::{Context, Decide, Decision, Event, EventKind, Facts, Halt, OutboxId};
 use crate::token::logout_token::LogoutTokenClaims;
-use crate::token::subject::seen_by;
+use crate::token::subject::{seen_by, session_seen_by};
 
 /// Asks what is to be sent for a message that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Decide for PrepareMessage {
             issuer: cx.settings.issuer.as_str().to_owned(),
             audience: client.id.clone(),
             subject: seen_by(client, subject, cx)?,
-            session: *session,
+            session: session_seen_by(client, *session, cx)?,
             issued_at: cx.now,
             id: self.0,
         };

@@ -14,7 +14,7 @@ use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
 use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
-use crate::token::subject::seen_by;
+use crate::token::subject::{seen_by, session_seen_by};
 use crate::token::{AccessTokenClaims, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims};
 
 /// What the token endpoint answers once the decision is committed (RFC 6749 §5.1).
@@ -161,7 +161,7 @@ pub fn id_token(
         issued_at: cx.now,
         authentication: subject.authentication.clone(),
         nonce: nonce.map(str::to_owned),
-        session: grant.session,
+        session: grant.session.map(|session| session_seen_by(client, session, cx)).transpose()?,
         user,
     };
     let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;

@@ -58,6 +58,8 @@ pub enum Purpose {
     BrowserState = 3,
     /// What a pairwise client calls a user.
     PairwiseSubject = 4,
+    /// What a client of a sector calls a session.
+    PairwiseSession = 5,
 }
 
 impl Sealer {

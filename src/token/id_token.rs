@@ -6,7 +6,6 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use crate::jose::Algorithm;
 use crate::protocol::json::Object;
 use crate::protocol::{ClientId, Timestamp};
-use crate::record::SessionId;
 use crate::record::grant::Authentication;
 use crate::token::claims::{write_authentication, write_others};
 
@@ -28,7 +27,7 @@ pub struct IdTokenClaims {
     /// `nonce`, as the request sent it.
     pub nonce: Option<String>,
     /// `sid` (OpenID Connect Back-Channel Logout §2.1).
-    pub session: Option<SessionId>,
+    pub session: Option<String>,
     /// Claims about the user that were asked for here. One with a [`RESERVED`](crate::token::claims::RESERVED) name is left out.
     pub user: Map<String, Value>,
 }
@@ -58,8 +57,8 @@ impl IdTokenClaims {
         if let Some(nonce) = &self.nonce {
             json.text("nonce", nonce);
         }
-        if let Some(session) = self.session {
-            json.plain("sid", &session.to_string());
+        if let Some(session) = &self.session {
+            json.plain("sid", session);
         }
         let hashed = [("at_hash", beside.access_token), ("c_hash", beside.code), ("s_hash", beside.state)];
         for (name, text) in hashed {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::protocol::{ClientId, SubjectId, Timestamp};
-use crate::record::{OutboxId, SessionId};
+use crate::record::OutboxId;
 
 /// How long a logout token is valid; a later try makes a new one.
 pub const LIFETIME: Duration = Duration::from_secs(120);
@@ -20,7 +20,7 @@ pub struct LogoutTokenClaims {
     /// `sub`.
     pub subject: SubjectId,
     /// `sid`.
-    pub session: SessionId,
+    pub session: String,
     /// `iat`.
     pub issued_at: Timestamp,
     /// `jti`: the same at every try to deliver the same message.
@@ -38,7 +38,7 @@ impl LogoutTokenClaims {
             "iat": self.issued_at.0,
             "exp": self.issued_at.plus(LIFETIME).0,
             "jti": self.id.to_string(),
-            "sid": self.session.to_string(),
+            "sid": self.session,
             "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
         })
     }
