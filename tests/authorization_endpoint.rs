@@ -326,7 +326,7 @@ async fn a_form_of_another_site_finds_the_user_signed_in() {
     let mut agent = fixture.agent();
     agent.code("web").await;
     let waiting = Agent::interaction(&agent.authorize(&authorization("two")).await);
-    let request = authorization("web").set("state", "a\"&<b").add("prompt", "none");
+    let request = authorization("web").set("state", "a\"&<b").add("prompt", "none").add("submit", "Go");
     let answer = agent.post_from_elsewhere("/authorize", &request).await;
     assert!(answer.param("code").is_some(), "{answer:?}");
     assert_eq!(answer.param("state").as_deref(), Some("a\"&<b"));

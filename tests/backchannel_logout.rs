@@ -58,11 +58,11 @@ impl Clients {
 }
 
 fn provider(clients: &Arc<Clients>) -> Fixture {
-    provider_on(Arc::new(MemoryStore::new()), clients)
+    provider_on(Arc::new(MemoryStore::new()), clients.clone())
 }
 
 /// `web`, `post` and `first` want to be told; `spa` does not.
-fn provider_on(store: Arc<dyn Store>, fetch: &Arc<Clients>) -> Fixture {
+fn provider_on(store: Arc<dyn Store>, fetch: Arc<dyn Fetch>) -> Fixture {
     let mut clients = all();
     for client in &mut clients {
         client.scope = scope(SCOPE);
@@ -72,7 +72,6 @@ fn provider_on(store: Arc<dyn Store>, fetch: &Arc<Clients>) -> Fixture {
             client.logout.backchannel = Some(LogoutUri { uri, session_required: true });
         }
     }
-    let fetch = Arc::clone(fetch);
     Fixture::over(store, clients, |builder| {
         builder.profile(grantor::Profile::OidcCompat).scope(scope(SCOPE)).fetch(fetch)
     })
@@ -188,6 +187,29 @@ async fn who_signs_in_again_goes_on_with_the_session_and_its_clients() {
     assert_eq!(first["sid"], second["sid"]);
     end_session(&fixture, &agent).await;
     assert_eq!(clients.told().len(), 2);
+}
+
+/// A client that never answers.
+struct Silent;
+
+#[async_trait]
+impl Fetch for Silent {
+    async fn fetch(&self, _: FetchRequest) -> Result<FetchResponse, FetchError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_logout_is_on_the_record_even_if_nobody_waits_for_its_answer() {
+    let fixture = provider_on(Arc::new(MemoryStore::new()), Arc::new(Silent));
+    let mut agent = fixture.agent();
+    signed_in(&fixture, &mut agent, "web").await;
+    let session = agent.browser().session_id().unwrap();
+    let mut ending = std::pin::pin!(fixture.server.end_session(session));
+    let waiting = ending.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(waiting.is_pending(), "the client has not answered");
+    assert_eq!(fixture.count(EventKind::SignedOut), 1);
+    assert!(fixture.server.signed_in(&agent.browser()).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -78,9 +78,7 @@ impl FromRequest<Arc<App>> for Visit {
 impl Visit {
     /// The parameters in the query.
     pub(crate) fn query(&self) -> Result<Params<'_>, OAuthError> {
-        form::check_size(&self.request)?;
-        let query = self.request.uri().query().unwrap_or_default();
-        Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))
+        form::query(&self.request)
     }
 
     /// The fields of the form.

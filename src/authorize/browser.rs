@@ -72,11 +72,6 @@ impl Cookies {
         self.set.push((cookie, Some((value, lifetime))));
     }
 
-    /// Removes a cookie.
-    pub(crate) fn remove(&mut self, cookie: Cookie) {
-        self.set.push((cookie, None));
-    }
-
     /// Removes the cookies that say who is signed in.
     #[must_use]
     pub fn signed_out() -> Self {

@@ -2,12 +2,13 @@
 //! Management).
 //!
 //! ```text
-//! browser state   in a cookie that scripts of this server can read: new with every login, gone after a logout
+//! browser state   in a cookie that scripts of this server can read: another with every login, gone after a logout; a
+//!                 client that is told that nobody is signed in is told of a state, too
 //! session_state   sent to a client: digest( client_id, origin, browser state, salt ) . salt
 //! ```
 //!
 //! The page at `check_session_iframe` computes the second from the first and says whether they still agree. The browser
-//! state tells nobody who is signed in, and opens nothing.
+//! state tells nobody who is signed in, nor whether anybody is, and opens nothing: nobody can make one up.
 
 use url::Url;
 
@@ -30,9 +31,16 @@ pub(super) fn tell(
         return Ok(());
     }
     let state = match browser.session.is_some() || browser.host_login.is_some() {
-        true => browser.signed_in(facts, cx)?.map(|login| browser_state(&login, cx)),
+        true => match browser.signed_in(facts, cx)? {
+            Some(login) => signed_in_state(&login, cx),
+            None => signed_out_state(browser, cx),
+        },
         // A frame in a page of another site sends this cookie and not that of the session: what it shows stands.
-        false => browser.state,
+        false => match (browser.state, client) {
+            (Some(state), _) => state,
+            (None, Some(_)) => signed_out_state(browser, cx),
+            (None, None) => return Ok(()),
+        },
     };
     show(state, decision, client, browser, cx);
     Ok(())
@@ -47,25 +55,21 @@ pub(super) fn tell_of(
     cx: &Context<'_>,
 ) {
     if cx.settings.session_management {
-        show(Some(browser_state(login, cx)), decision, client, browser, cx);
+        show(signed_in_state(login, cx), decision, client, browser, cx);
     }
 }
 
 fn show(
-    state: Option<Digest>,
+    state: Digest,
     decision: &mut Decision<Step>,
     client: Option<&ClientId>,
     browser: &Browser,
     cx: &Context<'_>,
 ) {
     let Ok(step) = &mut decision.outcome else { return };
-    match state {
-        now if now == browser.state => {}
-        Some(now) => {
-            let value = Secret::new(now.to_base64url());
-            step.cookies.set(Cookie::State, value, cx.settings.lifetimes.session);
-        }
-        None => step.cookies.remove(Cookie::State),
+    if browser.state != Some(state) {
+        let value = Secret::new(state.to_base64url());
+        step.cookies.set(Cookie::State, value, cx.settings.lifetimes.session);
     }
     if let (Action::Respond(response), Some(client)) = (&mut step.action, client) {
         let state = session_state(client, &response.redirect_uri, state, cx);
@@ -74,23 +78,28 @@ fn show(
 }
 
 /// The browser state while this login lasts.
-fn browser_state(login: &SignedIn, cx: &Context<'_>) -> Digest {
+fn signed_in_state(login: &SignedIn, cx: &Context<'_>) -> Digest {
     let session = login.session.as_ref().map_or(&[][..], |session| &session.0.0);
     let auth_time = login.authentication.auth_time.0.to_be_bytes();
     let parts = [session, login.subject.as_str().as_bytes(), &auth_time];
     Digest(cx.settings.sealer.mac(Purpose::BrowserState, &parts))
 }
 
+/// The browser state once the session that the browser names has ended; another for every browser that names none.
+fn signed_out_state(browser: &Browser, cx: &Context<'_>) -> Digest {
+    let own = match (&browser.session, &browser.host_login) {
+        (_, Some(login)) => login.subject.as_str().as_bytes(),
+        (Some(session), None) => &session.id.0,
+        (None, None) => &cx.random.nonce,
+    };
+    Digest(cx.settings.sealer.mac(Purpose::BrowserState, &[own]))
+}
+
 /// What a client is told, another value every time (OpenID Connect Session Management §3.2).
-fn session_state(
-    client: &ClientId,
-    uri: &MatchedRedirectUri,
-    state: Option<Digest>,
-    cx: &Context<'_>,
-) -> Secret {
+fn session_state(client: &ClientId, uri: &MatchedRedirectUri, state: Digest, cx: &Context<'_>) -> Secret {
     let origin =
         Url::parse(uri.as_str()).map_or_else(|_| String::new(), |uri| uri.origin().ascii_serialization());
-    let state = state.map(Digest::to_base64url).unwrap_or_default();
+    let state = state.to_base64url();
     let salt = Id(cx.random.nonce);
     let digest = Digest::of(format!("{client} {origin} {state} {salt}").as_bytes());
     Secret::new(format!("{}.{salt}", digest.to_base64url()))

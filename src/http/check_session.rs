@@ -9,7 +9,8 @@ use crate::protocol::{OAuthError, Reason};
 
 /// Compares a `session_state` with the browser state in the cookie, for whoever sends a message. Where the browser hides the
 /// cookie from frames there is no telling, and a client that is told `changed` for ever would ask for ever: that is an
-/// `error` (§5.1). A frame without an origin gets no answer.
+/// `error` (§5.1). Where there is no cookie nothing is `unchanged`, for a value made from nothing would tell anyone whether
+/// somebody is signed in. A frame without an origin gets no answer.
 const SCRIPT: &str = r"
 const name = `${location.protocol === 'https:' ? '__Host-' : ''}grantor_state=`;
 const state = () => document.cookie.split('; ').find(pair => pair.startsWith(name))?.slice(name.length) ?? '';
@@ -21,6 +22,7 @@ const digest = async text => {
 const check = async (message, origin) => {
   const [, client, told, salt] = /^([ -~]+) ([\w-]{43}\.([\w-]{22}))$/.exec(message) ?? [];
   if (!salt || await document.hasStorageAccess?.() === false) return 'error';
+  if (!state()) return 'changed';
   const now = await digest(`${client} ${origin} ${state()} ${salt}`);
   return told === `${now}.${salt}` ? 'unchanged' : 'changed';
 };
@@ -30,7 +32,7 @@ addEventListener('message', async ({ data, origin, source }) => {
 ";
 
 /// The source expression for [`SCRIPT`].
-const SCRIPT_HASH: &str = "'sha256-QV/9dpJL+yNTtHo+7P0+1RU9rbgIkSa5uopUGA3MPHc='";
+const SCRIPT_HASH: &str = "'sha256-Hn27AUoyohxqQ35zUyx8M55NKGVeZY8q788vTGxqlm4='";
 
 pub(super) fn page(request: &Request<Bytes>) -> Result<Response<Bytes>, OAuthError> {
     match *request.method() {

@@ -2,7 +2,7 @@
 //! signed out; posted again from a page of ours, they have them.
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response};
 
 use super::pages::hidden_field;
 use super::{FORM_POST_SCRIPT_HASH, reply};
@@ -20,6 +20,8 @@ pub(super) fn kept_cookies_back(request: &Request<Bytes>, browser: &Browser) -> 
 /// The page that posts the same form again.
 pub(super) fn post_again(request: &Request<Bytes>) -> Response<Bytes> {
     let fields = url::form_urlencoded::parse(request.body());
+    // A field of that name would hide the method that submits the form, and means nothing here.
+    let fields = fields.filter(|(name, _)| name != "submit");
     let fields: String = fields.map(|(name, value)| hidden_field(&name, &value)).collect();
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Continue</title>\
@@ -27,13 +29,10 @@ pub(super) fn post_again(request: &Request<Bytes>) -> Response<Bytes> {
          <script>document.forms[0].submit()</script></html>"
     );
     let mut response = Response::new(html.into());
-    response.headers_mut().extend(reply::page_headers(None, None));
     // The answer to the form may lead to any client, and browsers hold it to `form-action` all the way.
-    let policy = format!(
-        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; script-src {FORM_POST_SCRIPT_HASH}"
-    );
-    if let Ok(policy) = policy.try_into() {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+    let policy = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+    response
+        .headers_mut()
+        .extend(reply::headers_under(format!("{policy}; script-src {FORM_POST_SCRIPT_HASH}")));
     response
 }

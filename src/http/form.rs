@@ -37,6 +37,16 @@ pub fn json_body(request: &Request<Bytes>) -> Result<&[u8], OAuthError> {
     Ok(request.body())
 }
 
+/// The parameters in the query.
+///
+/// # Errors
+/// `invalid_request`: 413, 414 or 431 for what is too large, 400 for what cannot be decoded.
+pub fn query(request: &Request<Bytes>) -> Result<Params<'_>, OAuthError> {
+    check_size(request)?;
+    let query = request.uri().query().unwrap_or_default();
+    Params::parse(query.as_bytes()).map_err(|error| malformed(&error))
+}
+
 /// Refuses a request that is too large in any part.
 ///
 /// # Errors

@@ -72,9 +72,7 @@ impl HttpServer {
     }
 
     fn read_view(&self, request: &Request<Bytes>) -> Result<View, OAuthError> {
-        form::check_size(request)?;
-        let query = request.uri().query().unwrap_or_default();
-        let params = Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))?;
+        let params = form::query(request)?;
         Ok(View { id: interaction_id(&params)?, browser: self.browser(request.headers()) })
     }
 }

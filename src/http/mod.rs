@@ -43,7 +43,7 @@ use crate::endpoint::introspection::IntrospectionRequest;
 use crate::endpoint::metadata::{Metadata, Paths};
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::TokenRequest;
-use crate::protocol::{OAuthError, Params, Reason};
+use crate::protocol::{OAuthError, Reason};
 use crate::server::{AuthorizationServer, Origin};
 
 /// The largest body that is read, in bytes.
@@ -295,11 +295,7 @@ impl HttpServer {
 
     fn read_authorize(&self, request: &Request<Bytes>) -> Result<Authorize, OAuthError> {
         let params = match *request.method() {
-            Method::GET => {
-                form::check_size(request)?;
-                let query = request.uri().query().unwrap_or_default();
-                Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))?
-            }
+            Method::GET => form::query(request)?,
             Method::POST => form::body(request)?,
             _ => return Err(Reason::MethodNotAllowed.into()),
         };

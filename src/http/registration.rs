@@ -8,7 +8,7 @@ use super::{Endpoint, HttpServer, form, reply};
 use crate::endpoint::registration::{
     EndRegistration, ReadRegistration, RegistrationAccess, RegistrationRequest, ReplaceRegistration,
 };
-use crate::protocol::{OAuthError, Params, Reason};
+use crate::protocol::{OAuthError, Reason};
 use crate::resource_server::bearer::{self, BearerFault};
 use crate::server::Origin;
 
@@ -73,9 +73,7 @@ fn token(request: &Request<Bytes>) -> Result<Option<&str>, OAuthError> {
 }
 
 fn access(request: &Request<Bytes>) -> Result<RegistrationAccess, OAuthError> {
-    form::check_size(request)?;
-    let query = request.uri().query().unwrap_or_default();
-    let params = Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))?;
+    let params = form::query(request)?;
     let token = token(request)?.ok_or(Reason::BearerMissing)?;
     Ok(RegistrationAccess::read(params.get("client_id").unwrap_or_default(), token))
 }

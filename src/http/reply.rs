@@ -213,7 +213,7 @@ pub fn page_headers_with_image(
     headers_under(format!("{PAGE_POLICY}{form_action}; img-src 'self'{image}{script}"))
 }
 
-fn headers_under(policy: String) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn headers_under(policy: String) -> Vec<(HeaderName, HeaderValue)> {
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     vec![
         HTML,

@@ -281,8 +281,8 @@ impl AuthorizationServer {
         if !batch.is_empty() && !self.commit(&mut batch, facts).await? {
             return Ok(None);
         }
-        self.dispatch(&batch).await;
         events.into_iter().for_each(|event| self.tell(event));
+        self.dispatch(&batch).await;
         answer.map(Some)
     }
 

@@ -84,7 +84,12 @@ impl<'f> Agent<'f> {
             "a cookie would replace the one that stayed behind: {page:?}"
         );
         assert!(page.text().contains("<script>document.forms[0].submit()</script>"), "{page:?}");
-        self.post(path, &page.hidden_fields()).await
+        let fields = page.hidden_fields();
+        assert!(
+            fields.0.iter().all(|(name, _)| name != "submit"),
+            "it hides the method of the form: {page:?}"
+        );
+        self.post(path, &fields).await
     }
 
     /// The interaction to which an answer sends the browser.
