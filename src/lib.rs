@@ -84,7 +84,8 @@
 //! | `http` | yes | the endpoints over `http::Request<Bytes>` |
 //! | `axum` | | an `axum::Router` of the endpoints |
 //! | `sqlite` | | [`store`]`::SqliteStore` (needs a C compiler) |
-//! | `fetch` | | outbound HTTP for APIs in other processes and for the keys of clients |
+//! | `fetch` | | outbound HTTP: to the servers of clients, and for APIs in other processes |
+//! | `legacy-implicit` | | response types that hand out access tokens through the browser |
 //! | `tracing` | | log lines |
 //!
 //! Without default features the pure core, the driver and the memory store remain: no crypto backend, no async

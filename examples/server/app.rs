@@ -8,13 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use grantor::authorize::{AuthorizationResponse, LoggedOut, LogoutPage};
 use grantor::host::{
-    ClientJwks, Clock as _, Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter,
-    MemoryLimiter, NoClientJwks, OpenRegistration, StaticResources,
+    ClientJwks, Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter, MemoryLimiter,
+    NoClientJwks, OpenRegistration, StaticResources,
 };
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, KeyManagement, Sealer};
 use grantor::profile::Profile;
-use grantor::protocol::{Digest, Issuer, Resource, Timestamp};
+use grantor::protocol::{Digest, Issuer, OAuthError, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
 use grantor::server::AuthorizationServer;
@@ -188,8 +188,8 @@ pub(crate) async fn housekeeping(app: Arc<App>) {
     }
 }
 
-async fn purge(app: &App) -> Result<(), StoreError> {
-    while app.store.purge(app.clock.now(), PURGE_LIMIT).await? == PURGE_LIMIT {
+async fn purge(app: &App) -> Result<(), OAuthError> {
+    while app.server.purge(PURGE_LIMIT).await? == PURGE_LIMIT {
         tokio::task::yield_now().await;
     }
     Ok(())

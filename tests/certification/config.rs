@@ -30,6 +30,7 @@ async fn discovery_endpoint_verification() {
     lists("response_types_supported", &["code", "id_token", "id_token token"]);
     lists("grant_types_supported", &["authorization_code", "implicit", "refresh_token"]);
     lists("code_challenge_methods_supported", &["S256"]);
+    lists("request_object_signing_alg_values_supported", &["RS256", "none"]);
     lists("claims_supported", &["sub", "name", "email", "address", "phone_number"]);
     for name in ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"] {
         assert!(document[name].is_string(), "{name} is missing");
