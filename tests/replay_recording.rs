@@ -61,7 +61,8 @@ impl Exposed for grantor::authorize::Step {
             Action::Respond(response) => response.location().unwrap_or_default(),
             _ => String::new(),
         };
-        let cookies: Vec<String> = self.cookies.headers(true).collect();
+        let cookies: Vec<String> =
+            self.cookies.headers(&grantor::Issuer::new(common::ISSUER).unwrap()).collect();
         format!("{location} {cookies:?} {self:?}")
     }
 }
@@ -266,7 +267,11 @@ async fn every_step_of_an_authorization_is_decided_again_as_it_was_answered() {
         };
         let (decision, step) = recorded(&fixture, &login).await;
         let step = step.unwrap();
-        assert!(step.cookies.headers(true).all(|cookie| decision.contains(&cookie)));
+        assert!(
+            step.cookies
+                .headers(&grantor::Issuer::new(common::ISSUER).unwrap())
+                .all(|cookie| decision.contains(&cookie))
+        );
         agent.shown(Ok(step));
         let answer = agent.form(id).await;
         let browser = agent.browser();

@@ -84,7 +84,8 @@ fn no_request_prints_a_secret_that_it_carries() {
 
     let [session, binding] = [HandleKind::Session, HandleKind::Browser].map(handle);
     let lines = format!("__Host-grantor_session={session}; __Host-grantor_browser={binding}");
-    let browser = Browser::from_cookie_headers([lines.as_str()], true);
+    let browser =
+        Browser::from_cookie_headers([lines.as_str()], &grantor::Issuer::new("https://as.example").unwrap());
     assert!(browser.session.is_some() && browser.binding.is_some());
     keeps_quiet(&browser);
     let request = AuthorizationRequest::read(&params(&[("client_id", "web"), ("request", CANARY)])).unwrap();

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::clients::all;
 use common::{Agent, Answer, Fixture, Form, ISSUER, authorization, form, scope};
-use grantor::authorize::{AuthorizationRequest, Authorize, Browser, Cookies, ForgetLogin, HostLogin};
+use grantor::authorize::{AuthorizationRequest, Authorize, Browser, Cookie, Cookies, ForgetLogin, HostLogin};
 use grantor::protocol::{Digest, Params, Timestamp};
 use grantor::record::codec::encode;
 use grantor::server::Origin;
@@ -214,14 +214,17 @@ async fn the_cookie_can_be_read_by_scripts_and_tells_them_nothing() {
     let kept = fixture.store.load(&[key]).await.unwrap();
     let kept = String::from_utf8(encode(&kept[0].as_ref().unwrap().record).unwrap()).unwrap();
     assert!(!session.contains(state.as_str()) && !kept.contains(state.as_str()));
-    let alone = Browser::from_cookie_headers([format!("{COOKIE}={state}").as_str()], true);
+    let alone = Browser::from_cookie_headers(
+        [format!("{COOKIE}={state}").as_str()],
+        &fixture.server.settings().issuer,
+    );
     assert!(fixture.server.signed_in(&alone).await.unwrap().is_none(), "it opens nothing");
 
     let other = provider();
     let mut elsewhere = other.agent();
     elsewhere.sign_in("alice").await;
     assert_ne!(elsewhere.cookies[COOKIE], *state);
-    let out: Vec<String> = Cookies::signed_out().headers(true).collect();
+    let out: Vec<String> = Cookies::signed_out().headers(&fixture.server.settings().issuer).collect();
     assert_eq!(out.len(), 2, "a host that ends its own session removes both");
 }
 
@@ -252,6 +255,7 @@ async fn the_page_is_the_same_for_everyone_and_may_be_framed_and_kept() {
     let fixture = provider();
     let page = fixture.get("/check_session").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.text().contains(&format!("<meta name=\"cookie\" content=\"{COOKIE}\">")), "{page:?}");
     let script = page.text().split("<script>").nth(1).unwrap().split("</script>").next().unwrap();
     let hash = STANDARD.encode(Digest::of(script.as_bytes()).0);
     let policy =
@@ -270,6 +274,32 @@ async fn the_page_is_the_same_for_everyone_and_may_be_framed_and_kept() {
     assert_eq!((head.status, head.body.len()), (200, 0));
     let posted = fixture.send(send("POST").unwrap()).await;
     assert_eq!((posted.status, posted.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[tokio::test]
+async fn issuers_of_one_host_do_not_take_each_others_cookies() {
+    let at = |issuer: &str| {
+        let mut clients = all();
+        clients.iter_mut().for_each(|client| client.scope = scope("openid read write"));
+        Fixture::at(issuer, Arc::new(MemoryStore::new()), clients, |builder| {
+            builder.scope(scope("openid read write")).session_management()
+        })
+    };
+    let names = |issuer: &str, path: &str| {
+        let fixture = at(issuer);
+        let page = fixture.http.routes().iter().find(|(_, own)| own.ends_with("/check_session")).unwrap();
+        assert_eq!(page.1, format!("{path}/check_session"));
+        let issuer = fixture.server.settings().issuer.clone();
+        let names =
+            [Cookie::Session, Cookie::Binding, Cookie::State].map(|cookie| cookie.name(&issuer).into_owned());
+        BTreeSet::from(names)
+    };
+    let root = names("https://as.example", "");
+    assert!(root.contains("__Host-grantor_session") && root.contains(COOKIE), "{root:?}");
+    let (one, other) =
+        (names("https://as.example/one", "/one"), names("https://as.example/one/two", "/one/two"));
+    assert!(one.contains("__Host-grantor_session%2Fone"), "{one:?}");
+    assert!(root.is_disjoint(&one) && root.is_disjoint(&other) && one.is_disjoint(&other));
 }
 
 #[tokio::test]

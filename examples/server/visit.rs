@@ -123,7 +123,7 @@ pub(crate) fn go_to(location: &str) -> Response {
 
 /// Adds cookies to an answer.
 pub(crate) fn with_cookies(app: &App, mut response: Response, cookies: &Cookies) -> Response {
-    let cookies = cookies.headers(app.http.secure_cookies());
+    let cookies = cookies.headers(&app.server.settings().issuer);
     let values = cookies.filter_map(|cookie| HeaderValue::try_from(cookie).ok());
     response.headers_mut().extend(values.map(|value| (header::SET_COOKIE, value)));
     response

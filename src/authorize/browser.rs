@@ -1,11 +1,14 @@
 //! The browser: the cookies it brings, the cookies it gets, and who is signed in.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use url::form_urlencoded::byte_serialize;
 
 use crate::grant::life;
 use crate::jose::{Purpose, Sealer};
 use crate::protocol::id::is_vschar;
-use crate::protocol::{Digest, OAuthError, Reason, Secret, SubjectId};
+use crate::protocol::{Digest, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::SignedIn;
 use crate::record::{Context, Decide, Decision, Facts, Halt, Key, Session, SessionId};
 use crate::token::{Handle, HandleKind};
@@ -45,17 +48,24 @@ pub enum Cookie {
 }
 
 impl Cookie {
-    /// Its name; the prefix makes browsers refuse it from anywhere but this very host over TLS (RFC 6265bis
-    /// §4.1.3.2). Without TLS, on a loopback address, the prefix is not possible.
+    /// Its name at an issuer; the prefix makes browsers refuse it from anywhere but this very host over TLS (RFC 6265bis
+    /// §4.1.3.2). Without TLS, on a loopback address, the prefix is not possible. An issuer with a path has it in the name,
+    /// so that issuers of one host do not take each other's.
     #[must_use]
-    pub const fn name(self, secure: bool) -> &'static str {
-        match (self, secure) {
+    pub fn name(self, issuer: &Issuer) -> Cow<'static, str> {
+        let name = match (self, issuer.is_https()) {
             (Self::Session, true) => "__Host-grantor_session",
             (Self::Session, false) => "grantor_session",
             (Self::Binding, true) => "__Host-grantor_browser",
             (Self::Binding, false) => "grantor_browser",
             (Self::State, true) => "__Host-grantor_state",
             (Self::State, false) => "grantor_state",
+        };
+        match issuer.path() {
+            "" => Cow::Borrowed(name),
+            path => {
+                Cow::Owned(byte_serialize(path.as_bytes()).fold(name.to_owned(), |name, part| name + part))
+            }
         }
     }
 }
@@ -80,7 +90,8 @@ impl Cookies {
 
     /// The `Set-Cookie` header values (RFC 6265 §4.1), for the whole host: HttpOnly and SameSite=Lax but for the one that
     /// scripts read, which a frame in a page of another site has to see.
-    pub fn headers(&self, secure: bool) -> impl Iterator<Item = String> {
+    pub fn headers(&self, issuer: &Issuer) -> impl Iterator<Item = String> {
+        let secure = issuer.is_https();
         self.set.iter().map(move |(cookie, value)| {
             let (value, age) =
                 value.as_ref().map_or(("", 0), |(value, lifetime)| (value.expose(), lifetime.as_secs()));
@@ -90,7 +101,7 @@ impl Cookies {
                 (Cookie::Session | Cookie::Binding, _) => "HttpOnly; SameSite=Lax",
             };
             let suffix = if secure { "; Secure" } else { "" };
-            format!("{}={value}; Path=/; {reach}; Max-Age={age}{suffix}", cookie.name(secure))
+            format!("{}={value}; Path=/; {reach}; Max-Age={age}{suffix}", cookie.name(issuer))
         })
     }
 }
@@ -118,16 +129,18 @@ impl Browser {
     /// Picks the cookies of this library out of the `Cookie` headers. Of two with one name the first that can be one of
     /// ours counts.
     #[must_use]
-    pub fn from_cookie_headers<'h>(headers: impl IntoIterator<Item = &'h str>, secure: bool) -> Self {
+    pub fn from_cookie_headers<'h>(headers: impl IntoIterator<Item = &'h str>, issuer: &Issuer) -> Self {
+        let [session, binding, state] =
+            [Cookie::Session, Cookie::Binding, Cookie::State].map(|cookie| cookie.name(issuer));
         let mut browser = Self::default();
         for pair in headers.into_iter().flat_map(|header| header.split(';')) {
             let Some((name, value)) = pair.trim().split_once('=') else { continue };
-            if name == Cookie::State.name(secure) {
+            if name == state {
                 browser.state = browser.state.or_else(|| Digest::from_base64url(value));
             }
             let (field, kind) = match name {
-                name if name == Cookie::Session.name(secure) => (&mut browser.session, HandleKind::Session),
-                name if name == Cookie::Binding.name(secure) => (&mut browser.binding, HandleKind::Browser),
+                name if name == session => (&mut browser.session, HandleKind::Session),
+                name if name == binding => (&mut browser.binding, HandleKind::Browser),
                 _ => continue,
             };
             *field = field.take().or_else(|| Handle::decode(kind, value));

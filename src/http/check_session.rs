@@ -5,14 +5,15 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 
 use super::{form, reply};
-use crate::protocol::{OAuthError, Reason};
+use crate::authorize::Cookie;
+use crate::protocol::{Issuer, OAuthError, Reason};
 
 /// Compares a `session_state` with the browser state in the cookie, for whoever sends a message. Where the browser hides the
 /// cookie from frames there is no telling, and a client that is told `changed` for ever would ask for ever: that is an
 /// `error` (§5.1). Where there is no cookie nothing is `unchanged`, for a value made from nothing would tell anyone whether
 /// somebody is signed in. A frame without an origin gets no answer.
 const SCRIPT: &str = r"
-const name = `${location.protocol === 'https:' ? '__Host-' : ''}grantor_state=`;
+const name = document.querySelector('meta[name=cookie]').content + '=';
 const state = () => document.cookie.split('; ').find(pair => pair.startsWith(name))?.slice(name.length) ?? '';
 const digest = async text => {
   const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
@@ -32,15 +33,17 @@ addEventListener('message', async ({ data, origin, source }) => {
 ";
 
 /// The source expression for [`SCRIPT`].
-const SCRIPT_HASH: &str = "'sha256-Hn27AUoyohxqQ35zUyx8M55NKGVeZY8q788vTGxqlm4='";
+const SCRIPT_HASH: &str = "'sha256-ZStIJbzBVZ2rIvMrgmHblzsbDlBSW1mIiHBW7zVY7cU='";
 
-pub(super) fn page(request: &Request<Bytes>) -> Result<Response<Bytes>, OAuthError> {
+pub(super) fn page(request: &Request<Bytes>, issuer: &Issuer) -> Result<Response<Bytes>, OAuthError> {
     match *request.method() {
         Method::GET | Method::HEAD => form::check_size(request)?,
         _ => return Err(Reason::MethodNotAllowed.into()),
     }
     let html = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Session</title><script>{SCRIPT}</script></html>"
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"cookie\" content=\"{}\">\
+         <title>Session</title><script>{SCRIPT}</script></html>",
+        Cookie::State.name(issuer)
     );
     Ok(reply::framable(html, SCRIPT_HASH, request.method()))
 }
@@ -51,18 +54,11 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
-    use crate::authorize::Cookie;
     use crate::protocol::Digest;
 
     #[test]
     fn the_hash_is_that_of_the_script() {
         let hash = STANDARD.encode(Digest::of(SCRIPT.as_bytes()).0);
         assert_eq!(SCRIPT_HASH, format!("'sha256-{hash}'"));
-    }
-
-    #[test]
-    fn the_script_knows_the_cookie_by_its_name() {
-        assert!(SCRIPT.contains(&format!("{}=`", Cookie::State.name(false))));
-        assert_eq!(Cookie::State.name(true), format!("__Host-{}", Cookie::State.name(false)));
     }
 }

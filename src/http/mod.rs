@@ -143,12 +143,6 @@ impl HttpServer {
         &self.server
     }
 
-    /// Whether cookies need TLS: always, unless the issuer is a loopback address without it.
-    #[must_use]
-    pub fn secure_cookies(&self) -> bool {
-        self.server.settings().issuer.is_https()
-    }
-
     /// The endpoints and their paths, for a router.
     #[must_use]
     pub fn routes(&self) -> &[(Endpoint, String)] {
@@ -186,7 +180,8 @@ impl HttpServer {
             Endpoint::UserInfo => return Box::pin(self.userinfo(request, origin)).await,
             Endpoint::Register => return Box::pin(self.register(request, origin)).await,
             Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
-            Endpoint::CheckSession => check_session::page(request).map_err(|error| self.refused(error)),
+            Endpoint::CheckSession => check_session::page(request, &self.server.settings().issuer)
+                .map_err(|error| self.refused(error)),
             Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
                 self.post(endpoint, request, origin).await
             }
@@ -309,7 +304,7 @@ impl HttpServer {
     #[must_use]
     pub fn browser(&self, headers: &HeaderMap) -> Browser {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        Browser::from_cookie_headers(cookies, self.secure_cookies())
+        Browser::from_cookie_headers(cookies, &self.server.settings().issuer)
     }
 
     /// Turns the outcome of a step of the authorization endpoint into HTTP: a redirect, the page that posts a form, or
@@ -339,7 +334,7 @@ impl HttpServer {
     }
 
     fn set_cookies(&self, response: &mut Response<Bytes>, cookies: &Cookies) {
-        for cookie in cookies.headers(self.secure_cookies()) {
+        for cookie in cookies.headers(&self.server.settings().issuer) {
             if let Ok(value) = cookie.parse() {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }
