@@ -141,6 +141,9 @@ pub enum MetadataError {
         /// Why, perhaps in words of the client.
         error: String,
     },
+    /// Of this list nothing is offered to the client.
+    #[error("nothing of {0} is offered")]
+    NotOffered(&'static str),
     /// Two members contradict each other, or one asks for what is not offered.
     #[error("{0}")]
     Contradiction(&'static str),

@@ -58,7 +58,8 @@ pub trait RegistrationPolicy: Send + Sync {
     }
 }
 
-/// Nobody registers any more. Who has registered stays, and looks after its registration.
+/// Nobody registers any more. Who has registered stays, and looks after its registration, but gains neither scope values nor
+/// grant types nor time by that.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClosedRegistration;
 
@@ -79,8 +80,8 @@ pub struct InitialAccessRegistration {
 #[async_trait]
 impl RegistrationPolicy for ClosedRegistration {
     async fn judge(&self, applicant: &Applicant) -> Result<Verdict, StoreError> {
-        Ok(match applicant.client {
-            Some(_) => Verdict::Admit(Admission::default()),
+        Ok(match &applicant.client {
+            Some(client) => Verdict::Admit(client.terms.clone()),
             None => Verdict::Refuse(Refusal::Closed),
         })
     }

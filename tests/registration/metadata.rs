@@ -1,6 +1,5 @@
 //! What a client may register.
 
-use grantor::host::OpenRegistration;
 use grantor::profile::Profile;
 use grantor::record::client::ConsentPolicy;
 use proptest::prelude::*;
@@ -222,9 +221,7 @@ async fn a_redirect_uri_that_cannot_be_registered_is_named_so() {
 /// OpenID Connect Dynamic Client Registration §2, `application_type`.
 #[tokio::test]
 async fn a_web_client_of_the_implicit_grant_has_https_redirect_uris_on_other_machines() {
-    let fixture = on(Arc::new(MemoryStore::new()), OpenRegistration::default(), |builder| {
-        builder.profile(Profile::OidcCompat)
-    });
+    let fixture = on(Arc::new(MemoryStore::new()), anybody(), |builder| builder.profile(Profile::OidcCompat));
     let implicit = json!({ "response_types": ["id_token"], "grant_types": ["implicit"] });
     for (uri, web_may) in [
         (CALLBACK, true),
@@ -350,9 +347,7 @@ async fn of_a_list_what_is_not_offered_is_left_out_and_the_answer_says_so() {
 
 #[tokio::test]
 async fn the_values_of_a_response_type_may_come_in_any_order() {
-    let fixture = on(Arc::new(MemoryStore::new()), OpenRegistration::default(), |builder| {
-        builder.profile(Profile::OidcCompat)
-    });
+    let fixture = on(Arc::new(MemoryStore::new()), anybody(), |builder| builder.profile(Profile::OidcCompat));
     let metadata = web(&json!({ "grant_types": ["implicit"], "response_types": ["token id_token"] }));
     let client = Registered::new(&fixture, &metadata).await;
     assert_eq!(client.information["response_types"], json!(["id_token token"]));

@@ -30,9 +30,7 @@ impl Fetch for Document {
 }
 
 fn pairwise(configure: impl FnOnce(Builder) -> Builder) -> Fixture {
-    on(Arc::new(MemoryStore::new()), OpenRegistration::default(), |builder| {
-        configure(builder.pairwise_subjects(&[9; 32]))
-    })
+    on(Arc::new(MemoryStore::new()), anybody(), |builder| configure(builder.pairwise_subjects(&[9; 32])))
 }
 
 fn in_sector() -> Value {

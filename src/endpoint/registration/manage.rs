@@ -9,7 +9,7 @@ use crate::client::MetadataError;
 use crate::grant::life;
 use crate::protocol::{ClientId, Digest, OAuthError, Reason, Secret, Timestamp};
 use crate::record::client::{ClientSecret, SecretVerifier};
-use crate::record::registration::Applicant;
+use crate::record::registration::{Applicant, PresentClient};
 use crate::record::{
     Context, Decide, Decision, Event, EventKind, Facts, Halt, Put, Record, RegisteredClient,
 };
@@ -126,7 +126,11 @@ impl Decide for ReplaceRegistration {
             return Err(OAuthError::from(MetadataError::Contradiction(rule)).into());
         }
         let applicant = Applicant {
-            client: Some(id.clone()),
+            client: Some(PresentClient {
+                id: id.clone(),
+                metadata: before.metadata.clone(),
+                terms: before.terms(cx.now),
+            }),
             initial_access: before.introduced_by.clone(),
             address: cx.address,
             ..Applicant::default()
