@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::client::ClientSecret;
+use super::key::Id;
 use crate::protocol::{ClientId, Digest, GrantType, Scope, Timestamp};
 
 /// A client that registered itself. The record is the whole registration: what it may do follows from `metadata`.
@@ -32,6 +33,12 @@ pub struct RegisteredClient {
 }
 
 impl RegisteredClient {
+    /// Whether a client of this identifier may have registered itself: those are random. A host may choose such a one, too.
+    #[must_use]
+    pub fn may_be(id: &ClientId) -> bool {
+        id.as_str().parse::<Id>().is_ok()
+    }
+
     /// Whether its time has not run out.
     #[must_use]
     pub fn is_current(&self, now: Timestamp) -> bool {

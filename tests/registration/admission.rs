@@ -160,6 +160,26 @@ async fn whoever_registers_too_often_from_one_address_waits() {
 }
 
 #[tokio::test]
+async fn whoever_changes_its_registration_too_often_waits() {
+    let limits = Limits { registration_updates: 2, ..Limits::default() };
+    let fixture = on(Arc::new(MemoryStore::new()), anybody(), |builder| {
+        builder.limiter(Arc::new(MemoryLimiter::new(limits)))
+    });
+    let mut client = Registered::new(&fixture, &web(&json!({}))).await;
+    for _ in 0..2 {
+        client = Registered::read(client.put(&fixture, &client.again(&json!({}))).await.json());
+    }
+    let answer = client.put(&fixture, &client.again(&json!({}))).await;
+    answer.refused(429, "slow_down");
+    assert_eq!(answer.header("retry-after"), Some("60"));
+    assert_eq!(client.get(&fixture).await.status, 200);
+    let other = Registered::new(&fixture, &web(&json!({}))).await;
+    assert_eq!(other.put(&fixture, &other.again(&json!({}))).await.status, 200);
+    fixture.clock.forward(60);
+    assert_eq!(client.put(&fixture, &client.again(&json!({}))).await.status, 200);
+}
+
+#[tokio::test]
 async fn where_an_initial_access_token_is_needed_one_is_asked_for() {
     let fixture = under(InitialAccessRegistration::default());
     let answer = register(&fixture, &web(&json!({}))).await;
@@ -329,6 +349,34 @@ async fn a_registration_that_was_given_a_lifetime_is_over_at_its_second() {
     token_refused(&client.get(&fixture).await);
     fixture.clock.forward(1000);
     assert!(fixture.server.purge(100).await.unwrap() >= 1);
+}
+
+/// Whoever is asked about a token says the same.
+#[tokio::test]
+async fn when_a_registration_is_over_so_is_everything_it_was_issued() {
+    let terms = Admission { lifetime: Some(Duration::from_secs(100)), ..anybody().terms };
+    let fixture = under(OpenRegistration { terms });
+    let client = Registered::new(
+        &fixture,
+        &web(&json!({ "grant_types": ["authorization_code", "client_credentials"] })),
+    )
+    .await;
+    let redemption = client.redemption(&fixture).await;
+    let of_user = client.token(&fixture, &redemption).await.tokens();
+    let own = client.token(&fixture, &common::machine()).await.tokens();
+    let check = async |token: &str| {
+        let token = grantor::token::PresentedToken::read(token);
+        let request =
+            grantor::endpoint::resource::ResourceCheck { token, resource: None, scope: scope("read") };
+        fixture.server.check(&request).await.is_ok()
+    };
+    for token in [&of_user.access, &own.access] {
+        assert!(check(token).await);
+    }
+    fixture.clock.forward(100);
+    for token in [&of_user.access, &own.access] {
+        assert!(!check(token).await);
+    }
 }
 
 fn trusted(key: &SigningKey) -> Asked<impl Fn(&Applicant) -> Verdict + Send + Sync + use<>> {

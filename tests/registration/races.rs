@@ -36,7 +36,9 @@ async fn an_initial_access_token_is_used_no_more_often_than_it_may(store: Arc<dy
 }
 
 async fn of_many_updates_with_one_token_exactly_one_counts(store: Arc<dyn Store>) {
-    let fixture = Arc::new(on(store, anybody(), |builder| builder));
+    let limits = Limits { registration_updates: u32::MAX, ..Limits::default() };
+    let fixture =
+        Arc::new(on(store, anybody(), |builder| builder.limiter(Arc::new(MemoryLimiter::new(limits)))));
     let client = Arc::new(Registered::new(&fixture, &web(&json!({}))).await);
     let mut crowd = JoinSet::new();
     for n in 0..CROWD {
