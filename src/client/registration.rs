@@ -110,10 +110,7 @@ impl ClientMetadata {
     fn check_offered(&self, settings: &Settings) -> Result<(), MetadataError> {
         let methods = settings.dials.client_auth_methods;
         let rule = |holds: bool, rule| if holds { Ok(()) } else { Err(MetadataError::Contradiction(rule)) };
-        let most = self.redirect_uris.len().max(self.logout.post_logout_redirect_uris.len());
-        if most > MAX_OWN_REDIRECT_URIS {
-            return Err(MetadataError::TooManyRedirectUris(MAX_OWN_REDIRECT_URIS));
-        }
+        self.check_lengths(MAX_OWN_REDIRECT_URIS)?;
         rule(
             methods.contains(&self.token_endpoint_auth_method),
             "token_endpoint_auth_method is not one that the server takes",

@@ -66,7 +66,8 @@ pub struct ClosedRegistration;
 /// Everybody may register, as often as the [`Limiter`](super::Limiter) allows from one address.
 #[derive(Clone, Debug, Default)]
 pub struct OpenRegistration {
-    /// On which terms.
+    /// On which terms. By default a client may ask users for every scope value that the server has, and gets nothing without a
+    /// user.
     pub terms: Admission,
 }
 

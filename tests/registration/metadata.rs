@@ -365,6 +365,10 @@ async fn metadata_that_break_a_rule_are_refused() {
             json!({ "frontchannel_logout_uri": "https://other.example/fc" }),
             "frontchannel_logout_uri needs the scheme, host and port of a redirect URI",
         ),
+        (
+            json!({ "post_logout_redirect_uris": vec!["https://client.example/out"; 11] }),
+            "post_logout_redirect_uris holds more than 10 URIs",
+        ),
         // Texts
         (json!({ "client_name": long }), "a text has more than 256 bytes, or control characters"),
         (json!({ "client_name": "a\u{7}b" }), "a text has more than 256 bytes, or control characters"),
