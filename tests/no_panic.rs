@@ -37,6 +37,7 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
             client_failures: u32::MAX,
             interactions: u32::MAX,
             registrations: u32::MAX,
+            registration_updates: u32::MAX,
             ..grantor::host::Limits::default()
         };
         builder

@@ -227,7 +227,9 @@ impl Fetch for Elsewhere {
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
         self.seen.lock().unwrap().push(request);
         let (status, body) = self.answer.clone()?;
-        Ok(FetchResponse { status, headers: Vec::new(), body: body.into_bytes() })
+        let media_type = if body.starts_with('<') { "text/html" } else { "application/json" };
+        let headers = vec![("content-type".to_owned(), media_type.as_bytes().to_vec())];
+        Ok(FetchResponse { status, headers, body: body.into_bytes() })
     }
 }
 
@@ -296,6 +298,7 @@ async fn a_client_is_of_the_sector_whose_document_lists_its_redirect_uris() {
     let both = r#"["https://a.example/cb","https://b.example/cb"]"#;
     assert_eq!(verify(Ok((200, both))).await, Ok(()));
     assert_eq!(verify(Ok((404, both))).await, Err(SectorError::Status(404)));
+    assert_eq!(verify(Ok((200, "<html>"))).await, Err(SectorError::NotJson));
     assert_eq!(verify(Ok((301, both))).await, Err(SectorError::Status(301)));
     assert_eq!(verify(Err(FetchError::Timeout)).await, Err(SectorError::Fetch(FetchError::Timeout)));
     assert!(matches!(verify(Ok((200, r#"["https://a.example/cb"]"#))).await, Err(SectorError::Metadata(_))));

@@ -28,7 +28,9 @@ use grantor::endpoint::registration::IssueInitialAccess;
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::endpoint::userinfo::UserInfoRequest;
 use grantor::host::OpenRegistration;
+use grantor::protocol::GrantType;
 use grantor::protocol::{Params, Timestamp};
+use grantor::record::registration::Admission;
 use grantor::record::{Batch, Index, InteractionId, Key, Versioned};
 use grantor::server::Origin;
 use grantor::store::{CommitError, Listing, MemoryStore, Page, Store, StoreError};
@@ -174,8 +176,9 @@ async fn a_client_that_was_ever_switched_off_writes_twice_and_reads_its_standing
 #[tokio::test]
 async fn a_client_that_registered_itself_costs_one_load_more_and_registering_one_commit() {
     let store = Arc::new(Counting::default());
+    let terms = Admission { grant_types: vec![GrantType::ClientCredentials], ..Admission::default() };
     let fixture = Fixture::over(store.clone(), clients::all(), |builder| {
-        builder.scope(scope(SCOPE)).registration(Arc::new(OpenRegistration::default()))
+        builder.scope(scope(SCOPE)).registration(Arc::new(OpenRegistration { terms }))
     });
     let world = World { fixture, store };
     assert_eq!(world.token("machine", &machine()).await.1, trips(0, 1));

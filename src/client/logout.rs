@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::metadata::{MAX_REDIRECT_URIS, MetadataError};
+use super::metadata::MetadataError;
 use crate::protocol::{ApplicationType, RedirectUri};
 use crate::record::logout::{LogoutRegistration, LogoutUri};
 
@@ -39,9 +39,6 @@ impl LogoutMetadata {
         application_type: ApplicationType,
         redirect_uris: &[RedirectUri],
     ) -> Result<LogoutRegistration, MetadataError> {
-        if self.post_logout_redirect_uris.len() > MAX_REDIRECT_URIS {
-            return Err(MetadataError::Contradiction("there are more than 128 post-logout redirect URIs"));
-        }
         let parse = |uri: &String| {
             RedirectUri::parse(uri, application_type)
                 .map_err(|error| MetadataError::Uri { uri: uri.clone(), error })

@@ -119,9 +119,9 @@ pub enum MetadataError {
         /// Why.
         error: RedirectUriError,
     },
-    /// There are more redirect URIs than this.
-    #[error("there are more than {0} redirect URIs")]
-    TooManyRedirectUris(usize),
+    /// This list of URIs is longer than this.
+    #[error("{0} holds more than {1} URIs")]
+    TooMany(&'static str, usize),
     /// A URI of the client that no answer is sent to may not be registered.
     #[error("URI {uri:?}: {error}")]
     Uri {
@@ -141,6 +141,9 @@ pub enum MetadataError {
         /// Why, perhaps in words of the client.
         error: String,
     },
+    /// Of this list nothing is offered to the client.
+    #[error("nothing of {0} is offered")]
+    NotOffered(&'static str),
     /// Two members contradict each other, or one asks for what is not offered.
     #[error("{0}")]
     Contradiction(&'static str),
@@ -150,7 +153,7 @@ pub enum MetadataError {
 impl From<MetadataError> for OAuthError {
     fn from(error: MetadataError) -> Self {
         let reason = match &error {
-            MetadataError::RedirectUri { .. } | MetadataError::TooManyRedirectUris(_) => {
+            MetadataError::RedirectUri { .. } | MetadataError::TooMany("redirect_uris", _) => {
                 Reason::RedirectUriRefused
             }
             _ => Reason::MetadataInvalid,
@@ -218,9 +221,7 @@ impl ClientMetadata {
         if !response_types.is_empty() && self.redirect_uris.is_empty() {
             return contradiction("response_types need a redirect URI (RFC 7591 §2)");
         }
-        if self.redirect_uris.len() > MAX_REDIRECT_URIS {
-            return Err(MetadataError::TooManyRedirectUris(MAX_REDIRECT_URIS));
-        }
+        self.check_lengths(MAX_REDIRECT_URIS)?;
         let redirect_uris = self.parse_redirect_uris()?;
         let keys = self.keys()?;
         let request_objects = self.request_objects.register(&keys, &secrets)?;
@@ -255,6 +256,18 @@ impl ClientMetadata {
             request_objects,
             logout,
         })
+    }
+
+    /// Whether no list of places to answer to is longer than `most`.
+    pub(super) fn check_lengths(&self, most: usize) -> Result<(), MetadataError> {
+        let lists = [
+            ("redirect_uris", &self.redirect_uris),
+            ("post_logout_redirect_uris", &self.logout.post_logout_redirect_uris),
+        ];
+        match lists.into_iter().find(|(_, uris)| uris.len() > most) {
+            Some((member, _)) => Err(MetadataError::TooMany(member, most)),
+            None => Ok(()),
+        }
     }
 
     /// Where the keys of the client are, and what it signs with.

@@ -12,6 +12,7 @@ use super::metadata::{ClientMetadata, MetadataError};
 use super::operator::OperatorMetadata;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope, SubjectType};
+use crate::record::registration::Admission;
 use crate::record::{Client, RegisteredClient, Settings};
 
 /// The most redirect URIs, and the most post-logout redirect URIs, of a client that registers itself.
@@ -19,21 +20,25 @@ pub const MAX_OWN_REDIRECT_URIS: usize = 10;
 
 impl ClientMetadata {
     /// The metadata of a client that asks for `wished`, with every default filled in. `null` and the empty string are as good
-    /// as absent (RFC 7592 §2.2). `most` are the scope values it may have; one that names none gets all of them.
+    /// as absent (RFC 7592 §2.2). It gets the scope values and the grant types of `terms` at most; one that names no scope gets
+    /// all of that.
     ///
     /// # Errors
     /// [`MetadataError`], naming the rule.
     pub fn of_applicant(
         wished: &Map<String, Value>,
         id: &ClientId,
-        most: &Scope,
+        terms: &Admission,
         settings: &Settings,
     ) -> Result<Self, MetadataError> {
+        let may_use = |own: &GrantType| terms.grant_types.contains(own) && offers(settings, *own);
+        let most = terms.scope.as_ref().map(|scope| scope.intersection(&settings.scope));
+        let most = most.as_ref().unwrap_or(&settings.scope);
         let mut members = wished.clone();
         members.retain(|_, value| !value.is_null() && value != "");
         members.insert("client_id".to_owned(), id.as_str().into());
         narrow(&mut members, "grant_types", |name| {
-            GrantType::from_name(name).filter(|own| offers(settings, *own)).map(GrantType::as_str)
+            GrantType::from_name(name).filter(may_use).map(GrantType::as_str)
         })?;
         narrow(&mut members, "response_types", |name| {
             let offered = ResponseType::from_values(name).filter(|own| settings.response_types.contains(own));
@@ -51,6 +56,11 @@ impl ClientMetadata {
         });
         if metadata.scope.contains(OPENID) && metadata.id_token_signed_response_alg.is_none() {
             metadata.id_token_signed_response_alg = settings.signing_algorithms.first().copied();
+        }
+        if !metadata.grant_types.iter().all(may_use) {
+            return Err(MetadataError::Contradiction(
+                "grant_types must be named, because authorization_code is not offered",
+            ));
         }
         metadata.check_offered(settings)?;
         Ok(metadata)
@@ -100,14 +110,7 @@ impl ClientMetadata {
     fn check_offered(&self, settings: &Settings) -> Result<(), MetadataError> {
         let methods = settings.dials.client_auth_methods;
         let rule = |holds: bool, rule| if holds { Ok(()) } else { Err(MetadataError::Contradiction(rule)) };
-        let most = self.redirect_uris.len().max(self.logout.post_logout_redirect_uris.len());
-        if most > MAX_OWN_REDIRECT_URIS {
-            return Err(MetadataError::TooManyRedirectUris(MAX_OWN_REDIRECT_URIS));
-        }
-        rule(
-            self.grant_types.iter().all(|own| offers(settings, *own)),
-            "grant_types must be named, because authorization_code is not offered",
-        )?;
+        self.check_lengths(MAX_OWN_REDIRECT_URIS)?;
         rule(
             methods.contains(&self.token_endpoint_auth_method),
             "token_endpoint_auth_method is not one that the server takes",
@@ -175,15 +178,16 @@ fn narrow(
     let nothing_asked = names.is_empty();
     let mut left: Vec<Value> = Vec::new();
     for name in names.iter() {
-        let text = name
-            .as_str()
-            .ok_or(MetadataError::Contradiction("grant_types and response_types hold strings"))?;
+        let text = name.as_str().ok_or_else(|| MetadataError::Malformed {
+            member: member.to_owned(),
+            error: "it holds strings".to_owned(),
+        })?;
         if let Some(name) = known(text).map(Value::from).filter(|name| !left.contains(name)) {
             left.push(name);
         }
     }
     if left.is_empty() && !nothing_asked {
-        return Err(MetadataError::Contradiction("nothing of grant_types or of response_types is offered"));
+        return Err(MetadataError::NotOffered(member));
     }
     *names = left;
     Ok(())
@@ -191,5 +195,5 @@ fn narrow(
 
 fn within(asked: &Scope, most: &Scope) -> Result<Scope, MetadataError> {
     let left = asked.intersection(most);
-    if left.is_empty() { Err(MetadataError::Contradiction("nothing of scope is offered")) } else { Ok(left) }
+    if left.is_empty() { Err(MetadataError::NotOffered("scope")) } else { Ok(left) }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::metadata::MetadataError;
+use super::web_url::web_url;
 use crate::jose::json;
 use crate::protocol::{RedirectUri, SubjectType};
 use crate::record::client::Sector;
@@ -45,11 +46,10 @@ impl SubjectMetadata {
     /// Where the document of the sector is, if there is one.
     ///
     /// # Errors
-    /// [`MetadataError::Contradiction`] when `sector_identifier_uri` is no `https` URL, or has user information.
+    /// [`MetadataError::Contradiction`] when `sector_identifier_uri` is no `https` URL, has user information, or is longer than 2048 bytes.
     pub fn sector_document(&self) -> Result<Option<Url>, MetadataError> {
         let Some(text) = &self.sector_identifier_uri else { return Ok(None) };
-        let bare = |uri: &Url| uri.username().is_empty() && uri.password().is_none();
-        let uri = Url::parse(text).ok().filter(|uri| uri.scheme() == "https" && bare(uri));
+        let uri = web_url(text).filter(|uri| uri.scheme() == "https");
         uri.map(Some).ok_or(MetadataError::Contradiction("sector_identifier_uri must be an https URL"))
     }
 
@@ -123,7 +123,16 @@ mod tests {
         ] {
             assert!(sector(PAIRWISE, uris).is_err(), "{uris:?}");
         }
-        for uri in ["http://s.example/", "https://u@s.example/", "s.example", "urn:s.example", ""] {
+        let long = format!("https://s.example/{}", "x".repeat(2048));
+        for uri in [
+            "http://s.example/",
+            "https://u@s.example/",
+            "s.example",
+            "urn:s.example",
+            "",
+            " https://s.example/",
+            &long,
+        ] {
             for subject_type in ["pairwise", "public"] {
                 let json = format!(r#"{{"subject_type":"{subject_type}","sector_identifier_uri":"{uri}"}}"#);
                 assert!(sector(&json, &["https://a.example/cb"]).is_err(), "{json}");

@@ -35,6 +35,9 @@ pub struct Limits {
     pub interactions: u32,
     /// Clients that register from one address without an initial access token.
     pub registrations: u32,
+    /// Changes of the registration of one client from one address: each may have keys checked, documents fetched and a host
+    /// asked.
+    pub registration_updates: u32,
 }
 
 impl Default for Limits {
@@ -45,6 +48,7 @@ impl Default for Limits {
             slow_comparisons: 100,
             interactions: 1000,
             registrations: 1000,
+            registration_updates: 10,
         }
     }
 }
@@ -59,6 +63,7 @@ pub struct MemoryLimiter {
     slow_comparisons: Mutex<Windows>,
     interactions: Mutex<Windows>,
     registrations: Mutex<Windows>,
+    registration_updates: Mutex<Windows>,
 }
 
 /// The most counters of one kind that a [`MemoryLimiter`] remembers.
@@ -81,6 +86,7 @@ impl MemoryLimiter {
             slow_comparisons: Mutex::default(),
             interactions: Mutex::default(),
             registrations: Mutex::default(),
+            registration_updates: Mutex::default(),
         }
     }
 
@@ -105,6 +111,11 @@ impl MemoryLimiter {
             Counter::Registrations(address) => {
                 (&self.registrations, limits.registrations, Counter::Registrations(network(*address)))
             }
+            Counter::RegistrationUpdates(client, address) => (
+                &self.registration_updates,
+                limits.registration_updates,
+                Counter::RegistrationUpdates(client.clone(), network(*address)),
+            ),
         };
         let mut windows = windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         windows.count(counter, limit, limits.window, now)

@@ -58,14 +58,16 @@ pub trait RegistrationPolicy: Send + Sync {
     }
 }
 
-/// Nobody registers any more. Who has registered stays, and looks after its registration.
+/// Nobody registers any more. Who has registered stays, and looks after its registration, but gains neither scope values nor
+/// grant types nor time by that.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClosedRegistration;
 
 /// Everybody may register, as often as the [`Limiter`](super::Limiter) allows from one address.
 #[derive(Clone, Debug, Default)]
 pub struct OpenRegistration {
-    /// On which terms.
+    /// On which terms. By default a client may ask users for every scope value that the server has, and gets nothing without a
+    /// user.
     pub terms: Admission,
 }
 
@@ -79,8 +81,8 @@ pub struct InitialAccessRegistration {
 #[async_trait]
 impl RegistrationPolicy for ClosedRegistration {
     async fn judge(&self, applicant: &Applicant) -> Result<Verdict, StoreError> {
-        Ok(match applicant.client {
-            Some(_) => Verdict::Admit(Admission::default()),
+        Ok(match &applicant.client {
+            Some(client) => Verdict::Admit(client.terms.clone()),
             None => Verdict::Refuse(Refusal::Closed),
         })
     }

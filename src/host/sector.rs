@@ -18,6 +18,9 @@ pub enum SectorError {
     /// The answer is no document.
     #[error("sector_identifier_uri answers with status {0}")]
     Status(u16),
+    /// The answer does not say that it is JSON.
+    #[error("sector_identifier_uri answers with something other than JSON")]
+    NotJson,
     /// The document says otherwise.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -40,6 +43,9 @@ pub(crate) async fn sector_document(fetch: &dyn Fetch, uri: Url) -> Result<Vec<u
     let response = fetch.fetch(FetchRequest::get_json(uri, MAX_BYTES)).await?;
     if response.status != 200 {
         return Err(SectorError::Status(response.status));
+    }
+    if !response.is_json() {
+        return Err(SectorError::NotJson);
     }
     Ok(response.body)
 }

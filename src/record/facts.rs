@@ -122,6 +122,8 @@ pub enum Counter {
     Interactions(ClientId, Option<IpAddr>),
     /// Registrations begun from an address without an initial access token.
     Registrations(Option<IpAddr>),
+    /// Changes of the registration of a client, from an address.
+    RegistrationUpdates(ClientId, Option<IpAddr>),
 }
 
 /// What a [`Counter`] answers.

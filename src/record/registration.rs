@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::client::ClientSecret;
-use crate::protocol::{ClientId, Digest, Scope, Timestamp};
+use super::key::Id;
+use crate::protocol::{ClientId, Digest, GrantType, Scope, Timestamp};
 
 /// A client that registered itself. The record is the whole registration: what it may do follows from `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +33,30 @@ pub struct RegisteredClient {
 }
 
 impl RegisteredClient {
+    /// Whether a client of this identifier may have registered itself: those are random. A host may choose such a one, too.
+    #[must_use]
+    pub fn may_be(id: &ClientId) -> bool {
+        id.as_str().parse::<Id>().is_ok()
+    }
+
     /// Whether its time has not run out.
     #[must_use]
     pub fn is_current(&self, now: Timestamp) -> bool {
         self.valid_until.is_none_or(|until| !until.is_past(now))
+    }
+
+    /// The terms that leave it what it has: no other scope value or grant type, and no more time.
+    #[must_use]
+    pub fn terms(&self, now: Timestamp) -> Admission {
+        let member = |name| self.metadata.get(name).cloned().unwrap_or_default();
+        let left = |until: Timestamp| Duration::from_secs(until.seconds_from(now));
+        Admission {
+            scope: Some(serde_json::from_value(member("scope")).unwrap_or_else(|_| Scope::empty())),
+            grant_types: serde_json::from_value(member("grant_types")).unwrap_or_default(),
+            lifetime: self.valid_until.map(left),
+            secret_lifetime: self.secrets.first().and_then(|secret| secret.expires_at).map(left),
+            ..Admission::default()
+        }
     }
 }
 
@@ -59,7 +80,7 @@ pub struct InitialAccess {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applicant {
     /// The client whose registration is to change; `None` for a new client.
-    pub client: Option<ClientId>,
+    pub client: Option<PresentClient>,
     /// What it would register, by the registered names, with every default filled in. All of it is valid, none of it is
     /// proven: a client can call itself anything.
     pub metadata: Map<String, Value>,
@@ -69,6 +90,18 @@ pub struct Applicant {
     pub software_statement: Option<Map<String, Value>>,
     /// The address the request came from, as far as it can be trusted.
     pub address: Option<IpAddr>,
+}
+
+/// A client that wants to change its registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresentClient {
+    /// Its identifier.
+    pub id: ClientId,
+    /// Its metadata as they are registered, `client_id` among them.
+    pub metadata: Map<String, Value>,
+    /// The terms that leave it what it has: no other scope value or grant type, and no more time. A policy that answers with
+    /// these lets it change everything else.
+    pub terms: Admission,
 }
 
 /// What a policy answers.
@@ -81,11 +114,14 @@ pub enum Verdict {
 }
 
 /// On which terms a client is registered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admission {
     /// The scope values it may ask for at most; `None` means all that the server has. A client that registers no `scope`
     /// may ask for all of these.
     pub scope: Option<Scope>,
+    /// The grant types it may use at most, of those that the server has. By default all but `client_credentials`: whoever may
+    /// register would get tokens that no user has allowed.
+    pub grant_types: Vec<GrantType>,
     /// Metadata that replace what the client asked for, by their registered names; `null` takes a member away. They keep the
     /// rules that the client's own keep (RFC 7591 §2).
     pub metadata: Map<String, Value>,
@@ -93,6 +129,19 @@ pub struct Admission {
     pub lifetime: Option<Duration>,
     /// How long its secret can be used; `None` means as long as the registration.
     pub secret_lifetime: Option<Duration>,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        let with_a_user = GrantType::ALL.iter().filter(|own| **own != GrantType::ClientCredentials);
+        Self {
+            scope: None,
+            grant_types: with_a_user.copied().collect(),
+            metadata: Map::new(),
+            lifetime: None,
+            secret_lifetime: None,
+        }
+    }
 }
 
 /// Why a policy refuses (RFC 7591 §3.2.2).

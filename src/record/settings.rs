@@ -117,6 +117,13 @@ pub struct RefreshPolicy {
 }
 
 impl Settings {
+    /// The longest that anything issued to a client can be used, where its resource does not say otherwise.
+    #[must_use]
+    pub fn longest_life(&self) -> Duration {
+        let Lifetimes { refresh_token, opaque_access_token, interaction, .. } = self.lifetimes;
+        refresh_token.max(opaque_access_token).max(interaction).max(self.longest_jwt)
+    }
+
     /// The defaults of a profile for an issuer.
     #[must_use]
     pub fn new(issuer: Issuer, profile: Profile, sealer: Sealer) -> Self {

@@ -13,31 +13,34 @@ use crate::record::facts::Fact;
 use crate::record::{BatchId, Client, Facts, Halt, Key, RegisteredClient, Versioned};
 
 /// The most registrations of which the clients are kept.
-const MAX_CLIENTS: usize = 10_000;
+const MAX_CLIENTS: usize = 1000;
 
 /// The clients that were made of registrations, by the versions of those.
 #[derive(Default)]
 pub(super) struct MadeClients(Mutex<HashMap<Key, (BatchId, Arc<Client>)>>);
 
 impl MadeClients {
-    /// The client of a registration. To make one takes parsing its keys.
-    fn client(&self, key: Key, record: &Versioned<&RegisteredClient>) -> Result<Arc<Client>, OAuthError> {
+    /// The client of a registration; none of one that breaks the rules, which were others when it was written. To make one takes
+    /// parsing its keys.
+    fn client(&self, key: Key, record: &Versioned<&RegisteredClient>) -> Option<Arc<Client>> {
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((version, client)) = lock().get(&key)
             && *version == record.version
         {
-            return Ok(Arc::clone(client));
+            return Some(Arc::clone(client));
         }
-        let client = record.record.client().map_err(|error| {
-            OAuthError::new(Reason::Bug).detail(format!("a registration breaks the rules: {error}"))
-        })?;
-        let client = Arc::new(client);
+        let made = record.record.client();
+        #[cfg(feature = "tracing")]
+        if let Err(error) = &made {
+            tracing::warn!(client = ?record.record.metadata.get("client_id"), %error, "a registration breaks the rules");
+        }
+        let client = Arc::new(made.ok()?);
         let mut made = lock();
         if made.len() >= MAX_CLIENTS {
             made.clear();
         }
         made.insert(key, (record.version, Arc::clone(&client)));
-        Ok(client)
+        Some(client)
     }
 }
 
@@ -79,7 +82,7 @@ impl AuthorizationServer {
         }
         let record = facts.registered_client(key).map_err(asked_in_vain)?;
         let current = record.filter(|versioned| versioned.record.is_current(now));
-        current.map(|versioned| self.parts.made_clients.client(key, &versioned)).transpose()
+        Ok(current.and_then(|versioned| self.parts.made_clients.client(key, &versioned)))
     }
 }
 

@@ -11,7 +11,7 @@ use grantor::host::{
 use grantor::jose::{Algorithm, JwkSet, SigningKey, sign_compact};
 use grantor::record::EventKind;
 use grantor::record::key_ring::PublishedKeys;
-use grantor::record::registration::{Admission, Applicant, Refusal, Verdict};
+use grantor::record::registration::{Applicant, Refusal, Verdict};
 use grantor::store::StoreError;
 
 use super::*;
@@ -62,7 +62,7 @@ async fn the_endpoint_is_advertised_exactly_where_someone_may_register() {
 #[tokio::test]
 async fn once_registration_is_closed_who_has_registered_stays() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let before = on(Arc::clone(&store), OpenRegistration::default(), |builder| builder);
+    let before = on(Arc::clone(&store), anybody(), |builder| builder);
     let client = Registered::new(&before, &web(&json!({}))).await;
     let after = on(store, ClosedRegistration, |builder| builder);
     register(&after, &web(&json!({}))).await.refused(403, "access_denied");
@@ -70,6 +70,59 @@ async fn once_registration_is_closed_who_has_registered_stays() {
     assert_eq!(client.get(&after).await.status, 200);
     let renamed = client.put(&after, &client.again(&json!({ "client_name": "New" }))).await;
     assert_eq!(renamed.json()["client_name"], "New");
+}
+
+#[tokio::test]
+async fn once_registration_is_closed_an_update_gains_neither_scope_nor_grant_types_nor_time() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let terms = Admission {
+        scope: Some(scope("read")),
+        grant_types: vec![GrantType::AuthorizationCode],
+        lifetime: Some(Duration::from_secs(1000)),
+        secret_lifetime: Some(Duration::from_secs(500)),
+        ..Admission::default()
+    };
+    let before = on(Arc::clone(&store), OpenRegistration { terms }, |builder| builder);
+    let client = Registered::new(&before, &web(&json!({}))).await;
+    let after = on(store, ClosedRegistration, |builder| builder);
+    after.clock.forward(100);
+    let grant_types = ["authorization_code", "refresh_token", "client_credentials"];
+    let greedy = json!({ "client_id": client.id, "grant_types": grant_types });
+    let told = client.put(&after, &web(&greedy)).await.json();
+    assert_eq!((&told["scope"], &told["grant_types"]), (&json!("read"), &json!(["authorization_code"])));
+    assert_eq!(told["client_secret_expires_at"], NOW + 500);
+    let client = Registered::read(told);
+    client
+        .put(&after, &client.again(&json!({ "scope": "write" })))
+        .await
+        .refused(400, "invalid_client_metadata");
+    let other_kind = json!({ "token_endpoint_auth_method": "client_secret_jwt" });
+    let client = Registered::read(client.put(&after, &client.again(&other_kind)).await.json());
+    assert_eq!(client.information["client_secret_expires_at"], NOW + 500, "nor does a new secret");
+    after.clock.forward(899);
+    assert_eq!(client.get(&after).await.status, 200);
+    after.clock.forward(1);
+    token_refused(&client.get(&after).await);
+}
+
+/// Whoever can reach the endpoint would get tokens that nobody has allowed.
+#[tokio::test]
+async fn a_client_gets_tokens_without_a_user_only_where_its_terms_say_so() {
+    let fixture = under(OpenRegistration::default());
+    let machine = json!({ "grant_types": ["client_credentials"] });
+    let answer = register(&fixture, &machine).await;
+    answer.refused(400, "invalid_client_metadata");
+    assert!(answer.text().contains("nothing of grant_types is offered"), "{answer:?}");
+    let both = json!({ "grant_types": ["client_credentials", "authorization_code"] });
+    let client = Registered::new(&fixture, &web(&both)).await;
+    assert_eq!(client.information["grant_types"], json!(["authorization_code"]));
+    client.token(&fixture, &common::machine()).await.refused(400, "unauthorized_client");
+
+    let terms = Admission { grant_types: vec![GrantType::ClientCredentials], ..Admission::default() };
+    let fixture = under(OpenRegistration { terms });
+    let client = Registered::new(&fixture, &machine).await;
+    client.token(&fixture, &common::machine()).await.tokens();
+    register(&fixture, &web(&json!({}))).await.refused(400, "invalid_client_metadata");
 }
 
 #[tokio::test]
@@ -91,7 +144,7 @@ async fn browsers_of_any_origin_may_register_without_credentials() {
 #[tokio::test]
 async fn whoever_registers_too_often_from_one_address_waits() {
     let limits = Limits { registrations: 2, ..Limits::default() };
-    let fixture = on(Arc::new(MemoryStore::new()), OpenRegistration::default(), |builder| {
+    let fixture = on(Arc::new(MemoryStore::new()), anybody(), |builder| {
         builder.limiter(Arc::new(MemoryLimiter::new(limits)))
     });
     for _ in 0..2 {
@@ -104,6 +157,26 @@ async fn whoever_registers_too_often_from_one_address_waits() {
     assert_eq!(register_with(&fixture, &token, &web(&json!({}))).await.status, 201);
     fixture.clock.forward(60);
     Registered::new(&fixture, &web(&json!({}))).await;
+}
+
+#[tokio::test]
+async fn whoever_changes_its_registration_too_often_waits() {
+    let limits = Limits { registration_updates: 2, ..Limits::default() };
+    let fixture = on(Arc::new(MemoryStore::new()), anybody(), |builder| {
+        builder.limiter(Arc::new(MemoryLimiter::new(limits)))
+    });
+    let mut client = Registered::new(&fixture, &web(&json!({}))).await;
+    for _ in 0..2 {
+        client = Registered::read(client.put(&fixture, &client.again(&json!({}))).await.json());
+    }
+    let answer = client.put(&fixture, &client.again(&json!({}))).await;
+    answer.refused(429, "slow_down");
+    assert_eq!(answer.header("retry-after"), Some("60"));
+    assert_eq!(client.get(&fixture).await.status, 200);
+    let other = Registered::new(&fixture, &web(&json!({}))).await;
+    assert_eq!(other.put(&fixture, &other.again(&json!({}))).await.status, 200);
+    fixture.clock.forward(60);
+    assert_eq!(client.put(&fixture, &client.again(&json!({}))).await.status, 200);
 }
 
 #[tokio::test]
@@ -227,6 +300,7 @@ async fn the_host_sets_the_terms_when_a_client_registers_and_whenever_it_changes
                     .unwrap(),
             lifetime: Some(Duration::from_secs(1000)),
             secret_lifetime: Some(Duration::from_secs(100)),
+            ..Admission::default()
         })
     });
     let applicants = Arc::clone(&policy.applicants);
@@ -249,7 +323,12 @@ async fn the_host_sets_the_terms_when_a_client_registers_and_whenever_it_changes
     let asked = applicants.lock().unwrap().clone();
     let introduced: Vec<_> = asked.iter().map(|asked| asked.initial_access.as_deref()).collect();
     assert_eq!(introduced, [Some("the build farm"), Some("the build farm")]);
-    assert_eq!(asked[1].client.as_ref().map(|id| id.as_str()), Some(client.id.as_str()));
+    let present = asked[1].client.as_ref().unwrap();
+    assert_eq!(present.id.as_str(), client.id);
+    assert_eq!(
+        (&present.metadata["client_name"], &present.metadata["scope"]),
+        (&json!("Renamed"), &json!("read"))
+    );
 }
 
 #[tokio::test]
@@ -270,6 +349,34 @@ async fn a_registration_that_was_given_a_lifetime_is_over_at_its_second() {
     token_refused(&client.get(&fixture).await);
     fixture.clock.forward(1000);
     assert!(fixture.server.purge(100).await.unwrap() >= 1);
+}
+
+/// Whoever is asked about a token says the same.
+#[tokio::test]
+async fn when_a_registration_is_over_so_is_everything_it_was_issued() {
+    let terms = Admission { lifetime: Some(Duration::from_secs(100)), ..anybody().terms };
+    let fixture = under(OpenRegistration { terms });
+    let client = Registered::new(
+        &fixture,
+        &web(&json!({ "grant_types": ["authorization_code", "client_credentials"] })),
+    )
+    .await;
+    let redemption = client.redemption(&fixture).await;
+    let of_user = client.token(&fixture, &redemption).await.tokens();
+    let own = client.token(&fixture, &common::machine()).await.tokens();
+    let check = async |token: &str| {
+        let token = grantor::token::PresentedToken::read(token);
+        let request =
+            grantor::endpoint::resource::ResourceCheck { token, resource: None, scope: scope("read") };
+        fixture.server.check(&request).await.is_ok()
+    };
+    for token in [&of_user.access, &own.access] {
+        assert!(check(token).await);
+    }
+    fixture.clock.forward(100);
+    for token in [&of_user.access, &own.access] {
+        assert!(!check(token).await);
+    }
 }
 
 fn trusted(key: &SigningKey) -> Asked<impl Fn(&Applicant) -> Verdict + Send + Sync + use<>> {
@@ -309,6 +416,32 @@ async fn what_a_software_statement_says_counts_more_than_what_the_client_says() 
     assert_eq!(told["iss"], "https://publisher.example");
     let again = client.put(&fixture, &client.again(&json!({ "client_name": "Mine" }))).await;
     assert_eq!(again.json()["client_name"], "Vouched for");
+}
+
+/// Otherwise a user who reads German would be shown the client's own word for its name.
+#[tokio::test]
+async fn what_others_say_of_a_client_replaces_what_it_says_in_any_language() {
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let fixture = under(trusted(&key));
+    let vouched = json!({ "client_name": "Bank", "client_name#fr": "Banque", "software_version": "1" });
+    let own = json!({ "client_name#de": "Mein", "client_name#fr": "Mien", "client_uri#de": "https://client.example/de",
+        "software_statement": statement(&key, &vouched) });
+    let client = Registered::new(&fixture, &web(&own)).await;
+    assert_eq!(
+        (&client.information["client_name"], client.information.get("client_name#de")),
+        (&json!("Bank"), None)
+    );
+    assert_eq!(client.information["client_name#fr"], "Banque");
+    assert_eq!(client.information["client_uri#de"], "https://client.example/de");
+
+    let metadata = json!({ "client_name": "Renamed", "logo_uri": null }).as_object().cloned().unwrap();
+    let fixture = under(OpenRegistration { terms: Admission { metadata, ..Admission::default() } });
+    let own = json!({ "client_name#de": "Mein", "logo_uri#de": "https://client.example/de" });
+    let client = Registered::new(&fixture, &web(&own)).await;
+    assert_eq!(client.information["client_name"], "Renamed");
+    for member in ["client_name#de", "logo_uri#de"] {
+        assert_eq!(client.information.get(member), None, "{member}");
+    }
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ async fn whoever_has_deregistered_is_gone_when_that_is_confirmed() {
     for (when, fault) in faults() {
         let row = format!("{when:?} {fault:?}");
         let store = Faulty::new();
-        let fixture = on(store.clone(), OpenRegistration::default(), |builder| builder);
+        let fixture = on(store.clone(), anybody(), |builder| builder);
         let client = Registered::new(&fixture, &web(&json!({}))).await;
         let redemption = client.redemption(&fixture).await;
         let tokens = client.token(&fixture, &redemption).await.tokens();
@@ -73,7 +73,7 @@ async fn whoever_has_deregistered_is_gone_when_that_is_confirmed() {
 #[tokio::test]
 async fn while_the_store_is_down_a_registered_client_is_neither_known_nor_unknown() {
     let store = Faulty::new();
-    let fixture = on(store.clone(), OpenRegistration::default(), |builder| builder);
+    let fixture = on(store.clone(), anybody(), |builder| builder);
     let client = Registered::new(&fixture, &web(&json!({}))).await;
     store.fail(When::From(0), Fault::Unavailable);
     client.token(&fixture, &common::machine()).await.refused(503, "temporarily_unavailable");

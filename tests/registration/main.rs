@@ -27,6 +27,8 @@ use bytes::Bytes;
 use common::clients::basic;
 use common::{Agent, Answer, Fixture, Form, ISSUER, VERIFIER, challenge, form, scope};
 use grantor::host::{OpenRegistration, RegistrationPolicy};
+use grantor::protocol::GrantType;
+use grantor::record::registration::Admission;
 use grantor::server::Builder;
 use grantor::store::{MemoryStore, Store};
 use http::{Request, header};
@@ -37,7 +39,12 @@ pub(crate) const CALLBACK: &str = "https://client.example/cb";
 
 /// A server at which everybody may register.
 pub(crate) fn open() -> Fixture {
-    under(OpenRegistration::default())
+    under(anybody())
+}
+
+/// Everybody may register, for whatever the server has.
+pub(crate) fn anybody() -> OpenRegistration {
+    OpenRegistration { terms: Admission { grant_types: GrantType::ALL.to_vec(), ..Admission::default() } }
 }
 
 pub(crate) fn under(policy: impl RegistrationPolicy + 'static) -> Fixture {

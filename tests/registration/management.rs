@@ -1,6 +1,7 @@
 //! What a client does with its registration.
 
-use grantor::record::EventKind;
+use grantor::protocol::Timestamp;
+use grantor::record::{Batch, BatchId, EventKind, Id, Put, Record};
 
 use super::*;
 use crate::common::NOW;
@@ -190,6 +191,50 @@ async fn whoever_deregisters_is_gone_with_everything_it_had() {
     token_refused(&client.get(&fixture).await);
     token_refused(&client.delete(&fixture).await);
     assert_eq!(fixture.count(EventKind::ClientDeregistered), 1);
+}
+
+/// Nothing is kept for ever for a client that nobody will ever ask for again.
+#[tokio::test]
+async fn whoever_has_deregistered_is_forgotten_when_nothing_it_had_could_be_used() {
+    let fixture = open();
+    let client = Registered::new(&fixture, &web(&json!({}))).await;
+    assert_eq!(client.delete(&fixture).await.status, 204);
+    let state = fixture.server.settings().namespace.client_state(&client.id.as_str().into());
+    let lifetimes = fixture.server.settings().lifetimes;
+    let longest = lifetimes.refresh_token.max(lifetimes.opaque_access_token).as_secs();
+    fixture.clock.forward(longest);
+    fixture.server.purge(100).await.unwrap();
+    assert!(fixture.store.load(&[state]).await.unwrap().remove(0).is_some());
+    fixture.clock.forward(24 * 3600);
+    fixture.server.purge(100).await.unwrap();
+    assert!(fixture.store.load(&[state]).await.unwrap().remove(0).is_none());
+}
+
+/// The rules may be stricter than they were when it registered. Whoever shares a session with it is not to suffer for that.
+#[tokio::test]
+async fn a_registration_that_no_longer_keeps_the_rules_is_that_of_no_client() {
+    let fixture = open();
+    let client = Registered::new(&fixture, &web(&json!({}))).await;
+    let redemption = client.redemption(&fixture).await;
+    let mut agent = fixture.agent();
+    agent.walk(&client.authorization().set("scope", "openid read"), "alice").await;
+
+    let key = fixture.server.settings().namespace.client(&client.id.as_str().into());
+    let found = fixture.store.load(&[key]).await.unwrap().remove(0).unwrap();
+    let Record::Client(mut record) = found.record.as_ref().clone() else { panic!("{found:?}") };
+    record.metadata.insert("redirect_uris".to_owned(), json!(["javascript:alert(1)"]));
+    let mut batch = Batch::new(BatchId(Id([7; 16])));
+    let record = Record::Client(record).into();
+    batch.put.push(Put { key, record, terms: Vec::new(), retain_until: Timestamp(u64::MAX) });
+    fixture.store.commit(&batch).await.unwrap();
+
+    assert!(fixture.server.client(&client.id).await.unwrap().is_none());
+    client.token(&fixture, &redemption).await.refused(401, "invalid_client");
+    let page = agent.get("/logout").await;
+    assert_eq!(page.status, 200, "{page:?}");
+    let done = agent.post("/logout", &page.hidden_fields()).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    assert!(fixture.server.signed_in(&agent.browser()).await.unwrap().is_none());
 }
 
 #[tokio::test]

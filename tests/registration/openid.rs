@@ -25,14 +25,13 @@ impl Fetch for Document {
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
         assert_eq!(request.url.as_str(), "https://sector.example/list");
         let (status, body) = self.0.lock().unwrap().clone()?;
-        Ok(FetchResponse { status, headers: Vec::new(), body: body.into_bytes() })
+        let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+        Ok(FetchResponse { status, headers, body: body.into_bytes() })
     }
 }
 
 fn pairwise(configure: impl FnOnce(Builder) -> Builder) -> Fixture {
-    on(Arc::new(MemoryStore::new()), OpenRegistration::default(), |builder| {
-        configure(builder.pairwise_subjects(&[9; 32]))
-    })
+    on(Arc::new(MemoryStore::new()), anybody(), |builder| configure(builder.pairwise_subjects(&[9; 32])))
 }
 
 fn in_sector() -> Value {

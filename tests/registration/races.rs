@@ -36,7 +36,9 @@ async fn an_initial_access_token_is_used_no_more_often_than_it_may(store: Arc<dy
 }
 
 async fn of_many_updates_with_one_token_exactly_one_counts(store: Arc<dyn Store>) {
-    let fixture = Arc::new(on(store, OpenRegistration::default(), |builder| builder));
+    let limits = Limits { registration_updates: u32::MAX, ..Limits::default() };
+    let fixture =
+        Arc::new(on(store, anybody(), |builder| builder.limiter(Arc::new(MemoryLimiter::new(limits)))));
     let client = Arc::new(Registered::new(&fixture, &web(&json!({}))).await);
     let mut crowd = JoinSet::new();
     for n in 0..CROWD {
@@ -82,9 +84,8 @@ where
 
 async fn once_a_client_has_deregistered_nothing_of_it_lives(store: Arc<dyn Store>, turns: usize) {
     let limits = Limits { client_failures: u32::MAX, ..Limits::default() };
-    let fixture = Arc::new(on(store, OpenRegistration::default(), |builder| {
-        builder.limiter(Arc::new(MemoryLimiter::new(limits)))
-    }));
+    let fixture =
+        Arc::new(on(store, anybody(), |builder| builder.limiter(Arc::new(MemoryLimiter::new(limits)))));
     let metadata =
         web(&json!({ "grant_types": ["authorization_code", "refresh_token", "client_credentials"] }));
     for turn in 0..turns {
@@ -113,7 +114,7 @@ async fn once_an_update_is_answered_nothing_is_issued_by_the_old_registration(
     store: Arc<dyn Store>,
     turns: usize,
 ) {
-    let fixture = Arc::new(on(store, OpenRegistration::default(), |builder| builder));
+    let fixture = Arc::new(on(store, anybody(), |builder| builder));
     let metadata =
         web(&json!({ "grant_types": ["authorization_code", "client_credentials"], "scope": "read write" }));
     for turn in 0..turns {
@@ -139,8 +140,8 @@ async fn a_request_that_an_update_or_an_end_overtook_is_decided_anew() {
     let narrower = json!({ "scope": "read", "redirect_uris": ["https://client.example/new"] });
     for (ends, redeems) in [(false, false), (false, true), (true, false), (true, true)] {
         let store = Arc::new(Between::default());
-        let fixture = on(store.clone(), OpenRegistration::default(), |builder| builder);
-        let rival = on(store.inner(), OpenRegistration::default(), |builder| builder);
+        let fixture = on(store.clone(), anybody(), |builder| builder);
+        let rival = on(store.inner(), anybody(), |builder| builder);
         let client = Arc::new(Registered::new(&fixture, &metadata).await);
         let request = if redeems { client.redemption(&fixture).await } else { common::machine() };
         let (overtaking, narrower) = (Arc::clone(&client), client.again(&narrower));

@@ -4,12 +4,15 @@ use serde_json::{Map, Value};
 use smallvec::smallvec;
 
 use super::register::Until;
-use super::{ClientInformation, agree, fresh_secret, fresh_token, put, read_members, still_serves};
+use super::{
+    ClientInformation, agree, fresh_secret, fresh_token, put, read_members, still_serves, within_quota,
+};
 use crate::client::MetadataError;
-use crate::grant::life;
-use crate::protocol::{ClientId, Digest, OAuthError, Reason, Secret, Timestamp};
+use crate::grant::life::{self, RETENTION_MARGIN};
+use crate::protocol::{ClientId, Digest, OAuthError, Reason, Secret};
 use crate::record::client::{ClientSecret, SecretVerifier};
-use crate::record::registration::Applicant;
+use crate::record::facts::Counter;
+use crate::record::registration::{Applicant, PresentClient};
 use crate::record::{
     Context, Decide, Decision, Event, EventKind, Facts, Halt, Put, Record, RegisteredClient,
 };
@@ -119,6 +122,7 @@ impl Decide for ReplaceRegistration {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<ClientInformation>, Halt> {
         let (before, _) = self.access.find(facts, cx)?;
         let id = &self.access.client_id;
+        within_quota(&Counter::RegistrationUpdates(id.clone(), cx.address), facts)?;
         if let Some(presented) = &self.client_secret
             && !before.secrets.iter().any(|secret| is(secret, presented, id, cx))
         {
@@ -126,7 +130,11 @@ impl Decide for ReplaceRegistration {
             return Err(OAuthError::from(MetadataError::Contradiction(rule)).into());
         }
         let applicant = Applicant {
-            client: Some(id.clone()),
+            client: Some(PresentClient {
+                id: id.clone(),
+                metadata: before.metadata.clone(),
+                terms: before.terms(cx.now),
+            }),
             initial_access: before.introduced_by.clone(),
             address: cx.address,
             ..Applicant::default()
@@ -191,6 +199,7 @@ impl Decide for EndRegistration {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
         self.0.find(facts, cx)?;
         let id = &self.0.client_id;
+        // Its identifier was random and is nobody's again: what it was issued is dead once this is forgotten.
         let state = cx.namespace().client_state(id);
         let standing = life::standing(facts.client_state(state)?).disable();
         let mut batch = cx.batch();
@@ -199,7 +208,7 @@ impl Decide for EndRegistration {
             key: state,
             record: Record::ClientState(standing).into(),
             terms: Vec::new(),
-            retain_until: Timestamp(u64::MAX),
+            retain_until: cx.now.plus(cx.settings.longest_life()).plus(RETENTION_MARGIN),
         });
         let event = Event::new(EventKind::ClientDeregistered).client(id);
         Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })

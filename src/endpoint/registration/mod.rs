@@ -25,8 +25,9 @@ pub use register::RegistrationRequest;
 use crate::client::{ClientMetadata, MetadataError};
 use crate::grant::life::RETENTION_MARGIN;
 use crate::jose::json;
-use crate::protocol::{ClientId, Digest, OAuthError, Reason, Scope, Secret, Timestamp};
+use crate::protocol::{ClientId, Digest, GrantType, OAuthError, Reason, Secret, Timestamp};
 use crate::record::client::{ClientSecret, SecretVerifier};
+use crate::record::facts::{Allowance, Counter};
 use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
 use crate::record::{Context, Facts, Halt, Id, Put, Record, RegisteredClient};
 use crate::token::{Handle, HandleKind};
@@ -92,6 +93,17 @@ fn read_members(body: &[u8]) -> Result<Map<String, Value>, OAuthError> {
     Ok(json::from_slice(body).map_err(MetadataError::from)?)
 }
 
+/// # Errors
+/// [`Halt::Need`] while it is unknown; [`Reason::QuotaExhausted`].
+fn within_quota(counter: &Counter, facts: &Facts) -> Result<(), Halt> {
+    match facts.allowance(counter)? {
+        Allowance::Granted => Ok(()),
+        Allowance::Exhausted { retry_after } => {
+            Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into())
+        }
+    }
+}
+
 /// The metadata that a client gets, and the terms: what it wishes for, where its software statement does not say otherwise,
 /// where the host does not say otherwise. The host is asked only about metadata that keep every rule, and what it replaces
 /// keeps them too.
@@ -105,9 +117,10 @@ fn agree(
     let mut members = wished.clone();
     let software_statement = statement::claims(&members, facts, cx)?;
     if let Some(claims) = &software_statement {
-        statement::overlay(&mut members, claims);
+        overlay(&mut members, &statement::about_the_client(claims));
     }
-    let draft = valid(&members, id, &cx.settings.scope, cx)?;
+    let anything = Admission { grant_types: GrantType::ALL.to_vec(), ..Admission::default() };
+    let draft = valid(&members, id, &anything, cx)?;
     let mut metadata = draft.to_members().map_err(OAuthError::from)?;
     metadata.remove("client_id");
     let verdict = facts.verdict(&Applicant { metadata, software_statement, ..applicant })?;
@@ -115,21 +128,27 @@ fn agree(
         Verdict::Admit(admission) => admission.clone(),
         Verdict::Refuse(refusal) => return Err(refused(*refusal).into()),
     };
-    members.extend(admission.metadata.clone());
-    let most = admission.scope.as_ref().map(|scope| scope.intersection(&cx.settings.scope));
-    let metadata = valid(&members, id, most.as_ref().unwrap_or(&cx.settings.scope), cx)?;
+    overlay(&mut members, &admission.metadata);
+    let metadata = valid(&members, id, &admission, cx)?;
     sector::check(&metadata, facts)?;
     Ok((metadata, admission))
+}
+
+/// Puts what others say of the client over what it says itself. A member that they name replaces it in every language: what
+/// people are shown in theirs would be the client's own word again (RFC 7591 §2.2).
+fn overlay(members: &mut Map<String, Value>, others: &Map<String, Value>) {
+    members.retain(|name, _| !name.split_once('#').is_some_and(|(plain, _)| others.contains_key(plain)));
+    members.extend(others.clone());
 }
 
 /// The metadata, if a client can be made of them.
 fn valid(
     members: &Map<String, Value>,
     id: &ClientId,
-    most: &Scope,
+    terms: &Admission,
     cx: &Context<'_>,
 ) -> Result<ClientMetadata, OAuthError> {
-    let metadata = ClientMetadata::of_applicant(members, id, most, cx.settings)?;
+    let metadata = ClientMetadata::of_applicant(members, id, terms, cx.settings)?;
     let (_, secrets) = fresh_secret(&metadata, id, cx)?;
     metadata.register(secrets)?;
     Ok(metadata)

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value};
 use smallvec::smallvec;
 
-use super::{ClientInformation, InitialAccessToken, agree, fresh_secret, fresh_token, put, read_members};
+use super::{
+    ClientInformation, InitialAccessToken, agree, fresh_secret, fresh_token, put, read_members, within_quota,
+};
 use crate::protocol::{ClientId, OAuthError, Reason, Timestamp};
 use crate::record::batch::Expectation;
-use crate::record::facts::{Allowance, Counter};
+use crate::record::facts::Counter;
 use crate::record::registration::{Admission, Applicant};
 use crate::record::{Context, Decide, Decision, Event, EventKind, Facts, Halt, RegisteredClient};
 
@@ -41,8 +43,9 @@ impl Decide for RegistrationRequest {
         }
         let access = match &self.initial_access {
             Some(token) => Some(token.find(facts, cx)?),
+            // Whoever has none is counted, so that nobody fills the store.
             None => {
-                within_quota(facts, cx)?;
+                within_quota(&Counter::Registrations(cx.address), facts)?;
                 None
             }
         };
@@ -87,15 +90,5 @@ impl Until {
         let registration = admission.lifetime.map(|lifetime| cx.now.plus(lifetime));
         let secret = admission.secret_lifetime.map(|lifetime| cx.now.plus(lifetime));
         Self { registration, secret: registration.into_iter().chain(secret).min() }
-    }
-}
-
-/// Whoever has no initial access token is counted, so that nobody fills the store.
-fn within_quota(facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-    match facts.allowance(&Counter::Registrations(cx.address))? {
-        Allowance::Granted => Ok(()),
-        Allowance::Exhausted { retry_after } => {
-            Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into())
-        }
     }
 }

@@ -26,10 +26,11 @@ pub(super) fn claims(
     Ok(Some(verify::claims(statement, keys, cx)?))
 }
 
-/// Puts what the statement says of the client over what the client says.
-pub(super) fn overlay(members: &mut Map<String, Value>, claims: &Map<String, Value>) {
-    let about_the_client = claims.iter().filter(|(name, _)| !ABOUT_THE_STATEMENT.contains(&name.as_str()));
-    members.extend(about_the_client.map(|(name, value)| (name.clone(), value.clone())));
+/// What the statement says of the client.
+pub(super) fn about_the_client(claims: &Map<String, Value>) -> Map<String, Value> {
+    let mut members = claims.clone();
+    members.retain(|name, _| !ABOUT_THE_STATEMENT.contains(&name.as_str()));
+    members
 }
 
 fn invalid(error: impl std::fmt::Display) -> OAuthError {
