@@ -171,6 +171,27 @@ async fn of_what_stands_beside_an_object_nothing_counts() {
     let (code, target, state) = allowed(&fixture, &beside).await;
     assert_eq!((target.as_deref(), state), (Some(redirect_uri("web")), None));
     assert_eq!(fixture.redeem("web", &code).await.tokens().scope, "read");
+
+    let good = carrying("web", &sign(&claims("web")));
+    for (name, malformed) in [
+        ("registration", "x"),
+        ("resource", "no uri"),
+        ("resource", "https://api.example/#fragment"),
+        ("scope", "\"read"),
+        ("response_mode", "carrier_pigeon"),
+        ("code_challenge", "x"),
+        ("code_challenge_method", "plain"),
+        ("prompt", "none login"),
+        ("claims", "{"),
+        ("id_token_hint", "x"),
+        ("redirect_uri", "x"),
+    ] {
+        assert!(is_taken(&fixture, &good.set(name, malformed)).await, "{name}={malformed}");
+    }
+    for (twice, value) in [("prompt", "login"), ("state", "s")] {
+        let answer = ask(&fixture, &good.add(twice, value).add(twice, value)).await;
+        assert_eq!(answer.param("error").as_deref(), Some("invalid_request"), "{twice}");
+    }
 }
 
 #[tokio::test]

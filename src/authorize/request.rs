@@ -55,10 +55,13 @@ pub struct AuthorizationRequest {
     pub request_uri: Option<String>,
     /// What the host's pages may want to know.
     pub hints: PageHints,
-    /// `resource`, or why it cannot be read (RFC 8707 §2.1).
+    /// `resource` (RFC 8707 §2.1).
     pub resources: Vec<Resource>,
     /// A fault that is answered to the client: it was found while reading, and counts once the client is verified.
     pub fault: Option<OAuthError>,
+    /// The same in parameters that count only where no request object takes their place: `resource`, which cannot be read,
+    /// or `registration`.
+    pub content_fault: Option<Reason>,
 }
 
 impl AuthorizationRequest {
@@ -108,7 +111,8 @@ impl AuthorizationRequest {
             resources,
             request: params.get("request").map(Secret::new),
             request_uri: text("request_uri"),
-            fault: fault.or(both).or(unsupported).or(resource_fault).map(OAuthError::new),
+            fault: fault.or(both).map(OAuthError::new),
+            content_fault: unsupported.or(resource_fault),
         })
     }
 
@@ -184,6 +188,9 @@ impl AuthorizationRequest {
     ) -> Result<Asked, Halt> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone().into());
+        }
+        if let Some(fault) = self.content_fault {
+            return Err(fault.into());
         }
         let response_type = self.response_type(client, cx)?;
         let response_mode = self.asked_mode(cx)?;
