@@ -21,7 +21,6 @@ use crate::protocol::{
 };
 use crate::record::key_ring::IdTokenHint;
 use crate::record::logout::LogoutUri;
-use crate::record::session::{Channel, SessionClient};
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
 use crate::token::subject::{seen_by, session_seen_by};
 
@@ -296,11 +295,11 @@ fn frames(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Vec<LogoutFrame>, Halt> {
-    let on = cx.settings.frontchannel_logout;
-    let told = session.clients.iter().filter(|told| on && told.channel != Channel::Back);
-    let frame = |told: &SessionClient| {
-        let client = facts.client(told.client.as_str())?;
-        Ok(client.and_then(|client| LogoutFrame::new(client, id, cx)))
+    if !cx.settings.frontchannel_logout {
+        return Ok(Vec::new());
+    }
+    let frame = |client: &ClientId| {
+        Ok(facts.client(client.as_str())?.and_then(|client| LogoutFrame::new(client, id, cx)))
     };
-    told.filter_map(|told| frame(told).transpose()).collect()
+    session.clients.iter().filter_map(|client| frame(client).transpose()).collect()
 }
