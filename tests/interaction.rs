@@ -531,11 +531,8 @@ async fn what_a_client_may_no_longer_ask_for_is_neither_shown_nor_allowed() {
         fixture.clients.change("web", lose);
         assert!(agent.view(id).await.is_err());
         refused(&agent.submit(form, &scope("read")).await);
-        let login = Login {
-            interaction: Some(login),
-            login: other.host_login("alice"),
-            browser: other.browser(),
-        };
+        let login =
+            Login { interaction: Some(login), login: other.host_login("alice"), browser: other.browser() };
         refused(&other.shown(fixture.server.login(&login).await));
     }
 }

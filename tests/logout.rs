@@ -243,7 +243,10 @@ async fn a_client_that_registered_itself_sends_nobody_anywhere_who_is_not_signed
     let stays = |answer: &Answer| {
         says_signed_out(answer);
         assert_eq!(answer.location(), None);
-        assert!(answer.text().contains(place) && !answer.text().contains("<script"), "a plain link: {answer:?}");
+        assert!(
+            answer.text().contains(place) && !answer.text().contains("<script"),
+            "a plain link: {answer:?}"
+        );
         assert!(!answer.header("content-security-policy").unwrap().contains("script-src"), "{answer:?}");
     };
     let mut agent = fixture.agent();

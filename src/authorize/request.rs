@@ -343,11 +343,7 @@ pub(super) fn still_asked<'r>(
     })
 }
 
-fn check_response_type(
-    response_type: ResponseType,
-    client: &Client,
-    cx: &Context<'_>,
-) -> Result<(), Reason> {
+fn check_response_type(response_type: ResponseType, client: &Client, cx: &Context<'_>) -> Result<(), Reason> {
     let codes = cx.settings.grant_types.contains(&GrantType::AuthorizationCode);
     if !codes || !cx.settings.response_types.contains(&response_type) {
         return Err(Reason::ResponseTypeUnsupported);

@@ -127,7 +127,8 @@ impl LoggedOut {
 /// The plain page that says that it is done.
 pub(super) fn done(done: &LoggedOut) -> String {
     let onward = done.location.as_ref().map(|location| {
-        let script = if done.goes_on { format!("<script>{LOGGED_OUT_SCRIPT}</script>") } else { String::new() };
+        let script =
+            if done.goes_on { format!("<script>{LOGGED_OUT_SCRIPT}</script>") } else { String::new() };
         format!("<p><a id=\"continue\" href=\"{}\">Continue</a></p>{script}", escape(location))
     });
     format!(
