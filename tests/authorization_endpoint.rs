@@ -293,7 +293,7 @@ async fn the_port_of_a_loopback_redirect_uri_may_vary_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_client_that_registered_itself_gets_no_redirect_before_the_user_is_known() {
+async fn a_client_that_registered_itself_gets_no_refusal_before_the_user_is_known_unless_it_asks_silently() {
     for client in ["dynamic", "dynamic-web"] {
         let fixture = Fixture::new();
         let bad = authorization(client).set("scope", "admin");
@@ -301,6 +301,11 @@ async fn a_client_that_registered_itself_gets_no_redirect_before_the_user_is_kno
         page(&agent.authorize(&bad).await, 400, "invalid_scope", client);
         agent.sign_in("alice").await;
         redirected(&agent.authorize(&bad).await, &bad, ErrorCode::InvalidScope, client);
+
+        let silent = authorization(client).add("prompt", "none");
+        redirected(&fixture.agent().authorize(&silent).await, &silent, ErrorCode::LoginRequired, client);
+        let bad = bad.add("prompt", "none");
+        page(&fixture.agent().authorize(&bad).await, 400, "invalid_scope", client);
     }
 }
 

@@ -278,6 +278,22 @@ async fn who_cannot_be_reached_is_told_later_and_who_refuses_is_not() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_gone_or_does_not_want_to_be_told_any_more_is_no_failure() {
+    let clients = Clients::new();
+    let fixture = provider(&clients);
+    let mut agent = fixture.agent();
+    signed_in(&fixture, &mut agent, "web").await;
+    signed_in(&fixture, &mut agent, "post").await;
+    fixture.clients.remove("web");
+    fixture.clients.change("post", |client| client.logout.backchannel = None);
+    end_session(&fixture, &agent).await;
+    assert!(clients.told().is_empty());
+    assert_eq!(fixture.count(EventKind::LogoutNoticeFailed), 0);
+    fixture.clock.forward(3600);
+    assert_eq!(fixture.server.deliver_outbox(10).await.unwrap(), 0, "nothing waits any more");
+}
+
+#[tokio::test]
 async fn a_client_that_stays_away_for_a_day_is_given_up() {
     let clients = Clients::new();
     let fixture = provider(&clients);

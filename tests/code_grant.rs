@@ -9,7 +9,7 @@ use common::{
     Answer, Fixture, Form, NOW, OTHER_VERIFIER, VERIFIER, alice, authorization, challenge, redemption, scope,
 };
 use grantor::profile::Profile;
-use grantor::protocol::{ApplicationType, GrantType, RedirectUri};
+use grantor::protocol::{ApplicationType, ClientAuthMethod, GrantType, RedirectUri};
 use grantor::record::EventKind;
 use grantor::record::grant::{EndReason, GrantStatus};
 
@@ -351,6 +351,23 @@ async fn a_client_that_changed_meanwhile_is_judged_as_it_is_now() {
     fixture.redeem("web", &code).await.refused(401, "invalid_client");
     let header = common::clients::basic("web", "a-new-secret-0123456789abcdef0123456789");
     fixture.post("/token", Some(&header), &redemption("web", &code)).await.tokens();
+
+    let fixture = Fixture::new();
+    let (some, none) = (fixture.code("web").await, fixture.code("web").await);
+    fixture.clients.change("web", |client| client.scope = scope("read"));
+    assert_eq!(fixture.redeem("web", &some).await.tokens().scope, "read");
+    fixture.clients.change("web", |client| client.scope = scope("admin"));
+    fixture.redeem("web", &none).await.refused(400, "invalid_scope");
+}
+
+#[tokio::test]
+async fn a_code_without_a_challenge_opens_nothing_once_its_client_needs_one() {
+    let fixture = Fixture::with(|builder| builder.profile(Profile::OidcCompat).scope(scope("read write")));
+    let plain = authorization("web").without("code_challenge").without("code_challenge_method");
+    let code = code_for(&fixture, &plain).await;
+    fixture.clients.change("web", |client| client.auth_method = ClientAuthMethod::None);
+    let redemption = redemption("web", &code).without("code_verifier").add("client_id", "web");
+    fixture.post("/token", None, &redemption).await.refused(400, "invalid_grant");
 }
 
 #[tokio::test]

@@ -161,6 +161,30 @@ async fn a_client_is_told_as_it_is_registered_when_the_session_ends() {
 }
 
 #[tokio::test]
+async fn a_client_that_moved_to_the_other_channel_is_told_over_that() {
+    let fixture = provider_with(|builder| builder.frontchannel_logout().fetch(Arc::new(NoServers)));
+    let there = |place: &str| Some(LogoutUri { uri: uri(place), session_required: false });
+    fixture.clients.change("spa", |client| client.logout.backchannel = there("https://spa.example/back"));
+    let mut agent = fixture.agent();
+    signed_in(&fixture, &mut agent, "spa").await;
+    let hint = signed_in(&fixture, &mut agent, "web").await;
+    fixture.clients.change("spa", |client| {
+        client.logout.backchannel = None;
+        client.logout.frontchannel = there("https://spa.example/front");
+    });
+    fixture.clients.change("web", |client| {
+        client.logout.frontchannel = None;
+        client.logout.backchannel = there("https://web.example/back");
+    });
+    let page = log_out(&mut agent, &hint, &[]).await;
+    assert_eq!(frames(&page), ["https://spa.example/front"]);
+    let events = fixture.events();
+    let told: Vec<_> = events.iter().filter(|event| event.kind == EventKind::LogoutNoticeFailed).collect();
+    assert_eq!(told.len(), 1, "who is told by the browser alone is no failure: {told:?}");
+    assert_eq!(told[0].client.as_ref().map(|client| client.as_str()), Some("web"));
+}
+
+#[tokio::test]
 async fn only_a_provider_that_does_it_says_so() {
     for (fixture, on) in [(provider(), true), (provider_with(|builder| builder), false)] {
         let told = fixture.get("/.well-known/openid-configuration").await.json();

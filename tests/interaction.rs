@@ -7,9 +7,10 @@ mod common;
 use common::clients::{API, REPORTS};
 use common::{Agent, Answer, Fixture, ISSUER, NOW, alice, authorization, scope};
 use grantor::authorize::{Approve, Browser, Deny, ForgetLogin, FormAnswer, InteractReason, Login};
-use grantor::protocol::{Scope, Secret};
+use grantor::profile::Profile;
+use grantor::protocol::{ClientAuthMethod, ResponseType, Scope, Secret};
 use grantor::record::client::ConsentPolicy;
-use grantor::record::{EventKind, InteractionId};
+use grantor::record::{Client, EventKind, InteractionId};
 
 /// The page that says that something went wrong.
 #[track_caller]
@@ -499,6 +500,52 @@ async fn a_disabled_user_cannot_sign_in_and_a_disabled_client_is_not_shown() {
     let form = agent.form(id).await;
     fixture.server.disable_client(&"web".into()).await.unwrap();
     assert!(agent.view(id).await.is_err());
+    refused(&agent.submit(form, &scope("read")).await);
+}
+
+#[tokio::test]
+async fn what_a_client_may_no_longer_ask_for_is_neither_shown_nor_allowed() {
+    let fixture = Fixture::new();
+    let (mut agent, id) = at_consent(&fixture, "web").await;
+    let form = agent.form(id).await;
+    fixture.clients.change("web", |client| client.scope = scope("read"));
+    assert_eq!(agent.view(id).await.unwrap().scope, scope("read"));
+    let answer = agent.submit(form, &scope("read write")).await;
+    assert_eq!(fixture.redeem("web", &code(&answer)).await.tokens().scope, "read");
+
+    let mut agent = fixture.agent();
+    let id = Agent::interaction(&agent.authorize(&authorization("first").set("scope", "read write")).await);
+    fixture.clients.change("first", |client| client.scope = scope("write"));
+    let answer = agent.login(id, "alice").await;
+    assert_eq!(fixture.redeem("first", &code(&answer)).await.tokens().scope, "write");
+
+    let lost: [fn(&mut Client); 2] =
+        [|client| client.scope = scope("admin"), |client| client.response_types = vec![ResponseType::None]];
+    for lose in lost {
+        let fixture = Fixture::new();
+        let (mut agent, id) = at_consent(&fixture, "web").await;
+        let form = agent.form(id).await;
+        let mut other = fixture.agent();
+        let waiting = Agent::interaction(&other.authorize(&authorization("web")).await);
+        let login = other.form(waiting).await;
+        fixture.clients.change("web", lose);
+        assert!(agent.view(id).await.is_err());
+        refused(&agent.submit(form, &scope("read")).await);
+        let login =
+            Login { interaction: Some(login), login: other.host_login("alice"), browser: other.browser() };
+        refused(&other.shown(fixture.server.login(&login).await));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_needs_a_challenge_by_now_is_not_answered_without_one() {
+    let fixture = Fixture::with(|builder| builder.profile(Profile::OidcCompat));
+    let request = authorization("web").without("code_challenge").without("code_challenge_method");
+    let mut agent = fixture.agent();
+    let id = Agent::interaction(&agent.authorize(&request).await);
+    agent.login(id, "alice").await;
+    let form = agent.form(id).await;
+    fixture.clients.change("web", |client| client.auth_method = ClientAuthMethod::None);
     refused(&agent.submit(form, &scope("read")).await);
 }
 

@@ -236,6 +236,36 @@ async fn to_be_signed_out_already_is_no_error() {
 }
 
 #[tokio::test]
+async fn a_client_that_registered_itself_sends_nobody_anywhere_who_is_not_signed_in() {
+    let fixture = provider();
+    let place = "https://dynamic-web.example/signed-out?from=as";
+    let by_name = form([("client_id", "dynamic-web"), ("post_logout_redirect_uri", place)]);
+    let stays = |answer: &Answer| {
+        says_signed_out(answer);
+        assert_eq!(answer.location(), None);
+        assert!(
+            answer.text().contains(place) && !answer.text().contains("<script"),
+            "a plain link: {answer:?}"
+        );
+        assert!(!answer.header("content-security-policy").unwrap().contains("script-src"), "{answer:?}");
+    };
+    let mut agent = fixture.agent();
+    stays(&log_out(&mut agent, &by_name).await);
+    stays(&agent.post("/logout", &by_name).await);
+    stays(&agent.post("/logout", &by_name.add("csrf", "x")).await);
+
+    let (_, hint) = signed_in(&fixture, &mut agent, "dynamic-web").await;
+    let hinted = by_name.without("client_id").add("id_token_hint", &hint);
+    assert_eq!(log_out(&mut agent, &hinted).await.location(), Some(place));
+    stays(&log_out(&mut agent, &hinted).await);
+
+    agent.sign_in("alice").await;
+    let confirmed = fields(&log_out(&mut agent, &by_name).await);
+    assert_eq!(agent.post("/logout", &confirmed).await.location(), Some(place));
+    stays(&agent.post("/logout", &confirmed).await);
+}
+
+#[tokio::test]
 async fn a_form_of_the_clients_own_site_comes_back_with_the_cookies() {
     let fixture = provider();
     let mut agent = fixture.agent();

@@ -171,6 +171,27 @@ async fn of_what_stands_beside_an_object_nothing_counts() {
     let (code, target, state) = allowed(&fixture, &beside).await;
     assert_eq!((target.as_deref(), state), (Some(redirect_uri("web")), None));
     assert_eq!(fixture.redeem("web", &code).await.tokens().scope, "read");
+
+    let good = carrying("web", &sign(&claims("web")));
+    for (name, malformed) in [
+        ("registration", "x"),
+        ("resource", "no uri"),
+        ("resource", "https://api.example/#fragment"),
+        ("scope", "\"read"),
+        ("response_mode", "carrier_pigeon"),
+        ("code_challenge", "x"),
+        ("code_challenge_method", "plain"),
+        ("prompt", "none login"),
+        ("claims", "{"),
+        ("id_token_hint", "x"),
+        ("redirect_uri", "x"),
+    ] {
+        assert!(is_taken(&fixture, &good.set(name, malformed)).await, "{name}={malformed}");
+    }
+    for (twice, value) in [("prompt", "login"), ("state", "s")] {
+        let answer = ask(&fixture, &good.add(twice, value).add(twice, value)).await;
+        assert_eq!(answer.param("error").as_deref(), Some("invalid_request"), "{twice}");
+    }
 }
 
 #[tokio::test]
@@ -531,6 +552,7 @@ impl Web {
 impl Fetch for Web {
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
         self.asked.lock().unwrap().push(request);
+        tokio::task::yield_now().await;
         let (status, body) = self.answer.lock().unwrap().clone()?;
         let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
         Ok(FetchResponse { status, headers, body })
@@ -603,6 +625,7 @@ async fn an_object_that_cannot_be_had_or_is_none_is_answered_to_the_client() {
     let mut place = 0;
     let mut ask_anew = async |answer| {
         web.say(answer);
+        fixture.clock.forward(10);
         place += 1;
         ask(&fixture, &referring(&format!("{PLACE}#{place}"))).await
     };
@@ -632,13 +655,64 @@ async fn a_document_is_kept_for_a_minute_and_a_failure_for_ten_seconds() {
         assert_eq!(web.asked(), asked, "after {after}");
     }
     assert!(is_taken(&fixture, &referring(&format!("{PLACE}#new"))).await);
-    assert_eq!(web.asked(), 3, "another fragment is another document");
+    assert_eq!(web.asked(), 3, "another fragment is another version");
+    fixture.clock.forward(10);
     web.say(Err(FetchError::Timeout));
     let other = referring("https://web.example/other");
     for (after, asked) in [(0, 4), (9, 4), (1, 5)] {
         fixture.clock.forward(after);
         assert!(!is_taken(&fixture, &other).await);
         assert_eq!(web.asked(), asked, "after {after}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_fetched_three_times_in_ten_seconds_whatever_the_fragments() {
+    let web = Web::with(sign(&claims("web")));
+    let fixture = fetching(&web);
+    for (after, asked) in [(0, 3), (9, 3), (1, 6)] {
+        fixture.clock.forward(after);
+        for fragment in 0..20 {
+            let taken = is_taken(&fixture, &referring(&format!("{PLACE}#{after}-{fragment}"))).await;
+            assert!(taken, "what was fetched last is good for everyone");
+        }
+        assert_eq!(web.asked(), asked, "after {after}");
+    }
+    web.say(Err(FetchError::Timeout));
+    fixture.clock.forward(60);
+    for fragment in 0..20 {
+        assert!(!is_taken(&fixture, &referring(&format!("{PLACE}#failing-{fragment}"))).await);
+    }
+    assert_eq!(web.asked(), 9);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_document_that_is_being_fetched_waits_for_it() {
+    let web = Web::with(sign(&claims("web")));
+    let fixture = fetching(&web);
+    let request = referring(PLACE);
+    let (one, two, three) = tokio::join!(
+        is_taken(&fixture, &request),
+        is_taken(&fixture, &request),
+        is_taken(&fixture, &request)
+    );
+    assert!(one && two && three);
+    assert_eq!(web.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_new_document_is_kept_instead_of_the_oldest() {
+    let web = Web::with(sign(&claims("web")));
+    let fixture = fetching(&web);
+    let places: Vec<String> = (0..257).map(|number| format!("https://web.example/{number}")).collect();
+    let uris = places.iter().map(|place| place.as_str().into()).collect();
+    register(&fixture, "web", RequestObjectRegistration { uris, ..RequestObjectRegistration::default() });
+    for place in &places {
+        assert!(is_taken(&fixture, &referring(place)).await);
+    }
+    for (number, asked) in [(256, 257), (1, 257), (0, 258)] {
+        assert!(is_taken(&fixture, &referring(&places[number])).await);
+        assert_eq!(web.asked(), asked, "{number}");
     }
 }
 

@@ -26,8 +26,10 @@ struct QuestionPage<'a> {
 #[template(path = "logged_out.html")]
 struct DonePage<'a> {
     location: &'a str,
-    /// Host, and port if any, of where the browser goes on to, if it does.
+    /// Host, and port if any, of where the browser may go on to, if anywhere.
     redirect_host: Option<&'a str>,
+    /// Whether it goes there by itself.
+    goes_on: bool,
     /// The frames in which clients sign the person out, as HTML.
     frames: String,
 }
@@ -52,6 +54,7 @@ fn done_page(done: &LoggedOut) -> DonePage<'_> {
     DonePage {
         location: done.location.as_deref().unwrap_or_default(),
         redirect_host: done.location.as_deref().map(host_of),
+        goes_on: done.goes_on,
         frames: done.frames_html(),
     }
 }

@@ -122,8 +122,8 @@ impl Authorize {
         let asked = match request.validate(client, &redirect_uri, facts, cx) {
             Ok(asked) => asked,
             Err(Halt::Need(need)) => return Err(Halt::Need(need)),
-            // Nobody vouches for a client that registered itself: it gets no redirect before the user is known
-            // (RFC 9700 §4.11.2).
+            // Nobody vouches for a client that registered itself: a request that may not be asked gets it no redirect
+            // before the user is known. One that may, and is to be answered silently, does, below (RFC 9700 §4.11.2).
             Err(Halt::Refuse(error)) if client.self_registered && login.is_none() => return Err(error.into()),
             Err(Halt::Refuse(error)) => return Ok(refuse(request, client, redirect_uri, error, cx)),
         };

@@ -6,11 +6,13 @@
 //!   └── forget ─┴─── deny ──┴──► access_denied
 //! ```
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::browser::{self, Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
 use super::grant;
+use super::request::still_asked;
 use super::response::{AuthorizationResponse, still_registered};
 use super::session_state;
 use crate::grant::{life, session};
@@ -167,7 +169,7 @@ impl Decide for View {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<InteractionView>, Halt> {
         let open = Open::find(self.id, &self.browser, facts, cx)?;
-        let request = &open.record.record.request;
+        let request = &*open.request;
         let signed_in = open.same_user(&self.browser, facts, cx)?;
         let (reason, subject) = match (signed_in, open.record.record.reason) {
             (Some(login), _) => (InteractReason::Consent, Some(login.subject)),
@@ -339,18 +341,19 @@ impl Decide for Approve {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
-        let request = &open.record.record.request;
+        let request = &*open.request;
         let Some(login) = open.same_user(&self.browser, facts, cx)? else { return Ok(open.needs_login(cx)) };
         // An ID token is all that some response types answer with.
-        let pointless = request.response_type.has_id_token() && !self.scope.contains("openid");
-        let nothing = self.scope.is_empty() && !request.scope.is_empty();
-        if !self.scope.is_subset(&request.scope) || nothing || pointless {
+        let scope = self.scope.intersection(&request.scope);
+        let pointless = request.response_type.has_id_token() && !scope.contains(OPENID);
+        let nothing = scope.is_empty() && !request.scope.is_empty();
+        if !self.scope.is_subset(&open.record.record.request.scope) || nothing || pointless {
             return Err(OAuthError::new(Reason::ScopeNothingLeft).into());
         }
-        let mut decision = grant::grant(request, open.client, &login, &self.scope, facts, cx)?;
+        let mut decision = grant::grant(request, open.client, &login, &scope, facts, cx)?;
         decide::remember_client(&mut decision, open.client, login.session, facts, cx)?;
         open.close(&mut decision, cx);
-        remember(&mut decision, request, &login.subject, &self.scope, facts, cx)?;
+        remember(&mut decision, request, &login.subject, &scope, facts, cx)?;
         session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
         let event = Event::new(EventKind::ConsentGiven).client(&request.client).subject(Some(&login.subject));
         Ok(decision.event(event))
@@ -366,7 +369,7 @@ impl Decide for Deny {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
-        let request = &open.record.record.request;
+        let request = &*open.request;
         let response = AuthorizationResponse::error_for(request, open.client, Reason::UserDenied.into(), cx)
             .ok_or(Reason::RedirectUriUnregistered)?;
         let subject = open.record.record.login.as_ref().map(|login| &login.subject);
@@ -402,6 +405,8 @@ impl Decide for ForgetLogin {
 struct Open<'f> {
     id: InteractionId,
     record: Versioned<&'f Interaction>,
+    /// What of its request may be asked now.
+    request: Cow<'f, PendingRequest>,
     client: &'f Arc<Client>,
 }
 
@@ -419,7 +424,8 @@ impl<'f> Open<'f> {
         if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
-        Ok(Self { id, record, client })
+        let request = still_asked(&record.record.request, client, cx)?;
+        Ok(Self { id, record, request, client })
     }
 
     fn answered(
@@ -438,7 +444,7 @@ impl<'f> Open<'f> {
 
     /// The client, if it asked who the user is.
     fn told(&self) -> Option<&'f ClientId> {
-        Some(&self.client.id).filter(|_| self.record.record.request.scope.contains(OPENID))
+        Some(&self.client.id).filter(|_| self.request.scope.contains(OPENID))
     }
 
     /// What the forms of this interaction carry: known only to who can read pages of this browser.
@@ -461,7 +467,7 @@ impl<'f> Open<'f> {
 
     /// The user has signed in: the request is answered, or the user is asked.
     fn signed_in(&self, login: SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
-        let request = &self.record.record.request;
+        let request = &*self.request;
         if let Err(reason) = decide::suits(request, self.client, &login, cx) {
             let response = AuthorizationResponse::error_for(request, self.client, reason.into(), cx)
                 .ok_or(Reason::RedirectUriUnregistered)?;

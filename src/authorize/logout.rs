@@ -21,7 +21,6 @@ use crate::protocol::{
 };
 use crate::record::key_ring::IdTokenHint;
 use crate::record::logout::LogoutUri;
-use crate::record::session::{Channel, SessionClient};
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
 use crate::token::subject::{seen_by, session_seen_by};
 
@@ -99,6 +98,9 @@ pub struct LogoutPage {
 pub struct LoggedOut {
     /// Where the client wants the browser to go, with `state`; a page of the server's own where it does not say.
     pub location: Option<String>,
+    /// Whether the browser goes there by itself. Else the page has a link: nobody vouches for a client that registered
+    /// itself, and nobody was signed in whose word or whose session stands behind its request (RFC 9700 §4.11.2).
+    pub goes_on: bool,
     /// What the browser loads, before it goes there: so clients learn of the logout.
     pub frames: Vec<LogoutFrame>,
 }
@@ -271,7 +273,9 @@ impl Logout {
             Some((id, ended)) => frames(id, ended, facts, cx)?,
             None => Vec::new(),
         };
-        let action = LogoutAction::LoggedOut(Box::new(LoggedOut { location, frames }));
+        let vouched = verified.client.as_ref().is_some_and(|client| !client.self_registered);
+        let goes_on = vouched || current.is_some();
+        let action = LogoutAction::LoggedOut(Box::new(LoggedOut { location, goes_on, frames }));
         let step = LogoutStep { action, cookies: Cookies::signed_out() };
         let Some(current) = current else { return Ok(Decision::answer(cx, step)) };
         let event = Event::new(EventKind::SignedOut).subject(Some(&current.subject));
@@ -291,11 +295,11 @@ fn frames(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Vec<LogoutFrame>, Halt> {
-    let on = cx.settings.frontchannel_logout;
-    let told = session.clients.iter().filter(|told| on && told.channel != Channel::Back);
-    let frame = |told: &SessionClient| {
-        let client = facts.client(told.client.as_str())?;
-        Ok(client.and_then(|client| LogoutFrame::new(client, id, cx)))
+    if !cx.settings.frontchannel_logout {
+        return Ok(Vec::new());
+    }
+    let frame = |client: &ClientId| {
+        Ok(facts.client(client.as_str())?.and_then(|client| LogoutFrame::new(client, id, cx)))
     };
-    told.filter_map(|told| frame(told).transpose()).collect()
+    session.clients.iter().filter_map(|client| frame(client).transpose()).collect()
 }

@@ -3,12 +3,13 @@
 //! Until the client and its redirect URI are verified, every fault is an error page. After that every fault is an
 //! answer to the client.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::response::AuthorizationResponse;
 use crate::client::encryption;
-use crate::grant::target;
+use crate::grant::{life, target};
 use crate::proof::pkce;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{
@@ -54,10 +55,13 @@ pub struct AuthorizationRequest {
     pub request_uri: Option<String>,
     /// What the host's pages may want to know.
     pub hints: PageHints,
-    /// `resource`, or why it cannot be read (RFC 8707 §2.1).
+    /// `resource` (RFC 8707 §2.1).
     pub resources: Vec<Resource>,
     /// A fault that is answered to the client: it was found while reading, and counts once the client is verified.
     pub fault: Option<OAuthError>,
+    /// The same in parameters that count only where no request object takes their place: `resource`, which cannot be read,
+    /// or `registration`.
+    pub content_fault: Option<Reason>,
 }
 
 impl AuthorizationRequest {
@@ -107,7 +111,8 @@ impl AuthorizationRequest {
             resources,
             request: params.get("request").map(Secret::new),
             request_uri: text("request_uri"),
-            fault: fault.or(both).or(unsupported).or(resource_fault).map(OAuthError::new),
+            fault: fault.or(both).map(OAuthError::new),
+            content_fault: unsupported.or(resource_fault),
         })
     }
 
@@ -183,6 +188,9 @@ impl AuthorizationRequest {
     ) -> Result<Asked, Halt> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone().into());
+        }
+        if let Some(fault) = self.content_fault {
+            return Err(fault.into());
         }
         let response_type = self.response_type(client, cx)?;
         let response_mode = self.asked_mode(cx)?;
@@ -270,15 +278,9 @@ impl AuthorizationRequest {
     fn response_type(&self, client: &Client, cx: &Context<'_>) -> Result<ResponseType, OAuthError> {
         let missing = || OAuthError::new(Reason::ParameterMissing).parameter("response_type");
         let name = self.response_type.as_deref().ok_or_else(missing)?;
-        let codes = cx.settings.grant_types.contains(&GrantType::AuthorizationCode);
-        let known =
-            ResponseType::from_values(name).filter(|own| codes && cx.settings.response_types.contains(own));
-        let response_type = known.ok_or(Reason::ResponseTypeUnsupported)?;
-        if client.response_types.contains(&response_type) {
-            Ok(response_type)
-        } else {
-            Err(Reason::ResponseTypeUnregistered.into())
-        }
+        let response_type = ResponseType::from_values(name).ok_or(Reason::ResponseTypeUnsupported)?;
+        check_response_type(response_type, client, cx)?;
+        Ok(response_type)
     }
 
     /// RFC 7636 §4.3 and §4.4.1: S256 or nothing, and nothing only where the client may do without.
@@ -293,10 +295,7 @@ impl AuthorizationRequest {
                 pkce::challenge(challenge).map(Some).ok_or(Reason::CodeChallengeMalformed)
             }
             (_, Some(_)) | (Some(_), None) => Err(Reason::CodeChallengeMethod),
-            (None, None) if response_type.has_code() && cx.settings.requires_pkce(client) => {
-                Err(Reason::CodeChallengeMissing)
-            }
-            (None, None) => Ok(None),
+            (None, None) => check_challenge(None, response_type, client, cx).map(|()| None),
         }
     }
 
@@ -321,6 +320,49 @@ impl AuthorizationRequest {
         }
         Ok(known.filter(|value| value != OFFLINE_ACCESS))
     }
+}
+
+/// A request that waits, with what of it may be asked by its client as it is registered now.
+///
+/// # Errors
+/// Why it may not be asked any more.
+pub(super) fn still_asked<'r>(
+    request: &'r PendingRequest,
+    client: &Client,
+    cx: &Context<'_>,
+) -> Result<Cow<'r, PendingRequest>, Reason> {
+    check_response_type(request.response_type, client, cx)?;
+    check_challenge(request.code_challenge.as_ref(), request.response_type, client, cx)?;
+    let scope = life::some_scope_left(&request.scope, client, cx)?;
+    if request.response_type.has_id_token() && !scope.contains(OPENID) {
+        return Err(Reason::OpenIdScopeMissing);
+    }
+    Ok(match scope == request.scope {
+        true => Cow::Borrowed(request),
+        false => Cow::Owned(PendingRequest { scope, ..request.clone() }),
+    })
+}
+
+fn check_response_type(response_type: ResponseType, client: &Client, cx: &Context<'_>) -> Result<(), Reason> {
+    let codes = cx.settings.grant_types.contains(&GrantType::AuthorizationCode);
+    if !codes || !cx.settings.response_types.contains(&response_type) {
+        return Err(Reason::ResponseTypeUnsupported);
+    }
+    if client.response_types.contains(&response_type) {
+        Ok(())
+    } else {
+        Err(Reason::ResponseTypeUnregistered)
+    }
+}
+
+fn check_challenge(
+    challenge: Option<&Digest>,
+    response_type: ResponseType,
+    client: &Client,
+    cx: &Context<'_>,
+) -> Result<(), Reason> {
+    let missing = challenge.is_none() && response_type.has_code() && cx.settings.requires_pkce(client);
+    if missing { Err(Reason::CodeChallengeMissing) } else { Ok(()) }
 }
 
 /// An authorization request that may be asked, with what counts only at this moment.

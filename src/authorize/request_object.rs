@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Of what stands beside an object only `client_id` counts, and `response_type` if it is there: they must be those of the
-//! object. The rest anyone may have written (RFC 9101 §6.3). Where the object cannot be trusted, the fault is answered to
+//! object. The rest anyone may have written (RFC 9101 §6.3), and it is read only as far as no parameter may stand there
+//! twice or be too long (RFC 6749 §3.1). Where the object cannot be trusted, the fault is answered to
 //! the redirect URI that stands beside it, if it is registered.
 
 use std::borrow::Cow;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use smallvec::smallvec;
-
 use crate::client::encryption;
 use crate::grant::{issue, session};
 use crate::jose::Algorithm;
@@ -35,7 +33,7 @@ impl Decide for PrepareMessage {
 
     const READ_ONLY: bool = true;
 
-    /// Nothing is sent to a client that is gone or no longer wants to be told.
+    /// Nothing is sent to a client that is gone or does not want to be told in this way.
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt> {
         let Some(outbox) = facts.outbox(cx.namespace().outbox(self.0))? else {
             return Ok(Decision::answer(cx, None));
@@ -67,8 +65,10 @@ impl Decide for PrepareMessage {
 pub enum Delivery {
     /// The client took it.
     Accepted,
-    /// The client refused it, or nobody wants it any more: it is not sent again (OpenID Connect Back-Channel Logout §2.5).
+    /// The client refused it: it is not sent again (OpenID Connect Back-Channel Logout §2.5).
     Refused,
+    /// There was nobody to send it to: the client is gone, or is not told in this way.
+    Unwanted,
     /// The client could not be reached, or said that it cannot answer now.
     Failed,
 }
@@ -93,10 +93,11 @@ impl Decide for SettleMessage {
         let Some(outbox) = facts.outbox(key)? else { return Ok(Decision::answer(cx, ())) };
         let Message::Logout { subject, .. } = &outbox.record.message;
         let kind = match self.delivery {
-            Delivery::Accepted => EventKind::LogoutNotified,
-            Delivery::Refused | Delivery::Failed => EventKind::LogoutNoticeFailed,
+            Delivery::Accepted => Some(EventKind::LogoutNotified),
+            Delivery::Unwanted if !outbox.record.valid_until.is_past(cx.now) => None,
+            _ => Some(EventKind::LogoutNoticeFailed),
         };
-        let event = Event::new(kind).client(&outbox.record.client).subject(Some(subject));
+        let event = kind.map(|kind| Event::new(kind).client(&outbox.record.client).subject(Some(subject)));
         let attempts = outbox.record.attempts.saturating_add(1);
         let due_at = cx.now.plus(BACKOFF.saturating_mul(1 << outbox.record.attempts.min(16)));
         let mut batch = cx.batch();
@@ -106,6 +107,6 @@ impl Decide for SettleMessage {
         } else {
             batch.delete.push(key);
         }
-        Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
+        Ok(Decision { batch, outcome: Ok(()), events: event.into_iter().collect() })
     }
 }

@@ -48,7 +48,7 @@ impl Decide for AuthorizationCodeRequest {
         let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::CodeUnknown)?;
         let code = presented_code(handle, grant.record, client)?;
         self.check_redirect_uri(code, client)?;
-        self.check_verifier(code)?;
+        self.check_verifier(code, client, cx)?;
         let resources = target::within_grant(&self.resources, &grant.record.resources)?;
         if code.spent {
             return Ok(replayed(id, grant.record, cx));
@@ -80,12 +80,14 @@ impl AuthorizationCodeRequest {
         }
     }
 
-    fn check_verifier(&self, code: &Redeemable) -> Result<(), OAuthError> {
+    /// A code without a challenge opens nothing for a client that needs one by now (RFC 9700 §2.1.1).
+    fn check_verifier(&self, code: &Redeemable, client: &Client, cx: &Context<'_>) -> Result<(), OAuthError> {
         match (&self.code_verifier, &code.code_challenge) {
             (Some(verifier), Some(challenge)) if pkce::verifies(verifier.expose(), challenge) => Ok(()),
             (Some(_), Some(_)) => Err(Reason::CodeVerifierWrong.into()),
             (None, Some(_)) => Err(Reason::CodeVerifierMissing.into()),
             (Some(_), None) => Err(Reason::CodeVerifierUnexpected.into()),
+            (None, None) if cx.settings.requires_pkce(client) => Err(Reason::CodeVerifierMissing.into()),
             (None, None) => Ok(()),
         }
     }
@@ -118,7 +120,7 @@ fn redeem(
     if let Some(code) = grant.redeemable.as_deref_mut() {
         code.spent = true;
     }
-    let scope = target.narrow(&grant.scope);
+    let scope = target.narrow(&life::some_scope_left(&grant.scope, client, cx)?);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, target, cx)?;
     let refreshable =
         client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::client::Credentials;
-use crate::protocol::{Reason, SubjectId, Timestamp};
+use crate::protocol::{Reason, Scope, SubjectId, Timestamp};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
 use crate::record::{
@@ -106,6 +106,21 @@ impl Guards {
     const fn keys(&self) -> [Option<Key>; 3] {
         [Some(self.client), self.subject, self.session]
     }
+}
+
+/// What of a scope that was asked for, or granted, is still allowed to its client.
+#[must_use]
+pub fn scope_left(scope: &Scope, client: &Client, cx: &Context<'_>) -> Scope {
+    scope.intersection(&client.scope).intersection(&cx.settings.scope)
+}
+
+/// The same for what nobody has used yet, and which is worth nothing without it.
+///
+/// # Errors
+/// `invalid_scope` when nothing of it is left.
+pub fn some_scope_left(scope: &Scope, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
+    let left = scope_left(scope, client, cx);
+    if left.is_empty() && !scope.is_empty() { Err(Reason::ScopeNothingLeft) } else { Ok(left) }
 }
 
 /// The client that asks, once it has proved itself and is known to be switched on.

@@ -197,7 +197,7 @@ fn rotate(
 impl RefreshTokenRequest {
     /// What was asked, out of what was granted and is still allowed to the client.
     fn scope(&self, grant: &Grant, client: &Client, cx: &Context<'_>) -> Result<Scope, Halt> {
-        let allowed = grant.scope.intersection(&client.scope).intersection(&cx.settings.scope);
+        let allowed = life::scope_left(&grant.scope, client, cx);
         match &self.scope {
             None => Ok(allowed),
             Some(asked) if asked.is_subset(&allowed) => Ok(asked.clone()),

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::life;
-use crate::protocol::{Digest, SubjectId};
+use crate::protocol::{ClientId, Digest, SubjectId};
 use crate::record::outbox::{Message, Outbox};
-use crate::record::session::{Channel, Session, SessionClient};
+use crate::record::session::Session;
 use crate::record::{Batch, Client, Context, Id, Index, OutboxId, Put, Record, SessionId};
 
 /// The most clients that a session remembers; beyond it the oldest is told to log out, if the server can tell it, and
@@ -35,29 +35,18 @@ pub fn put(id: SessionId, session: Session, cx: &Context<'_>) -> Put {
 /// Whether a client that learns of the session now wants to be told of its end, and is not remembered yet.
 #[must_use]
 pub fn forgot(session: &Session, client: &Client, cx: &Context<'_>) -> bool {
-    channel(client, cx).is_some() && session.clients.iter().all(|known| known.client != client.id)
-}
-
-/// How a client is told, if it wants to be.
-fn channel(client: &Client, cx: &Context<'_>) -> Option<Channel> {
     let back = cx.settings.backchannel_logout && client.logout.backchannel.is_some();
     let front = cx.settings.frontchannel_logout && client.logout.frontchannel.is_some();
-    match (back, front) {
-        (true, true) => Some(Channel::Both),
-        (true, false) => Some(Channel::Back),
-        (false, true) => Some(Channel::Front),
-        (false, false) => None,
-    }
+    (back || front) && !session.clients.contains(&client.id)
 }
 
 /// Remembers a client until the session ends.
 pub fn remember(session: &mut Session, id: SessionId, client: &Client, batch: &mut Batch, cx: &Context<'_>) {
-    let Some(channel) = channel(client, cx) else { return };
     let excess = (session.clients.len() + 1).saturating_sub(MAX_CLIENTS);
     for oldest in session.clients.drain(..excess) {
         tell(&oldest, id, &session.subject, batch, cx);
     }
-    session.clients.push(SessionClient { client: client.id.clone(), channel });
+    session.clients.push(client.id.clone());
 }
 
 /// Ends a session: every grant bound to it is dead, and every client that it remembers is told over the back channel, if
@@ -69,9 +58,9 @@ pub fn end(id: SessionId, session: &Session, batch: &mut Batch, cx: &Context<'_>
     }
 }
 
-fn tell(told: &SessionClient, session: SessionId, subject: &SubjectId, batch: &mut Batch, cx: &Context<'_>) {
-    let SessionClient { client, channel } = told;
-    if *channel == Channel::Front {
+/// A client is told as it is registered when the message is sent; who does not want it then is not sent any.
+fn tell(client: &ClientId, session: SessionId, subject: &SubjectId, batch: &mut Batch, cx: &Context<'_>) {
+    if !cx.settings.backchannel_logout {
         return;
     }
     let once = batch.id.0.to_string();

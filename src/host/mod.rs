@@ -8,7 +8,6 @@ mod clock;
 mod decrypter;
 mod entropy;
 mod fetch;
-#[cfg(feature = "aws-lc-rs")]
 mod flight;
 #[cfg(feature = "aws-lc-rs")]
 mod jwks_cache;

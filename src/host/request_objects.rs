@@ -1,15 +1,18 @@
 //! Request objects that clients keep behind URIs they registered (OpenID Connect Core §6.2), fetched when they are named.
 //!
-//! What came of fetching is kept for a short while, because whoever sees a page again asks again. It is kept by the whole
-//! URI: a client that changes a document changes the fragment.
+//! What came of fetching is kept for a short while, because whoever sees a page again asks again. A client that changes a
+//! document changes the fragment, so another fragment has the document fetched anew. But anyone can write fragments: a
+//! document is fetched once at a time and a few times in ten seconds, and who asks beyond that gets what came of the last
+//! time.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use url::Url;
 
+use super::flight::{Flight, Turn};
 use super::{Clock, Fetch, FetchMethod, FetchRequest};
 use crate::client::request_object::MAX_BYTES;
 use crate::protocol::Timestamp;
@@ -18,7 +21,9 @@ use crate::protocol::Timestamp;
 const FRESH_FOR: Duration = Duration::from_secs(60);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(10);
-/// The most documents that are kept: with them all of full length, 8 MiB.
+/// How often a document is fetched within [`PAUSE`], whatever the fragments.
+const MAX_FETCHES: usize = 3;
+/// The most documents that are kept, the latest: with them all of full length, 8 MiB.
 const MAX_DOCUMENTS: usize = 256;
 
 /// A document, or why it cannot be had.
@@ -27,29 +32,76 @@ type Outcome = Result<Arc<str>, Box<str>>;
 /// The request objects behind URIs.
 pub(crate) struct RequestObjects {
     fetch: Arc<dyn Fetch>,
-    kept: Mutex<HashMap<Url, (Timestamp, Outcome)>>,
+    /// By URL without fragment, oldest first.
+    documents: Mutex<VecDeque<(Url, Arc<Document>)>>,
+}
+
+/// What is known of one document.
+#[derive(Default)]
+struct Document {
+    flight: Flight,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When it was fetched lately.
+    fetches: Vec<Timestamp>,
+    last: Option<Fetched>,
+}
+
+/// What came of the last time.
+struct Fetched {
+    fragment: Option<String>,
+    at: Timestamp,
+    outcome: Outcome,
 }
 
 impl RequestObjects {
     /// Nothing is fetched yet.
     pub(crate) fn new(fetch: Arc<dyn Fetch>) -> Self {
-        Self { fetch, kept: Mutex::default() }
+        Self { fetch, documents: Mutex::default() }
     }
 
     /// The document behind `uri`, which its client has registered; or why it cannot be had.
     pub(crate) async fn get(&self, uri: &Url, clock: &dyn Clock) -> Outcome {
-        let now = clock.now();
-        if let Some(outcome) = self.kept(uri, now) {
-            return outcome;
-        }
-        let outcome = self.fetch(uri).await;
-        self.keep(uri, now, outcome.clone());
-        outcome
-    }
-
-    async fn fetch(&self, uri: &Url) -> Outcome {
         let mut url = uri.clone();
         url.set_fragment(None);
+        let document = self.document(&url);
+        loop {
+            if let Some(outcome) = document.known(uri.fragment(), clock.now()) {
+                return outcome;
+            }
+            match document.flight.join() {
+                Turn::Lead(_lead) => {
+                    let now = clock.now();
+                    if let Some(outcome) = document.known(uri.fragment(), now) {
+                        return outcome;
+                    }
+                    document.begin(now);
+                    let outcome = self.fetch(url).await;
+                    document.keep(uri.fragment(), now, outcome.clone());
+                    return outcome;
+                }
+                Turn::Follow(woken) => drop(woken.await),
+            }
+        }
+    }
+
+    fn document(&self, url: &Url) -> Arc<Document> {
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, document)) = documents.iter().find(|(own, _)| own == url) {
+            return Arc::clone(document);
+        }
+        if documents.len() >= MAX_DOCUMENTS {
+            documents.pop_front();
+        }
+        let document = Arc::<Document>::default();
+        documents.push_back((url.clone(), Arc::clone(&document)));
+        document
+    }
+
+    async fn fetch(&self, url: Url) -> Outcome {
         let accept = "application/oauth-authz-req+jwt, application/jwt".to_owned();
         let request = FetchRequest {
             method: FetchMethod::Get,
@@ -65,28 +117,44 @@ impl RequestObjects {
         let text = std::str::from_utf8(&response.body).map_err(|error| error.to_string())?;
         Ok(text.trim().into())
     }
+}
 
-    fn kept(&self, uri: &Url, now: Timestamp) -> Option<Outcome> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, outcome) = kept.get(uri)?;
-        is_fresh(*at, outcome, now).then(|| outcome.clone())
+impl Document {
+    /// What is answered without fetching; `None` when the document has to be fetched.
+    fn known(&self, fragment: Option<&str>, now: Timestamp) -> Option<Outcome> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = state.fetches.iter().filter(|at| age(**at, now) < PAUSE).count();
+        match state.last.as_ref().filter(|last| last.is_fresh(now)) {
+            Some(last) if last.fragment.as_deref() == fragment || lately >= MAX_FETCHES => {
+                Some(last.outcome.clone())
+            }
+            None if lately >= MAX_FETCHES => Some(Err("it was asked for too often".into())),
+            _ => None,
+        }
     }
 
-    fn keep(&self, uri: &Url, now: Timestamp, outcome: Outcome) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_DOCUMENTS {
-            kept.retain(|_, (at, outcome)| is_fresh(*at, outcome, now));
-        }
-        if kept.len() < MAX_DOCUMENTS {
-            kept.insert(uri.clone(), (now, outcome));
-        }
+    /// Counts one that is fetched, even if nobody waits for it to the end.
+    fn begin(&self, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.fetches.retain(|at| age(*at, now) < PAUSE);
+        state.fetches.push(now);
+    }
+
+    fn keep(&self, fragment: Option<&str>, at: Timestamp, outcome: Outcome) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.last = Some(Fetched { fragment: fragment.map(str::to_owned), at, outcome });
+    }
+}
+
+impl Fetched {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        age(self.at, now) < if self.outcome.is_ok() { FRESH_FOR } else { PAUSE }
     }
 }
 
 /// A clock that has gone back makes everything old.
-fn is_fresh(at: Timestamp, outcome: &Outcome, now: Timestamp) -> bool {
-    let age = now.0.checked_sub(at.0).map_or(Duration::MAX, Duration::from_secs);
-    age < if outcome.is_ok() { FRESH_FOR } else { PAUSE }
+fn age(at: Timestamp, now: Timestamp) -> Duration {
+    now.0.checked_sub(at.0).map_or(Duration::MAX, Duration::from_secs)
 }
 
 impl fmt::Debug for RequestObjects {

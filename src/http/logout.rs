@@ -84,7 +84,7 @@ impl HttpServer {
                 response
             }
             LogoutAction::LoggedOut(done) => match &done.location {
-                Some(location) if done.frames.is_empty() => reply::redirect(location, method),
+                Some(location) if done.goes_on && done.frames.is_empty() => reply::redirect(location, method),
                 _ => reply::logged_out(self.pages.logged_out(done), done),
             },
         };
@@ -127,10 +127,9 @@ impl LoggedOut {
 /// The plain page that says that it is done.
 pub(super) fn done(done: &LoggedOut) -> String {
     let onward = done.location.as_ref().map(|location| {
-        let location = escape(location);
-        format!(
-            "<p><a id=\"continue\" href=\"{location}\">Continue</a></p><script>{LOGGED_OUT_SCRIPT}</script>"
-        )
+        let script =
+            if done.goes_on { format!("<script>{LOGGED_OUT_SCRIPT}</script>") } else { String::new() };
+        format!("<p><a id=\"continue\" href=\"{}\">Continue</a></p>{script}", escape(location))
     });
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Signed out</title>\

@@ -23,9 +23,9 @@ pub trait Pages: Send + Sync {
         logout::ask(page)
     }
 
-    /// The page that says that the user is signed out. It carries the [frames](LoggedOut::frames_html) and, where the
-    /// browser goes on, a link there with the id `continue`, which the [script](super::LOGGED_OUT_SCRIPT) follows: the only
-    /// one that runs on it. A plain page unless given.
+    /// The page that says that the user is signed out. It carries the [frames](LoggedOut::frames_html) and, where there
+    /// is a place to go to, a link there with the id `continue`. Where the browser [goes on](LoggedOut::goes_on) by itself, the
+    /// [script](super::LOGGED_OUT_SCRIPT) follows it: the only one that runs, and only there. A plain page unless given.
     fn logged_out(&self, done: &LoggedOut) -> String {
         logout::done(done)
     }

@@ -239,7 +239,7 @@ pub(super) fn page(status: StatusCode, html: String, error: &OAuthError) -> Resp
     response
 }
 
-/// The page after a logout: it loads its frames, and goes on by its script.
+/// The page after a logout: it loads its frames, and goes on by its script where it may.
 pub(super) fn logged_out(html: String, done: &LoggedOut) -> Response<Bytes> {
     let origins: BTreeSet<&str> = done.frames.iter().map(|frame| frame.origin.as_str()).collect();
     let mut policy = format!("{PAGE_POLICY}; img-src 'self'");
@@ -247,7 +247,7 @@ pub(super) fn logged_out(html: String, done: &LoggedOut) -> Response<Bytes> {
         policy += if position == 0 { "; frame-src " } else { " " };
         policy += origin;
     }
-    if done.location.is_some() {
+    if done.goes_on && done.location.is_some() {
         policy += "; script-src ";
         policy += super::LOGGED_OUT_SCRIPT_HASH;
     }

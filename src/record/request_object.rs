@@ -23,9 +23,13 @@ impl RequestObjectRegistration {
     /// Core §6.2).
     #[must_use]
     pub fn lists(&self, uri: &str) -> bool {
-        let document = |uri: &'_ str| uri.split('#').next().unwrap_or_default().to_owned();
         self.uris.iter().any(|own| document(own) == document(uri))
     }
+}
+
+/// A URI without its fragment.
+fn document(uri: &str) -> &str {
+    uri.split_once('#').map_or(uri, |(document, _)| document)
 }
 
 /// How a request object is protected.

@@ -79,7 +79,7 @@ impl AuthorizationServer {
     async fn deliver_one(&self, id: OutboxId) {
         let delivery = match self.run(&PrepareMessage(id), Origin::default()).await {
             Ok(Some((uri, token))) => self.send(&uri, &token).await,
-            Ok(None) => Delivery::Refused,
+            Ok(None) => Delivery::Unwanted,
             Err(_) => Delivery::Failed,
         };
         let _ = self.run(&SettleMessage { id, delivery }, Origin::default()).await;

@@ -16,7 +16,6 @@ use crate::record::grant::{
 use crate::record::interaction::{InteractReason, PageHints, PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
 use crate::record::outbox::{Message, Outbox};
-use crate::record::session::{Channel, SessionClient};
 use crate::record::{
     ClaimsRequest, Consent, Grant, Id, InitialAccess, Interaction, KeyRing, Kind, Record, RegisteredClient,
     Session, SessionId, Standing,
@@ -134,7 +133,7 @@ fn session() -> Session {
         subject_epoch: u64::MAX,
         authentication: authentication(),
         valid_until: LATER,
-        clients: vec![SessionClient { client: client(), channel: Channel::Both }],
+        clients: vec![client()],
     }
 }
 
