@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
 
-    /// strict: OAuth 2.1 with RFC 9700; oidc_compat: confidential clients may omit PKCE
+    /// strict: OAuth 2.1 with RFC 9700; oidc_compat: what OpenID certification and existing clients need
     #[arg(long, value_name = "NAME", default_value = "strict", value_parser = profile)]
     pub(crate) profile: Profile,
 
