@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
@@ -67,10 +68,11 @@ impl<'a> Header<'a> {
     }
 
     fn to_json(&self) -> String {
-        let mut text = format!(r#"{{"alg":"{}""#, self.alg);
+        let mut text = String::with_capacity(128);
+        text.extend([r#"{"alg":""#, self.alg.as_str(), "\""]);
         for (name, value) in [("typ", &self.typ), ("kid", &self.kid)] {
             if let Some(value) = value {
-                text.push_str(&format!(r#","{name}":{}"#, Value::from(value.as_ref())));
+                let _ = write!(text, r#","{name}":{}"#, Value::from(value.as_ref()));
             }
         }
         text.push('}');

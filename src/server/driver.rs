@@ -278,7 +278,11 @@ impl AuthorizationServer {
             Ok(Minted::Signing(signing)) => Ok(signing.await?),
             Err(error) => Err(error),
         };
-        if !batch.is_empty() && !self.commit(&mut batch, facts).await? {
+        let committed = match self.commit_now(&mut batch, facts) {
+            Some(committed) => committed?,
+            None => self.commit(&mut batch, facts).await?,
+        };
+        if !committed {
             return Ok(None);
         }
         events.into_iter().for_each(|event| self.tell(event));

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::jose::Algorithm;
+use crate::protocol::base64;
 use crate::protocol::json::Object;
 use crate::protocol::{ClientId, Timestamp};
 use crate::record::grant::Authentication;
@@ -75,14 +76,12 @@ impl IdTokenClaims {
 /// (OpenID Connect Core §3.1.3.6, §3.3.2.11).
 #[must_use]
 pub fn half_hash(algorithm: Algorithm, text: &str) -> String {
-    let bytes = text.as_bytes();
-    let hash = match algorithm {
-        Algorithm::Es256 | Algorithm::Rs256 | Algorithm::Ps256 => Sha256::digest(bytes).to_vec(),
-        Algorithm::Es384 | Algorithm::Rs384 | Algorithm::Ps384 => Sha384::digest(bytes).to_vec(),
+    let half = |digest: &[u8]| base64::to_url(digest.split_at(digest.len() / 2).0);
+    match algorithm {
+        Algorithm::Es256 | Algorithm::Rs256 | Algorithm::Ps256 => half(&Sha256::digest(text)),
+        Algorithm::Es384 | Algorithm::Rs384 | Algorithm::Ps384 => half(&Sha384::digest(text)),
         Algorithm::EdDsa | Algorithm::Ed25519 | Algorithm::Rs512 | Algorithm::Ps512 => {
-            Sha512::digest(bytes).to_vec()
+            half(&Sha512::digest(text))
         }
-    };
-    let (half, _) = hash.split_at(hash.len() / 2);
-    base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, half)
+    }
 }
