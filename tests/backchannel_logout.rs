@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use common::clients::all;
-use common::{Agent, Fixture, ISSUER, NOW, alice, authorization, form, scope};
+use common::{Agent, Fixture, ISSUER, NOW, alice, authorization, claims, form, scope};
 use grantor::authorize::{ForgetLogin, FormAnswer};
 use grantor::endpoint::administration::{Party, StandingChange};
 use grantor::host::{Fetch, FetchError, FetchRequest, FetchResponse};
@@ -82,12 +82,6 @@ async fn signed_in(fixture: &Fixture, agent: &mut Agent<'_>, client: &str) -> St
     let answer = agent.walk(&authorization(client).set("scope", "openid read"), "alice").await;
     let code = answer.param("code").unwrap_or_else(|| panic!("{answer:?}"));
     fixture.redeem(client, &code).await.json()["id_token"].as_str().unwrap().to_owned()
-}
-
-fn claims(token: &str) -> Value {
-    let payload = token.split('.').nth(1).unwrap();
-    let engine = &base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    serde_json::from_slice(&base64::Engine::decode(engine, payload).unwrap()).unwrap()
 }
 
 async fn end_session(fixture: &Fixture, agent: &Agent<'_>) {

@@ -7,17 +7,14 @@ mod common;
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::clients::all;
-use common::{Agent, Answer, Fixture, authorization, form, scope};
+use common::{Agent, Answer, Fixture, authorization, claims, form, scope};
 use grantor::http::LOGGED_OUT_SCRIPT_HASH;
 use grantor::protocol::{ApplicationType, RedirectUri};
 use grantor::record::logout::LogoutUri;
 use grantor::record::{Client, EventKind, Index};
 use grantor::server::Builder;
 use grantor::store::{MemoryStore, Page};
-use serde_json::Value;
 
 const SCOPE: &str = "openid read write";
 const BACK: &str = "https://web.example/signed-out";
@@ -55,8 +52,7 @@ async fn signed_in(fixture: &Fixture, agent: &mut Agent<'_>, client: &str) -> St
 }
 
 fn session(id_token: &str) -> String {
-    let payload = URL_SAFE_NO_PAD.decode(id_token.split('.').nth(1).unwrap()).unwrap();
-    serde_json::from_slice::<Value>(&payload).unwrap()["sid"].as_str().unwrap().to_owned()
+    claims(id_token)["sid"].as_str().unwrap().to_owned()
 }
 
 async fn log_out(agent: &mut Agent<'_>, hint: &str, more: &[(&str, &str)]) -> Answer {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use common::{Agent, Answer, Fixture, Form, NOW, authorization, form, scope};
+use common::{Agent, Answer, Fixture, Form, NOW, authorization, claims, form, scope};
 use grantor::authorize::HostLogin;
 use grantor::http::HostSessions;
 use grantor::{OAuthError, Reason, Timestamp};
@@ -90,10 +90,7 @@ async fn whoever_the_host_has_signed_in_is_not_asked_to_sign_in() {
     let answer = agent.authorize(&authorization("first").set("scope", "openid read")).await;
     let tokens = fixture.redeem("first", &answer.param("code").unwrap()).await.json();
     keeps_no_session(&agent);
-    let payload = tokens["id_token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
-    let engine = &base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let claims: serde_json::Value =
-        serde_json::from_slice(&base64::Engine::decode(engine, payload).unwrap()).unwrap();
+    let claims = claims(tokens["id_token"].as_str().unwrap());
     assert_eq!((claims["sub"].as_str(), claims["auth_time"].as_u64()), (Some("alice"), Some(NOW)));
     assert!(claims["sid"].is_null(), "{claims}");
     let stranger = fixture.agent().authorize(&authorization("first")).await;

@@ -42,14 +42,6 @@ fn asking(client: &str, scope: &str) -> Form {
     authorization(client).set("scope", scope)
 }
 
-async fn tokens(fixture: &Fixture, agent: &mut Agent<'_>, client: &str, request: &Form) -> Value {
-    let answer = agent.walk(request, "alice").await;
-    let code = answer.param("code").unwrap_or_else(|| panic!("{answer:?}"));
-    let answer = fixture.redeem(client, &code).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
-}
-
 /// The claims of an ID token, verified with the published keys by a library that is not ours.
 async fn verified(fixture: &Fixture, token: &str, client: &str) -> Value {
     let keys: judge::jwk::JwkSet = serde_json::from_value(fixture.get("/jwks").await.json()).unwrap();
@@ -84,7 +76,7 @@ fn error(answer: &Answer) -> String {
 async fn an_id_token_says_who_signed_in_when_for_whom_and_hashes_the_access_token() {
     let fixture = provider();
     let request = asking("web", "openid profile").add("nonce", "n-0S6_WzA2Mj");
-    let tokens = tokens(&fixture, &mut fixture.agent(), "web", &request).await;
+    let tokens = fixture.agent().tokens("web", &request).await;
     let claims = id_token(&fixture, &tokens, "web").await;
     assert_eq!((claims["iss"].as_str(), claims["aud"].as_str()), (Some(ISSUER), Some("web")));
     assert_eq!((claims["sub"].as_str(), claims["nonce"].as_str()), (Some("alice"), Some("n-0S6_WzA2Mj")));
@@ -107,9 +99,9 @@ async fn an_id_token_says_who_signed_in_when_for_whom_and_hashes_the_access_toke
 async fn without_openid_there_is_no_id_token_and_without_a_nonce_none_is_made_up() {
     let fixture = provider();
     let mut agent = fixture.agent();
-    let plain = tokens(&fixture, &mut agent, "web", &asking("web", "read")).await;
+    let plain = agent.tokens("web", &asking("web", "read")).await;
     assert_eq!(plain["id_token"], Value::Null);
-    let openid = tokens(&fixture, &mut agent, "web", &asking("web", "openid")).await;
+    let openid = agent.tokens("web", &asking("web", "openid")).await;
     assert_eq!(id_token(&fixture, &openid, "web").await["nonce"], Value::Null);
 }
 
@@ -117,7 +109,7 @@ async fn without_openid_there_is_no_id_token_and_without_a_nonce_none_is_made_up
 async fn a_refresh_gives_a_new_id_token_for_the_same_login_unless_openid_is_left_out() {
     let fixture = provider();
     let request = asking("web", "openid read").add("nonce", "n");
-    let first = tokens(&fixture, &mut fixture.agent(), "web", &request).await;
+    let first = fixture.agent().tokens("web", &request).await;
     let before = id_token(&fixture, &first, "web").await;
     fixture.clock.forward(100);
     let refresh = first["refresh_token"].as_str().unwrap();
@@ -140,7 +132,7 @@ async fn userinfo_tells_what_the_scope_asks_for_and_no_more() {
         ("openid profile", vec!["name", "name#de", "sub"]),
         ("openid email", vec!["email", "email_verified", "sub"]),
     ] {
-        let tokens = tokens(&fixture, &mut fixture.agent(), "web", &asking("web", asked)).await;
+        let tokens = fixture.agent().tokens("web", &asking("web", asked)).await;
         let answer = userinfo(&fixture, tokens["access_token"].as_str().unwrap()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(names(&answer.json()), told.into_iter().collect(), "{asked}");
@@ -154,7 +146,7 @@ async fn claims_may_be_asked_for_one_by_one_in_either_place() {
     let fixture = provider();
     let claims = r#"{"id_token":{"email":null,"sid":null},"userinfo":{"name":{"essential":true},"employee_id":{"value":8}}}"#;
     let request = asking("web", "openid").add("claims", claims);
-    let tokens = tokens(&fixture, &mut fixture.agent(), "web", &request).await;
+    let tokens = fixture.agent().tokens("web", &request).await;
     let id_token = id_token(&fixture, &tokens, "web").await;
     assert_eq!((id_token["email"].as_str(), &id_token["name"]), (Some("alice@example.com"), &Value::Null));
     let told = userinfo(&fixture, tokens["access_token"].as_str().unwrap()).await.json();
@@ -168,7 +160,7 @@ async fn claims_may_be_asked_for_one_by_one_in_either_place() {
 #[tokio::test]
 async fn userinfo_takes_the_token_in_the_header_or_in_a_form_and_never_in_both() {
     let fixture = provider();
-    let tokens = tokens(&fixture, &mut fixture.agent(), "web", &asking("web", "openid")).await;
+    let tokens = fixture.agent().tokens("web", &asking("web", "openid")).await;
     let token = tokens["access_token"].as_str().unwrap();
     let bearer = format!("Bearer {token}");
     let body = form([("access_token", token)]);
@@ -189,12 +181,12 @@ async fn userinfo_refuses_what_is_no_token_for_it_with_a_challenge_that_says_why
     let fixture = provider();
     let none = fixture.get("/userinfo").await;
     assert_eq!((none.status, none.header("www-authenticate")), (401, Some("Bearer")));
-    let plain = tokens(&fixture, &mut fixture.agent(), "web", &asking("web", "read")).await;
+    let plain = fixture.agent().tokens("web", &asking("web", "read")).await;
     let plain = userinfo(&fixture, plain["access_token"].as_str().unwrap()).await;
     assert_eq!(plain.status, 403);
     assert!(plain.header("www-authenticate").unwrap().contains("insufficient_scope"));
     let api = asking("web", "openid").add("resource", API);
-    let api = tokens(&fixture, &mut fixture.agent(), "web", &api).await;
+    let api = fixture.agent().tokens("web", &api).await;
     for token in [api["access_token"].as_str().unwrap(), "garbage", api["id_token"].as_str().unwrap()] {
         let answer = userinfo(&fixture, token).await;
         assert_eq!(answer.status, 401, "{token}");
@@ -207,7 +199,7 @@ async fn userinfo_and_refresh_stop_at_once_when_the_user_goes_or_takes_the_conse
     for end in ["disable", "lock", "revoke access"] {
         let fixture = provider();
         let request = asking("web", "openid");
-        let tokens = tokens(&fixture, &mut fixture.agent(), "web", &request).await;
+        let tokens = fixture.agent().tokens("web", &request).await;
         let token = tokens["access_token"].as_str().unwrap();
         assert_eq!(userinfo(&fixture, token).await.status, 200);
         match end {
@@ -225,13 +217,10 @@ async fn userinfo_and_refresh_stop_at_once_when_the_user_goes_or_takes_the_conse
 async fn userinfo_is_signed_for_a_client_that_registered_for_it() {
     let openid = OpenIdRegistration { userinfo_alg: Some(Algorithm::Es256), ..OpenIdRegistration::default() };
     let fixture = with_clients(|client| client.openid = openid.clone());
-    let tokens = tokens(&fixture, &mut fixture.agent(), "web", &asking("web", "openid email")).await;
+    let tokens = fixture.agent().tokens("web", &asking("web", "openid email")).await;
     let answer = userinfo(&fixture, tokens["access_token"].as_str().unwrap()).await;
     assert_eq!(answer.header("content-type"), Some("application/jwt"));
-    let parts: Vec<&str> = answer.text().split('.').collect();
-    let payload =
-        base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, parts[1]).unwrap();
-    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    let claims = common::claims(answer.text());
     assert_eq!(claims["email"], "alice@example.com");
     assert_eq!(
         (&claims["iss"], &claims["aud"], &claims["sub"]),
@@ -243,7 +232,7 @@ async fn userinfo_is_signed_for_a_client_that_registered_for_it() {
 async fn nobody_gets_another_signature_than_the_one_they_registered_for() {
     let openid = OpenIdRegistration { userinfo_alg: Some(Algorithm::Rs256), ..OpenIdRegistration::default() };
     let fixture = with_clients(|client| client.openid = openid.clone());
-    let told = tokens(&fixture, &mut fixture.agent(), "web", &asking("web", "openid")).await;
+    let told = fixture.agent().tokens("web", &asking("web", "openid")).await;
     assert_eq!(userinfo(&fixture, told["access_token"].as_str().unwrap()).await.status, 503);
 
     let openid = OpenIdRegistration { id_token_alg: Some(Algorithm::Rs256), ..OpenIdRegistration::default() };
@@ -263,7 +252,7 @@ async fn prompt_none_answers_silently_or_says_what_the_user_is_needed_for() {
     assert_eq!((error(&answer), answer.param("state")), ("login_required".into(), request_state(&request)));
     agent.sign_in("alice").await;
     assert_eq!(error(&agent.authorize(&silent).await), "consent_required");
-    let first = tokens(&fixture, &mut agent, "web", &request).await;
+    let first = agent.tokens("web", &request).await;
     fixture.clock.forward(50);
     let code = agent.authorize(&silent).await.param("code").unwrap();
     let second = fixture.redeem("web", &code).await.json();
@@ -280,7 +269,7 @@ async fn a_login_is_asked_for_again_when_the_client_says_so_or_finds_it_too_old(
     let fixture = provider();
     let mut agent = fixture.agent();
     let request = asking("first", "openid");
-    let first = id_token(&fixture, &tokens(&fixture, &mut agent, "first", &request).await, "first").await;
+    let first = id_token(&fixture, &agent.tokens("first", &request).await, "first").await;
     fixture.clock.forward(100);
     for (name, value, asked) in [
         ("prompt", "login", true),
@@ -327,7 +316,7 @@ async fn prompt_consent_asks_whatever_was_allowed_before_even_for_the_operators_
     for client in ["web", "first"] {
         let mut agent = fixture.agent();
         let request = asking(client, "openid");
-        tokens(&fixture, &mut agent, client, &request).await;
+        agent.tokens(client, &request).await;
         assert!(agent.authorize(&request).await.param("code").is_some(), "{client}");
         assert!(Agent::is_at(&agent.authorize(&request.add("prompt", "consent")).await, "/consent"));
         let both = agent.authorize(&request.add("prompt", "login consent")).await;
@@ -350,7 +339,7 @@ async fn an_id_token_hint_names_the_only_user_who_may_answer() {
     let fixture = provider();
     let mut agent = fixture.agent();
     let request = asking("first", "openid");
-    let alices = tokens(&fixture, &mut agent, "first", &request).await;
+    let alices = agent.tokens("first", &request).await;
     let hint = alices["id_token"].as_str().unwrap();
     // An expired hint is as good as a new one.
     fixture.clock.forward(7200);
@@ -372,7 +361,7 @@ async fn an_id_token_hint_names_the_only_user_who_may_answer() {
 async fn a_hint_that_is_not_ours_or_for_another_client_is_an_invalid_request() {
     let fixture = provider();
     let request = asking("first", "openid");
-    let for_web = tokens(&fixture, &mut fixture.agent(), "web", &asking("web", "openid")).await;
+    let for_web = fixture.agent().tokens("web", &asking("web", "openid")).await;
     let ours = for_web["id_token"].as_str().unwrap();
     let (head, signature) = ours.rsplit_once('.').unwrap();
     let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
@@ -380,7 +369,7 @@ async fn a_hint_that_is_not_ours_or_for_another_client_is_an_invalid_request() {
     let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
     let stranger = {
         let other = provider();
-        tokens(&other, &mut other.agent(), "first", &request).await["id_token"].as_str().unwrap().to_owned()
+        other.agent().tokens("first", &request).await["id_token"].as_str().unwrap().to_owned()
     };
     let access = for_web["access_token"].as_str().unwrap();
     for bad in [ours, &forged, &unsigned, &stranger, access, "x"] {
@@ -461,7 +450,7 @@ async fn an_essential_context_class_is_reached_or_the_client_is_told() {
 async fn who_signs_in_again_keeps_what_clients_hold_and_loses_the_old_cookie() {
     let fixture = provider();
     let mut agent = fixture.agent();
-    let tokens = tokens(&fixture, &mut agent, "web", &asking("web", "openid read")).await;
+    let tokens = agent.tokens("web", &asking("web", "openid read")).await;
     let before = agent.clone();
     agent.authorize(&asking("two", "openid").add("prompt", "login")).await;
     agent.sign_in("alice").await;
@@ -484,7 +473,7 @@ async fn a_grant_ends_with_its_session_unless_offline_access_was_given() {
     ] {
         let mut agent = fixture.agent();
         let request = asking("web", asked).add("prompt", prompt);
-        let tokens = tokens(&fixture, &mut agent, "web", &request).await;
+        let tokens = agent.tokens("web", &request).await;
         let session = agent.browser().session.unwrap().id;
         fixture.server.end_session(grantor::record::SessionId(session)).await.unwrap();
         let answer = fixture.refresh("web", tokens["refresh_token"].as_str().unwrap()).await;
@@ -506,14 +495,14 @@ async fn offline_access_is_dropped_and_never_an_error_where_its_conditions_fail(
     });
     let granted = async |client: &str, prompt: &str| {
         let request = asking(client, "openid offline_access").add("prompt", prompt);
-        tokens(&fixture, &mut fixture.agent(), client, &request).await["scope"].as_str().unwrap().to_owned()
+        fixture.agent().tokens(client, &request).await["scope"].as_str().unwrap().to_owned()
     };
     assert_eq!(granted("web", "consent").await, "offline_access openid");
     assert_eq!(granted("web", "").await, "openid");
     assert_eq!(granted("post", "consent").await, "openid");
     let operators = with_clients(|client| client.consent = ConsentPolicy::FirstParty);
     let request = asking("web", "openid offline_access");
-    let answer = tokens(&operators, &mut operators.agent(), "web", &request).await;
+    let answer = operators.agent().tokens("web", &request).await;
     assert_eq!(answer["scope"], "offline_access openid");
 }
 

@@ -8,11 +8,9 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use common::clients::{API, JWT_API, all, client, redirect_uri};
-use common::{Agent, Answer, Fixture, Form, ISSUER, NOW, authorization, form, scope};
+use common::{Answer, Fixture, Form, ISSUER, NOW, authorization, claims, form, scope};
 use grantor::client::{ClientMetadata, MetadataError};
 use grantor::host::{Fetch, FetchError, FetchRequest, FetchResponse, SectorError, verify_sector};
 use grantor::jose::Sealer;
@@ -66,26 +64,13 @@ fn asking(client: &str) -> Form {
     authorization(client).set("scope", "openid read")
 }
 
-async fn tokens(fixture: &Fixture, agent: &mut Agent<'_>, client: &str, request: &Form) -> Value {
-    let answer = agent.walk(request, "alice").await;
-    let code = answer.param("code").unwrap_or_else(|| panic!("{answer:?}"));
-    let answer = fixture.redeem(client, &code).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
-}
-
-/// The claims of a token that is known to be genuine.
-fn claims(token: &str) -> Value {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
-}
-
 fn sub(tokens: &Value) -> String {
     claims(tokens["id_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned()
 }
 
 /// What a client calls `alice`.
 async fn name(fixture: &Fixture, client: &str) -> String {
-    sub(&tokens(fixture, &mut fixture.agent(), client, &asking(client)).await)
+    sub(&fixture.agent().tokens(client, &asking(client)).await)
 }
 
 async fn userinfo(fixture: &Fixture, token: &str) -> Value {
@@ -115,10 +100,10 @@ async fn whatever_is_told_about_a_user_bears_the_same_name_and_never_the_hosts()
     let fixture = provider();
     let mut agent = fixture.agent();
     let request = asking("web").set("scope", "openid read offline_access").add("prompt", "consent");
-    let plain = tokens(&fixture, &mut agent, "web", &request).await;
+    let plain = agent.tokens("web", &request).await;
     let (access, refresh) =
         (plain["access_token"].as_str().unwrap(), plain["refresh_token"].as_str().unwrap());
-    let jwt = tokens(&fixture, &mut agent, "web", &asking("web").add("resource", JWT_API)).await;
+    let jwt = agent.tokens("web", &asking("web").add("resource", JWT_API)).await;
     let jwt = jwt["access_token"].as_str().unwrap();
     let told = [
         claims(plain["id_token"].as_str().unwrap()),
@@ -151,7 +136,7 @@ async fn an_id_token_through_the_browser_bears_it_too() {
 async fn an_api_reads_the_name_that_the_client_of_the_token_has_and_the_hosts_own_api_the_hosts() {
     let fixture = provider();
     let request = asking("web").add("resource", API);
-    let access = tokens(&fixture, &mut fixture.agent(), "web", &request).await;
+    let access = fixture.agent().tokens("web", &request).await;
     let access = access["access_token"].as_str().unwrap();
     assert_eq!(fixture.introspect("api", access).await["sub"], ALICE_AT_WEB);
     let check = grantor::endpoint::resource::ResourceCheck {
@@ -167,7 +152,7 @@ async fn a_client_names_a_user_by_its_own_name_for_it_and_by_no_other() {
     let fixture = provider();
     let mut agent = fixture.agent();
     let hint = |tokens: &Value| tokens["id_token"].as_str().unwrap().to_owned();
-    let alice = hint(&tokens(&fixture, &mut agent, "web", &asking("web")).await);
+    let alice = hint(&agent.tokens("web", &asking("web")).await);
     let mut other = fixture.agent();
     let bob = other.walk(&asking("web"), "bob").await.param("code").unwrap();
     let bob = hint(&fixture.redeem("web", &bob).await.json());
@@ -191,7 +176,7 @@ async fn a_client_names_a_user_by_its_own_name_for_it_and_by_no_other() {
 #[tokio::test]
 async fn whoever_is_named_by_a_hint_is_the_only_one_who_can_sign_in_for_it() {
     let fixture = provider();
-    let hint = tokens(&fixture, &mut fixture.agent(), "web", &asking("web")).await;
+    let hint = fixture.agent().tokens("web", &asking("web")).await;
     let request = asking("web").add("id_token_hint", hint["id_token"].as_str().unwrap());
     for (subject, error) in [("alice", None), ("bob", Some("login_required".to_owned()))] {
         let answer = fixture.agent().walk(&request, subject).await;
@@ -203,7 +188,7 @@ async fn whoever_is_named_by_a_hint_is_the_only_one_who_can_sign_in_for_it() {
 async fn a_client_logs_out_with_the_hint_it_has() {
     let fixture = provider();
     let mut agent = fixture.agent();
-    let hint = tokens(&fixture, &mut agent, "web", &asking("web")).await;
+    let hint = agent.tokens("web", &asking("web")).await;
     let hint = form([("id_token_hint", hint["id_token"].as_str().unwrap())]).encode();
     let answer = agent.get(&format!("/logout?{hint}")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -243,8 +228,8 @@ async fn a_logout_token_bears_the_name_that_its_client_knows() {
         client.logout.backchannel = Some(LogoutUri { uri, session_required: true });
     });
     let mut agent = fixture.agent();
-    let one = tokens(&fixture, &mut agent, "web", &asking("web")).await;
-    let other = tokens(&fixture, &mut agent, "first", &asking("first")).await;
+    let one = agent.tokens("web", &asking("web")).await;
+    let other = agent.tokens("first", &asking("first")).await;
     let sid = |tokens: &Value| claims(tokens["id_token"].as_str().unwrap())["sid"].clone();
     assert_ne!(sid(&one), sid(&other), "two sectors could compare their sessions");
     fixture.server.end_session(agent.browser().session_id().unwrap()).await.unwrap();

@@ -7,17 +7,15 @@ mod common;
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::clients::{JWT_API, all};
-use common::{Agent, Answer, Fixture, Form, ISSUER, authorization, scope};
+use common::{Agent, Answer, Fixture, Form, ISSUER, authorization, claims, scope};
 use grantor::Profile;
 use grantor::jose::Algorithm;
 use grantor::protocol::{GrantType, ResponseType};
 use grantor::record::Client;
 use grantor::store::MemoryStore;
 use grantor::token::id_token::half_hash;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const SCOPE: &str = "openid profile email read";
 
@@ -42,11 +40,6 @@ fn asking(response_type: &str) -> Form {
         .set("scope", "openid email read")
         .set("response_type", response_type)
         .add("nonce", "n-1")
-}
-
-fn claims(jwt: &str) -> Value {
-    let payload = jwt.split('.').nth(1).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
 fn error(answer: &Answer) -> String {

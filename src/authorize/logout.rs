@@ -16,9 +16,7 @@ use smallvec::smallvec;
 
 use super::browser::{Browser, Cookies, FormToken};
 use crate::grant::{life, session};
-use crate::protocol::{
-    ClientId, MatchedRedirectUri, OAuthError, ParamFault, Params, Reason, Secret, SubjectId,
-};
+use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Params, Reason, Secret, SubjectId};
 use crate::record::key_ring::IdTokenHint;
 use crate::record::logout::LogoutUri;
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, Session, SessionId};
@@ -132,11 +130,7 @@ impl LogoutRequest {
     /// `invalid_request` for a parameter that is repeated or too long.
     pub fn read(params: &Params<'_>) -> Result<Self, OAuthError> {
         if let Some((name, fault)) = params.first_fault() {
-            let reason = match fault {
-                ParamFault::Repeated => Reason::ParameterRepeated,
-                ParamFault::TooLong => Reason::ParameterTooLong,
-            };
-            return Err(OAuthError::new(reason).detail(name));
+            return Err(OAuthError::new(fault.into()).detail(name));
         }
         let text = |name: &str| params.get(name).map(str::to_owned);
         Ok(Self {

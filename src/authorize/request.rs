@@ -72,7 +72,7 @@ impl AuthorizationRequest {
     pub fn read(params: &Params<'_>) -> Result<Self, OAuthError> {
         for name in ["client_id", "redirect_uri"] {
             if let Some(fault) = params.fault(name) {
-                return Err(OAuthError::new(fault_reason(fault)).parameter(name));
+                return Err(OAuthError::new(Reason::from(fault)).parameter(name));
             }
         }
         if params.fault("state") == Some(ParamFault::TooLong) {
@@ -92,7 +92,7 @@ impl AuthorizationRequest {
         let both = params.get("request").is_some() && params.get("request_uri").is_some();
         let both = both.then_some(Reason::RequestTwice);
         let unsupported = params.get("registration").map(|_| Reason::RegistrationUnsupported);
-        let fault = params.first_fault().map(|(_, fault)| fault_reason(fault));
+        let fault = params.first_fault().map(|(_, fault)| Reason::from(fault));
         Ok(Self {
             client_id: client_id.to_owned(),
             redirect_uri: text("redirect_uri"),
@@ -383,12 +383,5 @@ fn page_hints(params: &Params<'_>) -> PageHints {
         display: text("display"),
         ui_locales: text("ui_locales"),
         acr_values: text("acr_values"),
-    }
-}
-
-const fn fault_reason(fault: ParamFault) -> Reason {
-    match fault {
-        ParamFault::Repeated => Reason::ParameterRepeated,
-        ParamFault::TooLong => Reason::ParameterTooLong,
     }
 }

@@ -6,7 +6,7 @@ use crate::grant::client_credentials::ClientCredentialsRequest;
 use crate::grant::issue::TokenPlan;
 use crate::grant::refresh_token::RefreshTokenRequest;
 use crate::grant::target;
-use crate::protocol::{ClientId, GrantType, OAuthError, ParamFault, Params, Reason, Scope, Secret};
+use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret};
 use crate::record::{Context, Decide, Decision, Facts, Halt};
 use crate::token::{Handle, HandleKind, RefreshHandle};
 
@@ -157,8 +157,7 @@ impl TokenResponse {
 pub fn refuse_faults(params: &Params<'_>) -> Result<(), OAuthError> {
     match params.first_fault() {
         None => Ok(()),
-        Some((_, ParamFault::Repeated)) => Err(Reason::ParameterRepeated.into()),
-        Some((_, ParamFault::TooLong)) => Err(Reason::ParameterTooLong.into()),
+        Some((_, fault)) => Err(Reason::from(fault).into()),
     }
 }
 

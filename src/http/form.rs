@@ -47,6 +47,18 @@ pub fn query(request: &Request<Bytes>) -> Result<Params<'_>, OAuthError> {
     Params::parse(query.as_bytes()).map_err(|error| malformed(&error))
 }
 
+/// The parameters of a request that may be made either way: in the query of a GET, or in the form of a POST.
+///
+/// # Errors
+/// Those of [`query`] and [`body`]; 405 for another method.
+pub fn query_or_body(request: &Request<Bytes>) -> Result<Params<'_>, OAuthError> {
+    match *request.method() {
+        Method::GET => query(request),
+        Method::POST => body(request),
+        _ => Err(Reason::MethodNotAllowed.into()),
+    }
+}
+
 /// Refuses a request that is too large in any part.
 ///
 /// # Errors

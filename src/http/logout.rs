@@ -6,7 +6,7 @@ use http::{Method, Request, Response, header};
 use super::pages::{escape, hidden_field};
 use super::{Endpoint, HttpServer, cross_site, form, reply};
 use crate::authorize::{LoggedOut, Logout, LogoutAction, LogoutPage, LogoutRequest, LogoutStep};
-use crate::protocol::{OAuthError, Params, Reason, Secret};
+use crate::protocol::{OAuthError, Reason, Secret};
 
 /// The script of the page after a logout: it follows the link with the id `continue` once every frame has loaded, or after
 /// three seconds.
@@ -51,15 +51,7 @@ impl HttpServer {
 
     fn read_logout(&self, request: &Request<Bytes>) -> Result<Logout, OAuthError> {
         let posted = *request.method() == Method::POST;
-        let params = match *request.method() {
-            Method::GET => {
-                form::check_size(request)?;
-                let query = request.uri().query().unwrap_or_default();
-                Params::parse(query.as_bytes()).map_err(|error| form::malformed(&error))?
-            }
-            Method::POST => form::body(request)?,
-            _ => return Err(Reason::MethodNotAllowed.into()),
-        };
+        let params = form::query_or_body(request)?;
         Ok(Logout {
             request: LogoutRequest::read(&params)?,
             browser: self.browser(request.headers()),

@@ -289,11 +289,7 @@ impl HttpServer {
     }
 
     fn read_authorize(&self, request: &Request<Bytes>) -> Result<Authorize, OAuthError> {
-        let params = match *request.method() {
-            Method::GET => form::query(request)?,
-            Method::POST => form::body(request)?,
-            _ => return Err(Reason::MethodNotAllowed.into()),
-        };
+        let params = form::query_or_body(request)?;
         Ok(Authorize {
             request: AuthorizationRequest::read(&params)?,
             browser: self.browser(request.headers()),

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::error::Reason;
+
 /// The most parameters in one request.
 pub const MAX_PARAMS: usize = 64;
 /// The longest value of a parameter without a limit of its own, in bytes.
@@ -62,6 +64,15 @@ pub enum ParamFault {
     Repeated,
     /// Its value is longer than its limit.
     TooLong,
+}
+
+impl From<ParamFault> for Reason {
+    fn from(fault: ParamFault) -> Self {
+        match fault {
+            ParamFault::Repeated => Self::ParameterRepeated,
+            ParamFault::TooLong => Self::ParameterTooLong,
+        }
+    }
 }
 
 impl<'a> Params<'a> {

@@ -278,11 +278,7 @@ impl AuthorizationServer {
             Ok(Minted::Signing(signing)) => Ok(signing.await?),
             Err(error) => Err(error),
         };
-        let committed = match self.commit_now(&mut batch, facts) {
-            Some(committed) => committed?,
-            None => self.commit(&mut batch, facts).await?,
-        };
-        if !committed {
+        if !self.commit(&mut batch, facts).await? {
             return Ok(None);
         }
         events.into_iter().for_each(|event| self.tell(event));
@@ -426,6 +422,9 @@ impl AuthorizationServer {
 
     /// Whether the batch was applied, which it is only if nothing that was read has changed.
     async fn commit(&self, batch: &mut Batch, facts: &Facts) -> Result<bool, OAuthError> {
+        if let Some(committed) = self.commit_now(batch, facts) {
+            return committed;
+        }
         batch.rely_on(facts.records());
         let mut tried = self.parts.store.commit(batch).await;
         if matches!(tried, Err(CommitError::Full)) && self.purge(ROOM).await.is_ok_and(|gone| gone > 0) {

@@ -31,27 +31,8 @@ const harness = await Harness.start(options).catch((error) => {
 const client = new Client({ ...options, callback });
 const step = (sentence, work) => harness.step(sentence, work);
 
-const deadline = setTimeout(() => {
-  console.log(`not ok - the run ends within ${RUN_TIMEOUT_MS / 1000} seconds`);
-  console.log(`${harness.passed} passed, 1 failed`);
-  process.exit(1);
-}, RUN_TIMEOUT_MS);
-
-let failed = 0;
-try {
-  await run();
-} catch (error) {
-  failed = 1;
-  const shot = await harness.shootFailure();
-  console.log(`not ok - ${error.message}`);
-  if (shot) console.log(`# screenshot: ${shot}`);
-} finally {
-  clearTimeout(deadline);
-  await harness.stop();
-  callback.close();
-}
-console.log(`${harness.passed} passed, ${failed} failed`);
-process.exitCode = failed;
+await harness.run(run, RUN_TIMEOUT_MS);
+callback.close();
 
 async function run() {
   const issuer = await step("the metadata names an issuer", async () => {

@@ -51,6 +51,29 @@ export class Harness {
     return harness;
   }
 
+  /** Runs all steps, says how many passed, and closes the browser. The process fails if a step does, or if time is up. */
+  async run(steps, timeoutMs) {
+    const deadline = setTimeout(() => {
+      console.log(`not ok - the run ends within ${timeoutMs / 1000} seconds`);
+      console.log(`${this.passed} passed, 1 failed`);
+      process.exit(1);
+    }, timeoutMs);
+    let failed = 0;
+    try {
+      await steps();
+    } catch (error) {
+      failed = 1;
+      const shot = await this.shootFailure();
+      console.log(`not ok - ${error.message}`);
+      if (shot) console.log(`# screenshot: ${shot}`);
+    } finally {
+      clearTimeout(deadline);
+      await this.stop();
+    }
+    console.log(`${this.passed} passed, ${failed} failed`);
+    process.exitCode = failed;
+  }
+
   /** A browser of its own, with its own cookies. */
   async context(options = {}) {
     const context = await this.#browser.newContext({ viewport: WIDE, colorScheme: "light", ...options });

@@ -24,27 +24,8 @@ const parties = [web, first];
 const harness = await Harness.start(options);
 const step = (sentence, work) => harness.step(sentence, work);
 
-const deadline = setTimeout(() => {
-  console.log(`not ok - the run ends within ${RUN_TIMEOUT_MS / 1000} seconds`);
-  console.log(`${harness.passed} passed, 1 failed`);
-  process.exit(1);
-}, RUN_TIMEOUT_MS);
-
-let failed = 0;
-try {
-  await run();
-} catch (error) {
-  failed = 1;
-  const shot = await harness.shootFailure();
-  console.log(`not ok - ${error.message}`);
-  if (shot) console.log(`# screenshot: ${shot}`);
-} finally {
-  clearTimeout(deadline);
-  await harness.stop();
-  parties.forEach(({ callback }) => callback.close());
-}
-console.log(`${harness.passed} passed, ${failed} failed`);
-process.exitCode = failed;
+await harness.run(run, RUN_TIMEOUT_MS);
+parties.forEach(({ callback }) => callback.close());
 
 async function run() {
   const context = await harness.context();

@@ -8,6 +8,7 @@ use grantor::host::Clock as _;
 use grantor::protocol::{OAuthError, Scope, Secret};
 use grantor::record::InteractionId;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
+use serde_json::Value;
 
 use super::{Answer, Fixture, Form, authorization};
 
@@ -174,6 +175,15 @@ impl<'f> Agent<'f> {
             answer = self.approve(id, &asked).await;
         }
         answer
+    }
+
+    /// What the token endpoint answers to the code of such a walk of `alice`.
+    pub(crate) async fn tokens(&mut self, client: &str, request: &Form) -> Value {
+        let answer = self.walk(request, "alice").await;
+        let code = answer.param("code").unwrap_or_else(|| panic!("{answer:?}"));
+        let answer = self.fixture.redeem(client, &code).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
     }
 
     /// Whether the browser is sent to this page of the host.

@@ -26,15 +26,6 @@ async fn initial_access(fixture: &Fixture, uses: Option<u32>) -> String {
     fixture.server.issue_initial_access(&terms).await.unwrap().expose().to_owned()
 }
 
-#[track_caller]
-fn token_refused(answer: &Answer) {
-    answer.refused(401, "invalid_token");
-    assert!(
-        answer.header("www-authenticate").unwrap().starts_with("Bearer error=\"invalid_token\""),
-        "{answer:?}"
-    );
-}
-
 #[tokio::test]
 async fn unless_the_host_says_otherwise_nobody_registers_and_there_is_no_endpoint() {
     let fixture = Fixture::new();

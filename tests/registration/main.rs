@@ -82,6 +82,15 @@ pub(crate) async fn register(fixture: &Fixture, metadata: &Value) -> Answer {
     send(fixture, "POST", "/register", None, metadata.to_string().as_bytes()).await
 }
 
+#[track_caller]
+pub(crate) fn token_refused(answer: &Answer) {
+    answer.refused(401, "invalid_token");
+    assert!(
+        answer.header("www-authenticate").unwrap().starts_with("Bearer error=\"invalid_token\""),
+        "{answer:?}"
+    );
+}
+
 /// Metadata of a web client, with these members besides or instead.
 pub(crate) fn web(members: &Value) -> Value {
     with(&json!({ "redirect_uris": [CALLBACK] }), members)

@@ -6,15 +6,6 @@ use grantor::record::{Batch, BatchId, EventKind, Id, Put, Record};
 use super::*;
 use crate::common::NOW;
 
-#[track_caller]
-fn token_refused(answer: &Answer) {
-    answer.refused(401, "invalid_token");
-    assert!(
-        answer.header("www-authenticate").unwrap().starts_with("Bearer error=\"invalid_token\""),
-        "{answer:?}"
-    );
-}
-
 #[tokio::test]
 async fn a_client_reads_its_registration_without_its_secret() {
     let fixture = open();
