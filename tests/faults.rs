@@ -13,7 +13,9 @@ use std::task::{Context, Poll, Waker};
 use common::clients::{JWT_API, all};
 use common::host::BreakableEntropy;
 use common::stores::{Fault, Faulty, Waiting, When};
-use common::{Agent, Answer, Fixture, ISSUER, alice, authorization, machine};
+use common::{Agent, Answer, Fixture, ISSUER, alice, authorization, form, machine};
+use grantor::host::OwnTokenExchange;
+use grantor::protocol::GrantType;
 use grantor::record::grant::{EndReason, GrantStatus};
 
 /// More calls than any request makes.
@@ -116,6 +118,37 @@ async fn a_code_is_redeemed_once_or_not_at_all() {
             }
             assert_eq!(fixture.grants(client).await.len(), 1, "{row}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_exchanged_once_or_not_at_all_and_can_be_exchanged_again() {
+    for (when, fault) in faults() {
+        let row = format!("{when:?} {fault:?}");
+        let store = Faulty::new();
+        let mut clients = all();
+        clients.iter_mut().for_each(|client| client.grant_types.push(GrantType::TokenExchange));
+        let fixture = Fixture::over(store.clone(), clients, |builder| {
+            let types = [GrantType::ClientCredentials, GrantType::TokenExchange];
+            builder.grant_types(types).token_exchange(Arc::new(OwnTokenExchange))
+        });
+        let given = fixture.token("machine", &machine()).await.tokens().access;
+        let request = form([
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", &given),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ]);
+        store.fail(when, fault);
+        let answer = fixture.token("machine", &request).await;
+        store.heal();
+        let issued = honest(&answer, &row);
+        assert!(issued || !is_harmless(when, fault), "{row}");
+        if issued {
+            assert!(fixture.is_live(&answer.tokens().access).await, "{row}");
+            assert_eq!(fixture.grants("machine").await.len(), 2, "{row}");
+        }
+        assert!(fixture.is_live(&given).await, "{row}");
+        assert_eq!(fixture.token("machine", &request).await.status, 200, "{row}");
     }
 }
 

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::browser::{self, Browser, Cookie, Cookies, HostLogin};
+use super::browser::{Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
 use super::grant;
 use super::request::still_asked;
@@ -212,7 +212,7 @@ impl Decide for Login {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let HostLogin { subject, authentication } = &self.login;
-        browser::check_subject(subject, facts)?;
+        life::check_subject(subject, facts)?;
         let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
         if standing.disabled || !life::has_account(subject, facts, cx)? {
             return Err(Reason::SubjectDisabledAtAuthorize.into());

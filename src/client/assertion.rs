@@ -143,7 +143,8 @@ mod verify {
                 return Ok(Err(unproven(JoseError::AlgorithmNotAccepted)));
             }
             let accepted = Verification::new(TYPES, algorithms).or_untyped();
-            let keys = client.keys.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
+            let keys =
+                client.keys.source.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
             let verified = match keys {
                 Ok(keys) => token.verify(keys.verifying(), &accepted),
                 Err(why) => {

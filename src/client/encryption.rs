@@ -106,8 +106,11 @@ pub fn recipient(
 ) -> Result<Option<Recipient>, Halt> {
     let Some(encryption) = encryption else { return Ok(None) };
     let missing = |why: &str| OAuthError::new(Reason::EncryptionKeyMissing).detail(why);
-    let keys =
-        client.keys.for_use(KeyAlgorithm::Encryption(encryption.alg), None, facts)?.map_err(missing)?;
+    let keys = client
+        .keys
+        .source
+        .for_use(KeyAlgorithm::Encryption(encryption.alg), None, facts)?
+        .map_err(missing)?;
     let key =
         keys.set().for_encryption(encryption.alg).ok_or_else(|| missing("none is for the algorithm"))?;
     Ok(Some(Recipient { client: client.id.clone(), key: key.clone(), encryption }))

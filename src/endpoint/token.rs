@@ -6,7 +6,8 @@ use crate::grant::client_credentials::ClientCredentialsRequest;
 use crate::grant::issue::TokenPlan;
 use crate::grant::refresh_token::RefreshTokenRequest;
 use crate::grant::target;
-use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret};
+use crate::grant::token_exchange::TokenExchangeRequest;
+use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret, TokenType};
 use crate::record::{Context, Decide, Decision, Facts, Halt};
 use crate::token::{Handle, HandleKind, RefreshHandle};
 
@@ -20,6 +21,8 @@ pub enum TokenRequest {
     RefreshToken(RefreshTokenRequest),
     /// `client_credentials`.
     ClientCredentials(ClientCredentialsRequest),
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`.
+    TokenExchange(Box<TokenExchangeRequest>),
 }
 
 impl TokenRequest {
@@ -54,6 +57,15 @@ impl TokenRequest {
                 scope: scope(params)?,
                 resources,
             }),
+            GrantType::TokenExchange => {
+                let scope = scope(params)?;
+                Self::TokenExchange(Box::new(TokenExchangeRequest::read(
+                    credentials,
+                    scope,
+                    resources,
+                    params,
+                )?))
+            }
         })
     }
 
@@ -64,6 +76,7 @@ impl TokenRequest {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::TokenExchange(_) => GrantType::TokenExchange,
         }
     }
 
@@ -74,6 +87,7 @@ impl TokenRequest {
             Self::AuthorizationCode(request) => &request.credentials.client_id,
             Self::RefreshToken(request) => &request.credentials.client_id,
             Self::ClientCredentials(request) => &request.credentials.client_id,
+            Self::TokenExchange(request) => &request.credentials.client_id,
         }
     }
 }
@@ -90,6 +104,7 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.read_ahead(facts, cx),
             Self::RefreshToken(request) => request.read_ahead(facts, cx),
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
+            Self::TokenExchange(request) => request.read_ahead(facts, cx),
         }
     }
 
@@ -101,6 +116,7 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.decide(facts, cx),
             Self::RefreshToken(request) => request.decide(facts, cx),
             Self::ClientCredentials(request) => request.decide(facts, cx),
+            Self::TokenExchange(request) => request.decide(facts, cx),
         }
     }
 }
@@ -110,7 +126,7 @@ impl Decide for TokenRequest {
 pub struct TokenResponse {
     /// `access_token`.
     pub access_token: Secret,
-    /// `token_type`: always `Bearer`.
+    /// `token_type`: `Bearer`, or `N_A` for what is no access token (RFC 8693 §2.2.1).
     pub token_type: &'static str,
     /// `expires_in`, in seconds.
     pub expires_in: u64,
@@ -120,6 +136,8 @@ pub struct TokenResponse {
     pub id_token: Option<Secret>,
     /// `scope`: what the access token allows.
     pub scope: Scope,
+    /// `issued_token_type`, where a token was exchanged for it (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<TokenType>,
 }
 
 impl TokenResponse {
@@ -140,6 +158,7 @@ impl TokenResponse {
             ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
             ("id_token", self.id_token.as_ref().map(Secret::expose)),
             ("scope", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
+            ("issued_token_type", self.issued_token_type.map(TokenType::as_str)),
         ] {
             if let Some(value) = value {
                 json.extend([",\"", name, "\":\"", value, "\""]);

@@ -127,13 +127,15 @@ fn redeem(
     let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
     let nonce = grant.redeemable.as_ref().and_then(|code| code.nonce.as_deref());
     let id_token = issue::id_token(&grant, client, &scope, nonce, false, facts, cx)?;
+    let id_token = id_token.map(|plan| plan.of_grant(id, cx));
     let event = Event::new(EventKind::TokensIssued)
         .client(&client.id)
         .subject(grant.subject.as_ref().map(|subject| &subject.id))
         .grant(id);
     let mut batch = cx.batch();
     batch.put = vec![life::put(id, grant, cx)];
-    let plan = TokenPlan { access_token, expires_in, scope, refresh_token, id_token };
+    let plan =
+        TokenPlan { access_token, expires_in, scope, refresh_token, id_token, issued_token_type: None };
     Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }
 

@@ -9,13 +9,15 @@ use crate::client::encryption;
 use crate::jose::Algorithm;
 use crate::profile::RefreshRotation;
 use crate::protocol::scope::OPENID;
-use crate::protocol::{Reason, Scope, Secret, Timestamp};
+use crate::protocol::{Reason, Scope, Secret, Timestamp, TokenType};
 use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
 use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
 use crate::token::subject::{seen_by, session_seen_by};
-use crate::token::{AccessTokenClaims, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims};
+use crate::token::{
+    AccessTokenClaims, Delegation, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims,
+};
 
 /// What the token endpoint answers once the decision is committed (RFC 6749 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct TokenPlan {
     pub refresh_token: Option<Secret>,
     /// The ID token.
     pub id_token: Option<Box<IdTokenPlan>>,
+    /// What kind of token it is that goes out as the access token, where tokens are exchanged (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<TokenType>,
 }
 
 /// An ID token to be signed, once the access token it hashes is made.
@@ -41,6 +45,15 @@ pub struct IdTokenPlan {
     pub algorithm: Algorithm,
     /// To whom it is encrypted, if it is.
     pub recipient: Option<Recipient>,
+}
+
+impl IdTokenPlan {
+    /// The same with the name of its grant, where ID tokens can be exchanged.
+    #[must_use]
+    pub fn of_grant(mut self: Box<Self>, id: GrantId, cx: &Context<'_>) -> Box<Self> {
+        self.claims.grant = cx.settings.token_exchange.then_some(id);
+        self
+    }
 }
 
 /// An access token to be made.
@@ -64,7 +77,8 @@ pub fn access_token(
     target: &Target,
     cx: &Context<'_>,
 ) -> Result<(AccessTokenPlan, Duration), Reason> {
-    let valid_until = cx.now.plus(target.lifetime);
+    let lifetime = lifetime(grant, target, cx);
+    let valid_until = cx.now.plus(lifetime);
     let plan = match target.format {
         TokenFormat::Opaque => AccessTokenPlan::Opaque(opaque(grant, id, scope, target, valid_until, cx)),
         TokenFormat::Jwt(algorithm) => {
@@ -76,7 +90,15 @@ pub fn access_token(
             AccessTokenPlan::Jwt(Box::new(claims(grant, client, scope, target, token_id, cx)?), algorithm)
         }
     };
-    Ok((plan, target.lifetime))
+    Ok((plan, lifetime))
+}
+
+/// How long an access token of this grant lives: no longer than the token that the grant was exchanged for.
+fn lifetime(grant: &Grant, target: &Target, cx: &Context<'_>) -> Duration {
+    match &grant.exchange {
+        Some(own) => target.lifetime.min(Duration::from_secs(own.valid_until.seconds_from(cx.now))),
+        None => target.lifetime,
+    }
 }
 
 fn opaque(
@@ -117,17 +139,19 @@ pub fn claims(
     let subject = grant.subject.as_ref();
     Ok(AccessTokenClaims {
         issuer: cx.settings.issuer.as_str().to_owned(),
-        subject: match subject {
-            Some(subject) => seen_by(client, &subject.id, cx)?.as_str().to_owned(),
-            None => grant.client.as_str().to_owned(),
+        subject: match (subject, &grant.exchange) {
+            (Some(subject), _) => seen_by(client, &subject.id, cx)?.as_str().to_owned(),
+            (None, Some(exchange)) => exchange.client_acted_for(&grant.client).as_str().to_owned(),
+            (None, None) => grant.client.as_str().to_owned(),
         },
         audience: target.resources.clone(),
         client_id: grant.client.clone(),
         scope: scope.clone(),
         issued_at: cx.now,
-        expires_at: cx.now.plus(target.lifetime),
+        expires_at: cx.now.plus(lifetime(grant, target, cx)),
         token_id,
         authentication: subject.map(|subject| subject.authentication.clone()),
+        delegation: Delegation::of(grant.exchange.as_deref(), client, cx)?.map(Box::new),
     })
 }
 
@@ -162,6 +186,7 @@ pub fn id_token(
         authentication: subject.authentication.clone(),
         nonce: nonce.map(str::to_owned),
         session: grant.session.map(|session| session_seen_by(client, session, cx)).transpose()?,
+        grant: None,
         user,
     };
     let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
@@ -183,8 +208,8 @@ pub fn id_token_algorithm(client: &Client, cx: &Context<'_>) -> Result<Algorithm
 pub fn first_refresh_token(grant: &mut Grant, id: GrantId, client: &Client, cx: &Context<'_>) -> Secret {
     let key = TagKey(Id(cx.random.key));
     let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret, &key);
-    let valid_until =
-        cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
+    let longest = cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
+    let valid_until = grant.exchange.as_ref().map_or(longest, |own| own.valid_until.min(longest));
     grant.refresh = Some(Box::new(RefreshState {
         generation: 0,
         digest: handle.digest(),

@@ -8,15 +8,20 @@
 //! - [`authorization_code`]: a code is redeemed (RFC 6749 §4.1.3, RFC 7636)
 //! - [`refresh_token`]: a refresh token is used (RFC 6749 §6, RFC 9700 §4.14)
 //! - [`client_credentials`]: a client acts for itself (RFC 6749 §4.4)
+//! - [`token_exchange`]: a token is given for another (RFC 8693)
 //!
 //! What they share: [`life`] says whether a grant may be used at all, [`target`] for which resources, [`issue`]
-//! adds tokens to it, [`resolve`] finds the grant behind a token.
+//! adds tokens to it, [`resolve`] finds the grant behind a token, [`security_token`] says what a token proves that is
+//! given for another, [`foreign`] what one of another issuer does.
 
 pub mod authorization_code;
 pub mod client_credentials;
+pub mod foreign;
 pub mod issue;
 pub mod life;
 pub mod refresh_token;
 pub mod resolve;
+pub mod security_token;
 pub mod session;
 pub mod target;
+pub mod token_exchange;

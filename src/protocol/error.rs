@@ -255,6 +255,18 @@ reasons! {
     ResourcesMixed: InvalidTarget 400, "the resources need different tokens; ask for one at a time", "RFC 8707 §2.2";
     ResourcesTooMany: InvalidTarget 400, "too many resources", "RFC 8707 §2";
 
+    // Token exchange
+    TokenTypeUnsupported: InvalidRequest 400, "the token type is not supported", "RFC 8693 §3";
+    ActorTokenMissing: InvalidRequest 400, "a type is given without an actor token", "RFC 8693 §2.1";
+    SubjectTokenInvalid: InvalidRequest 400, "the subject token is invalid", "RFC 8693 §2.2.2";
+    ActorTokenInvalid: InvalidRequest 400, "the actor token is invalid", "RFC 8693 §2.2.2";
+    ActorNotAllowed: InvalidRequest 400, "the subject token names another actor", "RFC 8693 §4.4";
+    ActorsTooMany: InvalidRequest 400, "the token has been passed on too often", "RFC 8693 §4.1";
+    ExchangeRefused: InvalidRequest 400, "these tokens may not be exchanged", "RFC 8693 §2.2.2";
+    ExchangeTargetRefused: InvalidTarget 400, "no token is issued for this target", "RFC 8693 §2.2.2";
+    AudienceUnknown: InvalidTarget 400, "the audience is not known", "RFC 8693 §2.1";
+    RootEnded: InvalidGrant 400, "the grant is no longer valid", "RFC 8693 §2.1";
+
     // Revocation and introspection
     TokenOtherClient: InvalidGrant 400, "the token was issued to another client", "RFC 7009 §2.1";
     IntrospectionForbidden: AccessDenied 403, "the client may not introspect tokens", "RFC 7662 §2.1";

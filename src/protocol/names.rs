@@ -51,6 +51,22 @@ registered_names! {
         ClientCredentials = "client_credentials",
         /// RFC 6749 §4.2: only a registration names it, never a token request.
         Implicit = "implicit",
+        /// RFC 8693 §2.1.
+        TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
+    }
+}
+
+registered_names! {
+    /// What kind of token a token is, in an exchange (RFC 8693 §3).
+    TokenType {
+        /// An access token of this server.
+        AccessToken = "urn:ietf:params:oauth:token-type:access_token",
+        /// A refresh token of this server.
+        RefreshToken = "urn:ietf:params:oauth:token-type:refresh_token",
+        /// An ID token of this server.
+        IdToken = "urn:ietf:params:oauth:token-type:id_token",
+        /// A JWT, of this server or another.
+        Jwt = "urn:ietf:params:oauth:token-type:jwt",
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::key::GrantId;
 use crate::jose::{Algorithm, Claims, JoseError, Jwk, JwkSet, KeyAlgorithm};
 use crate::protocol::Timestamp;
 
@@ -175,7 +176,7 @@ impl PublishedKeys {
             let accepted = Verification::new(&["JWT"], &Algorithm::ALL).or_untyped();
             let claims = Unverified::parse(token).ok()?.verify(&self.verifying, &accepted).ok()?.into_inner();
             // A signed answer of the UserInfo endpoint has no `exp` and is no ID token.
-            claims.required_date("exp").ok()?;
+            let expires_at = claims.required_date("exp").ok()?;
             let audience = claims.required_audience().ok()?;
             let [client] = audience.recipients() else { return None };
             let ours = claims.required_string("iss").ok()? == issuer;
@@ -183,6 +184,8 @@ impl PublishedKeys {
                 subject: claims.required_string("sub").ok()?.to_owned(),
                 client: (*client).to_owned(),
                 session: claims.string("sid").ok()?.map(str::to_owned),
+                grant: claims.string("jti").ok()?.and_then(|id| Some(GrantId(id.parse().ok()?))),
+                valid_until: Timestamp(expires_at.floor()),
             })
         }
         #[cfg(not(feature = "aws-lc-rs"))]
@@ -202,6 +205,10 @@ pub struct IdTokenHint {
     pub client: String,
     /// `sid`.
     pub session: Option<String>,
+    /// `jti`: the grant it was issued under, where it can be exchanged.
+    pub grant: Option<GrantId>,
+    /// `exp`.
+    pub valid_until: Timestamp,
 }
 
 #[cfg(test)]

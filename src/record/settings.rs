@@ -47,6 +47,8 @@ pub struct Settings {
     pub slow_secrets: bool,
     /// Whether the host is asked if it still knows a subject. If not, whoever has signed in stays active.
     pub accounts: bool,
+    /// Whether the host says which tokens may be exchanged.
+    pub token_exchange: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
     /// Whether clients are told in frames of the page after a logout.
@@ -161,6 +163,7 @@ impl Settings {
             max_access_tokens: 32,
             slow_secrets: false,
             accounts: false,
+            token_exchange: false,
             backchannel_logout: false,
             frontchannel_logout: false,
             session_management: false,
@@ -235,7 +238,7 @@ impl Settings {
     }
 
     /// Whether each rule holds, the setting it is about, and the rule.
-    fn rules(&self) -> [(bool, &'static str, &'static str); 21] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 22] {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         const MINUTE: Duration = Duration::from_secs(60);
         const WHOLE: &str = "whole seconds, and above zero";
@@ -290,6 +293,11 @@ impl Settings {
                 !grant_types.contains(&GrantType::Implicit),
                 "grant_types",
                 "implicit follows from the response types",
+            ),
+            (
+                !grant_types.contains(&GrantType::TokenExchange) || self.token_exchange,
+                "grant_types",
+                "token exchange needs a policy that says who may (RFC 8693 §5)",
             ),
             (!grant_types.is_empty(), "grant_types", "at least one must be switched on"),
             (

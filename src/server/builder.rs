@@ -7,9 +7,10 @@ use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
-    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
-    MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner, OsEntropy, RegistrationPolicy, ReplayGuard,
-    RequestObjects, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
+    Accounts, AddNoClaims, AssertionTrust, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy,
+    Fetch, Limiter, MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner, OsEntropy,
+    RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool, StaticResources,
+    SystemClock, TokenExchangePolicy,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
@@ -63,6 +64,8 @@ impl Builder {
                 fetch: None,
                 request_objects: None,
                 registration: None,
+                token_exchange: None,
+                assertion_trust: None,
                 made_clients: MadeClients::default(),
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
@@ -97,6 +100,10 @@ impl Builder {
         fetch: Fetch;
         /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
         registration: RegistrationPolicy;
+        /// Says which tokens may be exchanged for which; without one, the grant type cannot be switched on.
+        token_exchange: TokenExchangePolicy;
+        /// Knows the other issuers whose JWTs are taken; none are unless given.
+        assertion_trust: AssertionTrust;
         /// The audit trail; none unless given.
         audit: Audit;
         /// Signs; without one, every access token is opaque.
@@ -118,7 +125,7 @@ impl Builder {
         self.change(|settings| settings.scope = scope)
     }
 
-    /// The grant types that are switched on; all that this release implements unless given.
+    /// The grant types that are switched on; codes, refresh tokens and client credentials unless given.
     pub fn grant_types(self, grant_types: impl IntoIterator<Item = GrantType>) -> Self {
         let grant_types = grant_types.into_iter().collect();
         self.change(|settings| settings.grant_types = grant_types)
@@ -215,6 +222,7 @@ impl Builder {
             settings.response_types.retain(|own| !own.has_id_token());
         }
         settings.accounts = parts.accounts.is_some();
+        settings.token_exchange = parts.token_exchange.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
         settings.decryption_algorithms = match settings.takes_request_objects() {
             true => parts.decrypter.key_management(),

@@ -34,8 +34,9 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
-    RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, AssertionTrust, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch,
+    Limiter, RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool,
+    StoreReplayGuard, TokenExchangePolicy,
 };
 use crate::protocol::{ClientId, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
@@ -67,6 +68,10 @@ pub(crate) struct Parts {
     pub(crate) request_objects: Option<RequestObjects>,
     /// `None`: no client has ever registered itself.
     pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
+    /// `None`: no tokens are exchanged.
+    pub(crate) token_exchange: Option<Arc<dyn TokenExchangePolicy>>,
+    /// `None`: no other issuer is trusted.
+    pub(crate) assertion_trust: Option<Arc<dyn AssertionTrust>>,
     made_clients: clients::MadeClients,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,

@@ -1,6 +1,7 @@
 //! What goes over the wire as a token: opaque handles, claims, and what an API checks.
 
 pub mod claims;
+pub mod delegation;
 pub mod handle;
 pub mod id_token;
 pub mod logout_token;
@@ -9,6 +10,7 @@ pub mod subject;
 pub mod user_claims;
 
 pub use claims::AccessTokenClaims;
+pub use delegation::Delegation;
 pub use handle::{Handle, HandleKind, RefreshHandle};
 pub use id_token::IdTokenClaims;
 pub use presented::{PresentedJwt, PresentedToken};
