@@ -307,7 +307,7 @@ impl Metadata {
             scopes_supported: settings.scope.iter().map(str::to_owned).collect(),
             response_types_supported: if codes { settings.response_types.clone() } else { Vec::new() },
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },
-            grant_types_supported: settings.grant_types.iter().copied().chain(implicit).collect(),
+            grant_types_supported: settings.grant_types.iter().cloned().chain(implicit).collect(),
             token_endpoint_auth_methods_supported: methods.clone(),
             token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
             revocation_endpoint_auth_methods_supported: methods,

@@ -34,10 +34,13 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
-    RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, ExtensionGrant, Fetch,
+    Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer,
+    SlowHashPool, StoreReplayGuard,
 };
-use crate::protocol::{ClientId, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
+use crate::protocol::{
+    ClientId, ExtensionGrantType, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp,
+};
 use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
 use crate::record::{Event, EventKind, Grant, GrantId, Index, Key, Record, SessionId};
@@ -68,6 +71,8 @@ pub(crate) struct Parts {
     /// `None`: no client has ever registered itself.
     pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
     made_clients: clients::MadeClients,
+    pub(crate) extensions: Vec<(ExtensionGrantType, Arc<dyn ExtensionGrant>)>,
+    pub(crate) password_verifier: Option<Arc<dyn PasswordVerifier>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) decrypter: Arc<dyn Decrypter>,
