@@ -287,7 +287,8 @@ impl Metadata {
         let at = |path: &str| settings.issuer.endpoint(path);
         let codes = settings.grant_types.contains(&GrantType::AuthorizationCode);
         let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
-        let implicit = settings.response_types.iter().any(in_front).then_some(GrantType::Implicit);
+        let implicit = codes && settings.response_types.iter().any(in_front);
+        let implicit = implicit.then_some(GrantType::Implicit);
         let methods = settings.dials.client_auth_methods.to_vec();
         let algorithms = settings.assertions.algorithms(&methods);
         let authenticated =
