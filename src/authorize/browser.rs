@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::form_urlencoded::byte_serialize;
 
-use crate::grant::life;
+use crate::grant::{begin, life};
 use crate::jose::{Purpose, Sealer};
 use crate::protocol::{Digest, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::SignedIn;
@@ -190,7 +190,7 @@ impl Browser {
     pub fn signed_in(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SignedIn>, Halt> {
         let (subject, authentication, session, epoch) = match &self.host_login {
             Some(login) => {
-                life::check_subject(&login.subject, facts)?;
+                begin::check_subject(&login.subject, facts)?;
                 (login.subject.clone(), login.authentication.clone(), None, None)
             }
             None => {

@@ -9,10 +9,10 @@
 
 use std::fmt;
 
-use super::life;
+use super::begin;
 use crate::jose::{Claims, JoseError, Leeway, NumericDate};
 use crate::protocol::{Scope, Timestamp};
-use crate::record::grant::{Authentication, GrantSubject};
+use crate::record::grant::{AuthenticatedSubject, Authentication, GrantSubject};
 use crate::record::trust::{KnownSubject, Purpose, Statement, TrustedIssuer};
 use crate::record::{Client, Context, Facts, Halt};
 
@@ -90,7 +90,7 @@ impl Vouched<'_> {
     /// for.
     ///
     /// # Errors
-    /// [`Halt::Need`] while a fact is missing; those of [`life::check_subject`].
+    /// [`Halt::Need`] while a fact is missing; those of [`begin::check_subject`].
     pub fn subject<'f>(
         &self,
         client: &Client,
@@ -105,17 +105,9 @@ impl Vouched<'_> {
             claims: self.claims.members().clone(),
         };
         let Some(known) = facts.known_subject(&statement)? else { return Ok(None) };
-        life::check_subject(&known.subject, facts)?;
-        let standing = life::standing(facts.subject(cx.namespace().subject(&known.subject))?);
-        if standing.disabled || !life::has_account(&known.subject, facts, cx)? {
-            return Ok(None);
-        }
-        let subject = GrantSubject {
-            id: known.subject.clone(),
-            epoch: standing.epoch,
-            authentication: Authentication { auth_time: self.auth_time(cx), acr: None, amr: Vec::new() },
-        };
-        Ok(Some((subject, known)))
+        let authentication = Authentication { auth_time: self.auth_time(cx), acr: None, amr: Vec::new() };
+        let subject = AuthenticatedSubject { id: known.subject.clone(), authentication };
+        Ok(begin::acted_for(subject, facts, cx)?.map(|subject| (subject, known)))
     }
 
     /// When the user signed in, as far as the issuer says; never later than now. How is not told further: a class of another

@@ -6,7 +6,6 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::client::Credentials;
-use crate::protocol::id::is_vschar;
 use crate::protocol::{Reason, Scope, SubjectId, Timestamp};
 use crate::record::exchange::{Root, RootSource};
 use crate::record::facts::Account;
@@ -117,21 +116,6 @@ fn subject_obstacle(
 /// [`Halt::Need`] while that is unknown.
 pub fn has_account(subject: &SubjectId, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
     Ok(!cx.settings.accounts || facts.account(subject)? == Account::Active)
-}
-
-/// Whether the host may call a user so: 1 to 255 printable ASCII characters (OpenID Connect Core §2), and not the name of a
-/// client, whose own tokens bear it as their subject.
-///
-/// # Errors
-/// [`Halt::Need`] while a fact is missing; `server_error`, for it is the host's mistake.
-pub fn check_subject(subject: &SubjectId, facts: &Facts) -> Result<(), Halt> {
-    if !is_vschar(subject.as_str()) {
-        return Err(Reason::SubjectMalformed.into());
-    }
-    match facts.client(subject.as_str())? {
-        Some(_) => Err(Reason::SubjectNamesClient.into()),
-        None => Ok(()),
-    }
 }
 
 /// The standing in a record; absent means never touched.

@@ -108,7 +108,7 @@ impl Decide for TokenExchangeRequest {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = life::acting_client(&self.credentials, facts, cx)?;
-        if !client.may_use(GrantType::TokenExchange) {
+        if !client.may_use(&GrantType::TokenExchange) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         let subject = self.subject.prove(Role::Subject, client, facts, cx)?;
@@ -201,9 +201,7 @@ impl Made<'_> {
         let scope = self.scope(&target)?;
         let id = GrantId(cx.id());
         let mut grant = self.grant(client, &scope, &target, facts, cx)?;
-        let refreshable = self.terms.refresh_token
-            && client.may_use(GrantType::RefreshToken)
-            && cx.settings.grant_types.contains(&GrantType::RefreshToken);
+        let refreshable = self.terms.refresh_token && issue::may_refresh(client, cx);
         let requested = self.exchange.requested;
         if requested == TokenType::RefreshToken && !refreshable {
             return Err(Reason::ExchangeRefused.into());

@@ -13,8 +13,10 @@ use smallvec::{SmallVec, smallvec};
 use url::Url;
 
 use super::exchange::{self, Exchange};
-use super::key::Key;
+use super::extension::HostQuestion;
+use super::key::{Id, Key};
 use super::key_ring::PublishedKeys;
+use super::password::{PasswordAttempt, PasswordVerdict};
 use super::registration::{Applicant, Verdict};
 use super::trust::{KnownSubject, Statement, TrustedIssuer};
 use super::{
@@ -95,6 +97,10 @@ pub enum Need {
     TrustedIssuer(String),
     /// The user that a statement of another issuer is about.
     KnownSubject(Box<Statement>),
+    /// Whose name and password these are.
+    Password(PasswordAttempt),
+    /// What the host answers to a grant type of its own.
+    Host(Box<HostQuestion>),
 }
 
 /// A key that is looked for in a key set elsewhere.
@@ -132,6 +138,8 @@ pub enum Counter {
     Registrations(Option<IpAddr>),
     /// Changes of the registration of a client, from an address.
     RegistrationUpdates(ClientId, Option<IpAddr>),
+    /// Guesses of the password of a user, by a digest of the name, from an address; of all users' together.
+    Passwords(Option<Id>, Option<IpAddr>),
 }
 
 /// What a [`Counter`] answers.
@@ -196,6 +204,10 @@ pub enum Fact {
     TrustedIssuer(String, Option<Arc<TrustedIssuer>>),
     /// Answers [`Need::KnownSubject`]: the user, or that nobody here is meant.
     KnownSubject(Box<Statement>, Option<Box<KnownSubject>>),
+    /// Answers [`Need::Password`].
+    Password(PasswordAttempt, PasswordVerdict),
+    /// Answers [`Need::Host`].
+    Host(Box<HostQuestion>, Value),
 }
 
 /// Everything a decision has learned.
@@ -492,6 +504,34 @@ impl Facts {
                 _ => None,
             },
             || Need::KnownSubject(Box::new(statement.clone())),
+        )
+    }
+
+    /// Whose name and password these are.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn password(&self, attempt: &PasswordAttempt) -> Result<&PasswordVerdict, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Password(own, verdict) if own == attempt => Some(verdict),
+                _ => None,
+            },
+            || Need::Password(attempt.clone()),
+        )
+    }
+
+    /// What the host answers to a grant type of its own.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn host_answer(&self, question: &HostQuestion) -> Result<&Value, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Host(own, answer) if **own == *question => Some(answer),
+                _ => None,
+            },
+            || Need::Host(Box::new(question.clone())),
         )
     }
 
