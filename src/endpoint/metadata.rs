@@ -272,6 +272,9 @@ pub struct Metadata {
     pub code_challenge_methods_supported: &'static [&'static str],
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
     pub authorization_response_iss_parameter_supported: bool,
+    /// `authorization_grant_profiles_supported` (Identity Assertion JWT Authorization Grant §7.2).
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub authorization_grant_profiles_supported: &'static [&'static str],
     /// What is said of request objects, where there is an authorization endpoint.
     #[serde(flatten)]
     pub request_objects: Option<RequestObjectSupport>,
@@ -317,6 +320,12 @@ impl Metadata {
             introspection_endpoint_auth_signing_alg_values_supported: algorithms,
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
+            authorization_grant_profiles_supported: match settings.assertion_trust
+                && settings.grant_types.contains(&GrantType::JwtBearer)
+            {
+                true => &["urn:ietf:params:oauth:grant-profile:id-jag"],
+                false => &[],
+            },
             request_objects: codes.then(|| RequestObjectSupport::new(settings)),
             openid: (codes && settings.is_openid_provider()).then(|| OpenIdMetadata::new(settings, paths)),
         }

@@ -7,10 +7,11 @@ use crate::grant::authorization_code::AuthorizationCodeRequest;
 use crate::grant::client_credentials::ClientCredentialsRequest;
 use crate::grant::extension::ExtensionGrantRequest;
 use crate::grant::issue::TokenPlan;
+use crate::grant::jwt_bearer::{GrantAssertion, JwtBearerRequest};
 use crate::grant::password::PasswordRequest;
 use crate::grant::refresh_token::RefreshTokenRequest;
 use crate::grant::target;
-use crate::grant::token_exchange::TokenExchangeRequest;
+use crate::grant::token_exchange::{ON_BEHALF_OF, TokenExchangeRequest};
 use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret, TokenType};
 use crate::record::password::PasswordAttempt;
 use crate::record::{Context, Decide, Decision, Facts, Halt};
@@ -26,8 +27,10 @@ pub enum TokenRequest {
     RefreshToken(RefreshTokenRequest),
     /// `client_credentials`.
     ClientCredentials(ClientCredentialsRequest),
-    /// `urn:ietf:params:oauth:grant-type:token-exchange`.
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`, and its other form.
     TokenExchange(Box<TokenExchangeRequest>),
+    /// `urn:ietf:params:oauth:grant-type:jwt-bearer`.
+    JwtBearer(Box<JwtBearerRequest>),
     /// `password`.
     Password(PasswordRequest),
     /// One of the host's own.
@@ -87,15 +90,29 @@ impl TokenRequest {
                 scope: scope(params)?,
                 resources,
             }),
-            GrantType::TokenExchange => {
-                let scope = scope(params)?;
-                Self::TokenExchange(Box::new(TokenExchangeRequest::read(
+            GrantType::TokenExchange => Self::TokenExchange(Box::new(TokenExchangeRequest::read(
+                credentials,
+                scope(params)?,
+                resources,
+                params,
+            )?)),
+            GrantType::JwtBearer => match params.get("requested_token_use") {
+                None => Self::JwtBearer(Box::new(JwtBearerRequest {
                     credentials,
-                    scope,
+                    assertion: GrantAssertion::read(required(params, "assertion")?)?,
+                    scope: scope(params)?,
                     resources,
-                    params,
-                )?))
-            }
+                })),
+                Some(ON_BEHALF_OF) => {
+                    let (scope, assertion) = (scope(params)?, required(params, "assertion")?);
+                    let request =
+                        TokenExchangeRequest::on_behalf_of(credentials, scope, resources, assertion);
+                    Self::TokenExchange(Box::new(request))
+                }
+                Some(_) => {
+                    return Err(OAuthError::new(Reason::ParameterMalformed).parameter("requested_token_use"));
+                }
+            },
         })
     }
 
@@ -106,7 +123,8 @@ impl TokenRequest {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
-            Self::TokenExchange(_) => GrantType::TokenExchange,
+            Self::TokenExchange(request) => request.form.grant_type(),
+            Self::JwtBearer(_) => GrantType::JwtBearer,
             Self::Password(_) => GrantType::Password,
             Self::Extension(request) => GrantType::Extension(request.grant_type.clone()),
         }
@@ -120,6 +138,7 @@ impl TokenRequest {
             Self::RefreshToken(request) => &request.credentials.client_id,
             Self::ClientCredentials(request) => &request.credentials.client_id,
             Self::TokenExchange(request) => &request.credentials.client_id,
+            Self::JwtBearer(request) => &request.credentials.client_id,
             Self::Password(request) => &request.credentials.client_id,
             Self::Extension(request) => &request.credentials.client_id,
         }
@@ -139,6 +158,7 @@ impl Decide for TokenRequest {
             Self::RefreshToken(request) => request.read_ahead(facts, cx),
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
             Self::TokenExchange(request) => request.read_ahead(facts, cx),
+            Self::JwtBearer(request) => request.read_ahead(facts, cx),
             Self::Password(request) => request.read_ahead(facts, cx),
             Self::Extension(request) => request.read_ahead(facts, cx),
         }
@@ -153,6 +173,7 @@ impl Decide for TokenRequest {
             Self::RefreshToken(request) => request.decide(facts, cx),
             Self::ClientCredentials(request) => request.decide(facts, cx),
             Self::TokenExchange(request) => request.decide(facts, cx),
+            Self::JwtBearer(request) => request.decide(facts, cx),
             Self::Password(request) => request.decide(facts, cx),
             Self::Extension(request) => request.decide(facts, cx),
         }

@@ -9,6 +9,7 @@ use super::target::Target;
 use crate::protocol::id::is_vschar;
 use crate::protocol::scope::OFFLINE_ACCESS;
 use crate::protocol::{GrantType, Reason, Scope, SubjectId};
+use crate::record::exchange::Exchanged;
 use crate::record::grant::{AuthenticatedSubject, Grant, GrantStatus, GrantSubject};
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
 
@@ -25,6 +26,8 @@ pub struct Beginning {
     pub target: Target,
     /// Whether it may go on beyond the first access token, if it is registered for refresh tokens.
     pub refreshable: bool,
+    /// What it owes to a token that was given for it.
+    pub exchange: Option<Exchanged>,
 }
 
 /// Begins a grant and issues its first tokens, for a client that has proved itself.
@@ -39,7 +42,7 @@ pub fn with_tokens(
     cx: &Context<'_>,
 ) -> Result<Decision<TokenPlan>, Halt> {
     let client_epoch = life::client_enabled(client, facts, cx)?.epoch;
-    let Beginning { grant_type, subject, scope, target, refreshable } = beginning;
+    let Beginning { grant_type, subject, scope, target, refreshable, exchange } = beginning;
     let subject = match subject {
         Some(subject) => Some(acted_for(subject, facts, cx)?.ok_or(Reason::SubjectDisabled)?),
         None => None,
@@ -62,7 +65,7 @@ pub fn with_tokens(
         access: SmallVec::new(),
         claims: None,
         jwts: None,
-        exchange: None,
+        exchange: exchange.map(Box::new),
     };
     let scope = target.narrow(&grant.scope);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, &target, cx)?;

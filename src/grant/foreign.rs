@@ -9,12 +9,18 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use super::begin;
 use crate::jose::{Claims, JoseError, Leeway, NumericDate};
 use crate::protocol::{Scope, Timestamp};
+use crate::record::exchange::Principal;
 use crate::record::grant::{AuthenticatedSubject, Authentication, GrantSubject};
 use crate::record::trust::{KnownSubject, Purpose, Statement, TrustedIssuer};
 use crate::record::{Client, Context, Facts, Halt};
+
+/// The most actors that a token names; a chain that long is a loop.
+pub const MAX_ACTORS: usize = 8;
 
 /// What a trusted issuer has signed for this server, and when that ends.
 #[derive(Clone, Debug)]
@@ -27,6 +33,17 @@ pub struct Vouched<'f> {
     pub claims: Claims,
     /// `exp`.
     pub valid_until: Timestamp,
+}
+
+/// Whom a JWT speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// `sub`.
+    pub subject: Principal,
+    /// `act`: who acts, the last one first.
+    pub actors: Vec<Principal>,
+    /// `may_act`: the one who may act.
+    pub may_act: Option<Principal>,
 }
 
 /// Why nothing follows from a JWT.
@@ -115,6 +132,37 @@ impl Vouched<'_> {
     fn auth_time(&self, cx: &Context<'_>) -> Timestamp {
         let date = |name| self.claims.date(name).ok().flatten().map(|date| Timestamp(date.floor()));
         date("auth_time").or_else(|| date("iat")).map_or(cx.now, |at| at.min(cx.now))
+    }
+
+    /// Whom it speaks of; `None` when a claim is malformed, the chain of actors is too long, or `may_act` says more than can
+    /// be judged (RFC 8693 §4.1, §4.4). A name without an issuer is one of the issuer of the JWT.
+    #[must_use]
+    pub fn chain(&self) -> Option<Chain> {
+        let named = |members: &Map<String, Value>| {
+            let issuer = members.get("iss").map_or(Some(self.issuer.as_str()), Value::as_str)?;
+            let subject = members.get("sub")?.as_str()?;
+            Some(Principal::Foreign { issuer: issuer.into(), subject: subject.into() })
+        };
+        let mut actors = Vec::new();
+        let mut next = self.claims.object("act").ok()?;
+        while let Some(actor) = next {
+            if actors.len() == MAX_ACTORS {
+                return None;
+            }
+            actors.push(named(actor)?);
+            next = match actor.get("act") {
+                None => None,
+                Some(earlier) => Some(earlier.as_object()?),
+            };
+        }
+        let may_act = match self.claims.object("may_act").ok()? {
+            None => None,
+            Some(members) if members.keys().all(|name| matches!(name.as_str(), "iss" | "sub")) => {
+                Some(named(members)?)
+            }
+            Some(_) => return None,
+        };
+        Some(Chain { subject: named(self.claims.members())?, actors, may_act })
     }
 
     /// A claim of a scope.

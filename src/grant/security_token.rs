@@ -11,7 +11,7 @@
 //! that a refresh or an ID token was issued to presents it. Access tokens are bearer tokens; one that is bound to a key would
 //! have to be proven here.
 
-use super::foreign::{self, Untyped, Vouched};
+use super::foreign::{self, Untyped};
 use super::{life, resolve};
 use crate::jose::Hints;
 use crate::protocol::{OAuthError, Reason, Resource, Secret, Timestamp, TokenType};
@@ -22,8 +22,6 @@ use crate::record::{Client, Context, Facts, GrantId, Halt, Key, SessionId};
 use crate::token::claims::TokenId;
 use crate::token::{PresentedToken, RefreshHandle};
 
-/// The most actors that a token names; a chain that long is a loop.
-pub const MAX_ACTORS: usize = 8;
 /// The types of a JWT of another issuer that says whom it is about: an access token of that issuer is for an API of it and
 /// not for this server.
 const FOREIGN_TYPES: &[&str] = &["JWT"];
@@ -238,7 +236,7 @@ impl SecurityToken {
         if vouched.valid_until.is_past(cx.now) {
             return Err(refuse("it has expired".to_owned()));
         }
-        let chain = Chain::of(&vouched).ok_or_else(|| refuse("act or may_act is malformed".to_owned()))?;
+        let chain = vouched.chain().ok_or_else(|| refuse("act or may_act is malformed".to_owned()))?;
         let stated = vouched.scope().map_err(|error| refuse(error.to_string()))?;
         let allowed = client.scope.intersection(&cx.settings.scope);
         let mut presented = Presented {
@@ -298,44 +296,5 @@ impl Proven {
             root: Some(root),
             ..Self::new(presented)
         }
-    }
-}
-
-/// Whom a JWT of another issuer speaks of.
-struct Chain {
-    subject: Principal,
-    actors: Vec<Principal>,
-    may_act: Option<Principal>,
-}
-
-impl Chain {
-    /// `None` when a claim is malformed, the chain is too long, or `may_act` says more than can be judged (RFC 8693 §4.1, §4.4).
-    fn of(vouched: &Vouched<'_>) -> Option<Self> {
-        let claims = &vouched.claims;
-        let named = |members: &serde_json::Map<String, serde_json::Value>| {
-            let issuer = members.get("iss").map_or(Some(vouched.issuer.as_str()), |iss| iss.as_str())?;
-            let subject = members.get("sub")?.as_str()?;
-            Some(Principal::Foreign { issuer: issuer.into(), subject: subject.into() })
-        };
-        let mut actors = Vec::new();
-        let mut next = claims.object("act").ok()?;
-        while let Some(actor) = next {
-            if actors.len() == MAX_ACTORS {
-                return None;
-            }
-            actors.push(named(actor)?);
-            next = match actor.get("act") {
-                None => None,
-                Some(earlier) => Some(earlier.as_object()?),
-            };
-        }
-        let may_act = match claims.object("may_act").ok()? {
-            None => None,
-            Some(members) if members.keys().all(|name| matches!(name.as_str(), "iss" | "sub")) => {
-                Some(named(members)?)
-            }
-            Some(_) => return None,
-        };
-        Some(Self { subject: named(claims.members())?, actors, may_act })
     }
 }

@@ -17,23 +17,61 @@
 //! exchange leaves the tokens that were given as they were (RFC 8693 §2.1).
 //!
 //! [`security_token`](super::security_token) says which tokens can be given, and
-//! [`OnBehalfOf`](crate::host::OnBehalfOf) is the policy for APIs that call each other.
+//! [`OnBehalfOf`](crate::host::OnBehalfOf) is the policy for APIs that call each other, who may also ask in the words of
+//! [`Form::OnBehalfOf`].
 
 use smallvec::{SmallVec, smallvec};
 
+use super::foreign::MAX_ACTORS;
 use super::issue::{self, AccessTokenPlan, TokenPlan};
-use super::security_token::{MAX_ACTORS, Proven, Role, SecurityToken};
+use super::security_token::{Proven, Role, SecurityToken};
 use super::target::{MAX_RESOURCES, Target};
 use super::{life, target};
 use crate::client::Credentials;
-use crate::protocol::{GrantType, OAuthError, Params, Reason, Resource, Scope, TokenType};
+use crate::protocol::{ErrorCode, GrantType, OAuthError, Params, Reason, Resource, Scope, TokenType};
 use crate::record::exchange::{Asker, Exchange, Exchanged, Principal, Refusal, Semantics, Terms, Verdict};
 use crate::record::grant::{Grant, GrantStatus};
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
 
+/// The value of `requested_token_use` that makes an exchange of a request with an assertion.
+pub const ON_BEHALF_OF: &str = "on_behalf_of";
+
+/// In which words an exchange is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Those of RFC 8693.
+    Exchange,
+    /// Those of Microsoft's on-behalf-of flow: `grant_type` is that of RFC 7523, `assertion` is the access token that an API
+    /// was called with, and `requested_token_use` is `on_behalf_of`. Its faults are those of an assertion.
+    OnBehalfOf,
+}
+
+impl Form {
+    /// The grant type that the client must be registered for.
+    #[must_use]
+    pub const fn grant_type(self) -> GrantType {
+        match self {
+            Self::Exchange => GrantType::TokenExchange,
+            Self::OnBehalfOf => GrantType::JwtBearer,
+        }
+    }
+
+    /// A refusal in the words of this form (RFC 8693 §2.2.2, RFC 7523 §3.1).
+    fn refusal(self, halt: Halt) -> Halt {
+        match halt {
+            Halt::Refuse(error) if self == Self::OnBehalfOf && error.code() == ErrorCode::InvalidRequest => {
+                Halt::Refuse(OAuthError::new(Reason::OnBehalfOfRefused).detail(error.to_string()))
+            }
+            other => other,
+        }
+    }
+}
+
 /// A token request with `grant_type=urn:ietf:params:oauth:grant-type:token-exchange`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenExchangeRequest {
+    /// In which words.
+    pub form: Form,
     /// Who asks.
     pub credentials: Credentials,
     /// `subject_token` and its type: who is to be acted for.
@@ -80,7 +118,28 @@ impl TokenExchangeRequest {
             return Err(Reason::ResourcesTooMany.into());
         }
         let subject = SecurityToken::read(subject_type, subject);
-        Ok(Self { credentials, subject, actor, requested, scope, resources, audience })
+        let form = Form::Exchange;
+        Ok(Self { form, credentials, subject, actor, requested, scope, resources, audience })
+    }
+
+    /// The same in the words of the on-behalf-of flow.
+    #[must_use]
+    pub fn on_behalf_of(
+        credentials: Credentials,
+        scope: Option<Scope>,
+        resources: Vec<Resource>,
+        assertion: &str,
+    ) -> Self {
+        Self {
+            form: Form::OnBehalfOf,
+            credentials,
+            subject: SecurityToken::read(TokenType::AccessToken, assertion),
+            actor: None,
+            requested: TokenType::AccessToken,
+            scope,
+            resources,
+            audience: Vec::new(),
+        }
     }
 }
 
@@ -108,9 +167,20 @@ impl Decide for TokenExchangeRequest {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = life::acting_client(&self.credentials, facts, cx)?;
-        if !client.may_use(&GrantType::TokenExchange) {
+        if !client.may_use(&self.form.grant_type()) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
+        self.exchange(client, facts, cx).map_err(|halt| self.form.refusal(halt))
+    }
+}
+
+impl TokenExchangeRequest {
+    fn exchange(
+        &self,
+        client: &Client,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Decision<TokenPlan>, Halt> {
         let subject = self.subject.prove(Role::Subject, client, facts, cx)?;
         let actor = match &self.actor {
             Some(actor) => Some(actor.prove(Role::Actor, client, facts, cx)?),
@@ -142,12 +212,10 @@ impl Decide for TokenExchangeRequest {
             Verdict::Refuse(Refusal::Target) => return Err(Reason::ExchangeTargetRefused.into()),
             Verdict::Refuse(_) => return Err(Reason::ExchangeRefused.into()),
         };
-        let made = Made { exchange: &exchange, terms, subject, acting };
+        let made = Made { form: self.form, exchange: &exchange, terms, subject, acting };
         made.settle(client, facts, cx)
     }
-}
 
-impl TokenExchangeRequest {
     /// The resources that are asked for, whichever way they are named; those of the subject token where none are.
     fn targets(&self, subject: &Proven, facts: &Facts) -> Result<Vec<Resource>, Halt> {
         let mut targets = self.resources.clone();
@@ -188,6 +256,7 @@ impl TokenExchangeRequest {
 
 /// An exchange that the policy allows.
 struct Made<'e> {
+    form: Form,
     exchange: &'e Exchange,
     terms: &'e Terms,
     subject: Proven,
@@ -233,7 +302,7 @@ impl Made<'_> {
             scope,
             refresh_token,
             id_token: None,
-            issued_token_type: Some(requested),
+            issued_token_type: (self.form == Form::Exchange).then_some(requested),
         };
         Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
     }
@@ -283,7 +352,7 @@ impl Made<'_> {
         }
         Ok(Grant {
             status: GrantStatus::Active,
-            grant_type: GrantType::TokenExchange,
+            grant_type: self.form.grant_type(),
             created_at: cx.now,
             client: client.id.clone(),
             client_epoch: life::client_enabled(client, facts, cx)?.epoch,

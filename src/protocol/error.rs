@@ -270,6 +270,17 @@ reasons! {
     AudienceUnknown: InvalidTarget 400, "the audience is not known", "RFC 8693 §2.1";
     RootEnded: InvalidGrant 400, "the grant is no longer valid", "RFC 8693 §2.1";
 
+    // Assertions as grants
+    JwtGrantMalformed: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";
+    JwtGrantUntrusted: InvalidGrant 400, "the assertion is invalid", "RFC 7521 §8.1";
+    JwtGrantUnproven: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";
+    JwtGrantAudience: InvalidGrant 400, "the assertion is invalid", "RFC 10070 §4";
+    JwtGrantTimes: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";
+    JwtGrantReplayed: InvalidGrant 400, "the assertion is invalid", "RFC 7521 §8.2";
+    JwtGrantSubject: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";
+    JwtGrantClient: InvalidGrant 400, "the assertion is invalid", "Identity Assertion JWT Authorization Grant §4.4";
+    OnBehalfOfRefused: InvalidGrant 400, "the assertion may not be used for this", "RFC 7523 §3.1";
+
     // Revocation and introspection
     TokenOtherClient: InvalidGrant 400, "the token was issued to another client", "RFC 7009 §2.1";
     IntrospectionForbidden: AccessDenied 403, "the client may not introspect tokens", "RFC 7662 §2.1";

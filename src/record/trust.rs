@@ -47,6 +47,10 @@ pub struct Statement {
 pub enum Purpose {
     /// As the subject token of an exchange (RFC 8693 §2.1).
     SubjectToken,
+    /// As a grant (RFC 7523 §2.1).
+    Grant,
+    /// As a grant for one client, made for another server to sign its users in (Identity Assertion JWT Authorization Grant).
+    IdJag,
 }
 
 /// Whom the host takes the subject of a statement for.
