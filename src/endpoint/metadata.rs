@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::client::encryption::{CONTENT_ENCRYPTION, KEY_MANAGEMENT};
 use crate::jose::{ContentEncryption, KeyManagement};
 use crate::protocol::{
-    ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType,
+    ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType, TokenType,
 };
 use crate::record::assertion::AssertionAlgorithm;
 use crate::record::request_object::RequestObjectAlgorithm;
@@ -275,6 +275,9 @@ pub struct Metadata {
     /// `authorization_grant_profiles_supported` (Identity Assertion JWT Authorization Grant §7.2).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub authorization_grant_profiles_supported: &'static [&'static str],
+    /// `identity_chaining_requested_token_types_supported` (Identity Assertion JWT Authorization Grant §7.1).
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub identity_chaining_requested_token_types_supported: &'static [TokenType],
     /// What is said of request objects, where there is an authorization endpoint.
     #[serde(flatten)]
     pub request_objects: Option<RequestObjectSupport>,
@@ -324,6 +327,12 @@ impl Metadata {
                 && settings.grant_types.contains(&GrantType::JwtBearer)
             {
                 true => &["urn:ietf:params:oauth:grant-profile:id-jag"],
+                false => &[],
+            },
+            identity_chaining_requested_token_types_supported: match settings.issues_id_jags
+                && settings.grant_types.contains(&GrantType::TokenExchange)
+            {
+                true => &[TokenType::IdJag],
                 false => &[],
             },
             request_objects: codes.then(|| RequestObjectSupport::new(settings)),

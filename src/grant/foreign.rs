@@ -57,6 +57,8 @@ pub enum Fault {
     Jose(JoseError),
     /// It is not for this server.
     Audience,
+    /// It is bound to a key (`cnf`, RFC 7800 §3), and nothing proves that the client has it.
+    Bound,
 }
 
 impl From<JoseError> for Fault {
@@ -73,6 +75,7 @@ impl fmt::Display for Fault {
             Self::Keys(why) => write!(f, "no keys of its issuer: {why}"),
             Self::Jose(error) => error.fmt(f),
             Self::Audience => f.write_str("it is for another server"),
+            Self::Bound => f.write_str("it is bound to a key"),
         }
     }
 }
@@ -193,6 +196,9 @@ fn judge(claims: &Claims, issuer: &str, cx: &Context<'_>) -> Result<Timestamp, F
     }
     if !cx.settings.is_audience(&claims.required_audience()?) {
         return Err(Fault::Audience);
+    }
+    if claims.get("cnf").is_some() {
+        return Err(Fault::Bound);
     }
     let times = claims.check_times(cx.now.0, Leeway::OTHERS)?;
     Ok(Timestamp(times.exp.map_or(0, NumericDate::floor)))

@@ -16,7 +16,7 @@ use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
 use crate::token::subject::{seen_by, session_seen_by};
 use crate::token::{
-    AccessTokenClaims, Delegation, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims,
+    AccessTokenClaims, Delegation, Handle, HandleKind, IdJagClaims, IdTokenClaims, RefreshHandle, user_claims,
 };
 
 /// What the token endpoint answers once the decision is committed (RFC 6749 §5.1).
@@ -63,6 +63,8 @@ pub enum AccessTokenPlan {
     Opaque(Secret),
     /// To be signed.
     Jwt(Box<AccessTokenClaims>, Algorithm),
+    /// No access token, but to be signed: a grant at another server.
+    IdJag(Box<IdJagClaims>, Algorithm),
 }
 
 /// Adds one access token to a grant, in the format its target asks for.

@@ -33,10 +33,9 @@ use crate::record::facts::Claim;
 use crate::record::grant::AuthenticatedSubject;
 use crate::record::trust::{KnownSubject, Purpose};
 use crate::record::{Client, Context, Decide, Decision, Facts, Halt};
+use crate::token::id_jag;
 
-/// The type of an Identity Assertion JWT Authorization Grant, which it must have.
-pub const ID_JAG_TYPE: &str = "oauth-id-jag+jwt";
-/// The type that any other assertion may have. One without a type is older than types.
+/// The type that an assertion may have that is no Identity Assertion JWT Authorization Grant. One without a type is older than types.
 const TYPES: &[&str] = &["JWT"];
 
 /// A token request with `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`.
@@ -76,13 +75,13 @@ impl GrantAssertion {
         let parsed = Unverified::parse(token).map_err(|error| malformed(&error.to_string()))?;
         let issuer = hints.issuer.ok_or_else(|| malformed("it has no iss"))?;
         let jti = hints.token_id.filter(|jti| !jti.is_empty()).ok_or_else(|| malformed("it has no jti"))?;
-        let purpose = if parsed.header().is_type(ID_JAG_TYPE) { Purpose::IdJag } else { Purpose::Grant };
+        let purpose = if parsed.header().is_type(id_jag::TYPE) { Purpose::IdJag } else { Purpose::Grant };
         Ok(Self { token: Secret::new(token), issuer, jti, purpose })
     }
 
     fn verify<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<Vouched<'f>, Halt> {
         let (types, untyped) = match self.purpose {
-            Purpose::IdJag => (&[ID_JAG_TYPE][..], Untyped::Refused),
+            Purpose::IdJag => (&[id_jag::TYPE][..], Untyped::Refused),
             _ => (TYPES, Untyped::Accepted),
         };
         let token = self.token.expose();
@@ -97,7 +96,7 @@ impl GrantAssertion {
                 Fault::Jose(JoseError::Expired | JoseError::NotYetValid | JoseError::IssuedInTheFuture) => {
                     Reason::JwtGrantTimes
                 }
-                Fault::Keys(_) | Fault::Jose(_) => Reason::JwtGrantUnproven,
+                Fault::Keys(_) | Fault::Jose(_) | Fault::Bound => Reason::JwtGrantUnproven,
             };
             OAuthError::new(reason).detail(fault.to_string())
         };
@@ -211,6 +210,10 @@ impl Stated {
                 return Err(Reason::JwtGrantAudience.into());
             }
             claims.required_date("iat").map_err(malformed)?;
+            // What is granted there and not understood here must not become more (RFC 9396 §2).
+            if claims.get("authorization_details").is_some() {
+                return Err(malformed(JoseError::ClaimInvalid("authorization_details")));
+            }
             if claims.required_string("client_id").map_err(malformed)? != client.id.as_str() {
                 return Err(Reason::JwtGrantClient.into());
             }

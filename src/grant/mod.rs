@@ -9,6 +9,7 @@
 //! - [`refresh_token`]: a refresh token is used (RFC 6749 §6, RFC 9700 §4.14)
 //! - [`client_credentials`]: a client acts for itself (RFC 6749 §4.4)
 //! - [`token_exchange`]: a token is given for another (RFC 8693)
+//! - [`id_jag`]: a token is given for a grant at another server
 //! - [`jwt_bearer`]: another issuer says for whom a client may act (RFC 7523 §2.1)
 //! - [`password`]: a client sends its user's password (RFC 6749 §4.3), discouraged
 //! - [`extension`]: whatever the host thinks of (RFC 6749 §4.5)
@@ -22,6 +23,7 @@ pub mod begin;
 pub mod client_credentials;
 pub mod extension;
 pub mod foreign;
+pub mod id_jag;
 pub mod issue;
 pub mod jwt_bearer;
 pub mod life;

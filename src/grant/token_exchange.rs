@@ -26,7 +26,7 @@ use super::foreign::MAX_ACTORS;
 use super::issue::{self, AccessTokenPlan, TokenPlan};
 use super::security_token::{Proven, Role, SecurityToken};
 use super::target::{MAX_RESOURCES, Target};
-use super::{life, target};
+use super::{id_jag, life, target};
 use crate::client::Credentials;
 use crate::protocol::{ErrorCode, GrantType, OAuthError, Params, Reason, Resource, Scope, TokenType};
 use crate::record::exchange::{Asker, Exchange, Exchanged, Principal, Refusal, Semantics, Terms, Verdict};
@@ -194,6 +194,7 @@ impl TokenExchangeRequest {
         if named.is_some_and(|named| !named.is(&acting, cx.settings.issuer.as_str())) {
             return Err(Reason::ActorNotAllowed.into());
         }
+        let elsewhere = self.elsewhere(&subject, cx)?;
         let exchange = Exchange {
             client: Asker {
                 id: client.id.clone(),
@@ -201,9 +202,16 @@ impl TokenExchangeRequest {
                 self_registered: client.self_registered,
                 resource_server_of: client.resource_server_of.clone(),
             },
-            resources: self.targets(&subject, facts)?,
-            scope: self.scope(&subject, client, cx)?,
+            resources: match elsewhere {
+                Some(_) => self.resources.clone(),
+                None => self.targets(&subject, facts)?,
+            },
+            scope: match elsewhere {
+                Some(_) => self.scope.clone().unwrap_or_else(Scope::empty),
+                None => self.scope(&subject, client, cx)?,
+            },
             requested: self.requested,
+            elsewhere,
             subject: subject.presented.clone(),
             actor: actor.map(|actor| actor.presented),
         };
@@ -212,8 +220,31 @@ impl TokenExchangeRequest {
             Verdict::Refuse(Refusal::Target) => return Err(Reason::ExchangeTargetRefused.into()),
             Verdict::Refuse(_) => return Err(Reason::ExchangeRefused.into()),
         };
+        if exchange.elsewhere.is_some() {
+            return id_jag::issue(&exchange, terms, &subject, client, facts, cx);
+        }
         let made = Made { form: self.form, exchange: &exchange, terms, subject, acting };
         made.settle(client, facts, cx)
+    }
+
+    /// The other server, if a grant there is asked for: exactly one, with what the client has from this server as the relying
+    /// party of its user (Identity Assertion JWT Authorization Grant §4.3). What an actor token would mean is not defined.
+    fn elsewhere(&self, subject: &Proven, cx: &Context<'_>) -> Result<Option<String>, OAuthError> {
+        if self.requested != TokenType::IdJag {
+            return Ok(None);
+        }
+        if !cx.settings.issues_id_jags {
+            return Err(OAuthError::new(Reason::TokenTypeUnsupported).parameter("requested_token_type"));
+        }
+        if !matches!(subject.presented.token_type, TokenType::IdToken | TokenType::RefreshToken) {
+            return Err(OAuthError::new(Reason::TokenTypeUnsupported).parameter("subject_token_type"));
+        }
+        match self.audience.as_slice() {
+            _ if self.actor.is_some() => Err(Reason::ExchangeRefused.into()),
+            [] => Err(OAuthError::new(Reason::ParameterMissing).parameter("audience")),
+            [one] => Ok(Some(one.clone())),
+            _ => Err(Reason::AudienceUnknown.into()),
+        }
     }
 
     /// The resources that are asked for, whichever way they are named; those of the subject token where none are.
@@ -309,16 +340,7 @@ impl Made<'_> {
 
     /// Where the new token is for: of what was asked for, what the policy allows.
     fn target(&self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Target, Halt> {
-        let asked = &self.exchange.resources;
-        let resources = match &self.terms.resources {
-            None => asked.clone(),
-            // No resource at all would be the issuer itself, which was not asked for.
-            Some(allowed) if allowed.is_empty() && !asked.is_empty() => {
-                return Err(Reason::ExchangeTargetRefused.into());
-            }
-            Some(allowed) if allowed.iter().all(|resource| asked.contains(resource)) => allowed.clone(),
-            Some(_) => return Err(Reason::ExchangeTargetRefused.into()),
-        };
+        let resources = self.exchange.within(self.terms).ok_or(Reason::ExchangeTargetRefused)?;
         target::resolve(&resources, client, facts, cx)
     }
 

@@ -48,6 +48,12 @@ pub trait TokenExchangePolicy: Send + Sync {
     /// # Errors
     /// [`StoreError`] when that cannot be found out; the request then fails with 503.
     async fn judge(&self, exchange: &Exchange) -> Result<Verdict, StoreError>;
+
+    /// Whether it lets any client have an Identity Assertion JWT Authorization Grant for another server, so that one can be
+    /// asked for, and the metadata say so.
+    fn issues_id_jags(&self) -> bool {
+        false
+    }
 }
 
 /// A client that can authenticate exchanges its own access token, for one that allows less or is good for less. There
@@ -153,6 +159,10 @@ impl TokenExchangePolicy for AnyExchange {
             }
         }
         Ok(Verdict::Refuse(refusal))
+    }
+
+    fn issues_id_jags(&self) -> bool {
+        self.0.iter().any(|policy| policy.issues_id_jags())
     }
 }
 

@@ -147,6 +147,8 @@ registered_names! {
         RefreshToken = "urn:ietf:params:oauth:token-type:refresh_token",
         /// An ID token of this server.
         IdToken = "urn:ietf:params:oauth:token-type:id_token",
+        /// A grant at another server (Identity Assertion JWT Authorization Grant §4.3). None is given, only issued.
+        IdJag = "urn:ietf:params:oauth:token-type:id-jag",
         /// A JWT, of this server or another.
         Jwt = "urn:ietf:params:oauth:token-type:jwt",
     }

@@ -125,6 +125,23 @@ pub struct Exchange {
     pub scope: Scope,
     /// The kind of token that is asked for.
     pub requested: TokenType,
+    /// The other authorization server for which an Identity Assertion JWT Authorization Grant is asked for, as the client names
+    /// it. Scope and resources are then that server's, and nothing has been found out about them.
+    pub elsewhere: Option<String>,
+}
+
+impl Exchange {
+    /// The resources that these terms leave of those that are asked for; `None` when they are no part of them. None at all would
+    /// be the issuer itself, which is a part of nothing else.
+    #[must_use]
+    pub fn within(&self, terms: &Terms) -> Option<Vec<Resource>> {
+        let asked = &self.resources;
+        match &terms.resources {
+            None => Some(asked.clone()),
+            Some(allowed) if allowed.is_empty() != asked.is_empty() => None,
+            Some(allowed) => allowed.iter().all(|resource| asked.contains(resource)).then(|| allowed.clone()),
+        }
+    }
 }
 
 /// The client that asks for an exchange.
@@ -187,6 +204,22 @@ pub struct Terms {
     pub refresh_token: bool,
     /// The one who may act for the subject in an exchange of the new token (`may_act`, RFC 8693 §4.4).
     pub may_act: Option<Principal>,
+    /// Who the client is at the other server, where a grant there is asked for; `None` refuses it.
+    pub id_jag: Option<IdJagTerms>,
+}
+
+/// An Identity Assertion JWT Authorization Grant that a host lets a client have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdJagTerms {
+    /// The issuer identifier of the other server (`aud`).
+    pub audience: String,
+    /// What that server calls the client (`client_id`).
+    pub client_id: String,
+    /// The client that the other server is here, when it signs users in: it knows the user by the name that client is told
+    /// (`sub`). `None` means the name that the asking client is told.
+    pub relying_party: Option<ClientId>,
+    /// What else the other server is told of the user, such as `email`, `aud_sub` or `tenant`.
+    pub claims: Map<String, Value>,
 }
 
 /// Whether a token says who acts with it (RFC 8693 §1.1).

@@ -54,6 +54,8 @@ pub struct Settings {
     pub accounts: bool,
     /// Whether the host says which tokens may be exchanged.
     pub token_exchange: bool,
+    /// Whether some of them may be for grants at other servers.
+    pub issues_id_jags: bool,
     /// Whether the host trusts other issuers.
     pub assertion_trust: bool,
     /// Whether clients are told over the back channel when a session ends.
@@ -173,6 +175,7 @@ impl Settings {
             slow_secrets: false,
             accounts: false,
             token_exchange: false,
+            issues_id_jags: false,
             assertion_trust: false,
             backchannel_logout: false,
             frontchannel_logout: false,

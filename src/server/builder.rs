@@ -244,6 +244,7 @@ impl Builder {
         }
         settings.accounts = parts.accounts.is_some();
         settings.token_exchange = parts.token_exchange.is_some();
+        settings.issues_id_jags = parts.token_exchange.as_ref().is_some_and(|own| own.issues_id_jags());
         settings.assertion_trust = parts.assertion_trust.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
         settings.decryption_algorithms = match settings.takes_request_objects() {

@@ -20,6 +20,7 @@ use crate::record::Standing;
 use crate::record::encryption::Recipient;
 use crate::record::interaction::SignedIn;
 use crate::token::AccessTokenClaims;
+use crate::token::id_jag;
 use crate::token::id_token::Beside;
 
 mod sealed {
@@ -215,6 +216,9 @@ impl AuthorizationServer {
         match plan {
             AccessTokenPlan::Opaque(token) => Ok(token),
             AccessTokenPlan::Jwt(claims, algorithm) => self.sign_access_token(&claims, algorithm).await,
+            AccessTokenPlan::IdJag(claims, algorithm) => {
+                Ok(Secret::new(self.sign(algorithm, id_jag::TYPE, &claims.to_json()).await?))
+            }
         }
     }
 

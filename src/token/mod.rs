@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod delegation;
 pub mod handle;
+pub mod id_jag;
 pub mod id_token;
 pub mod logout_token;
 mod presented;
@@ -12,5 +13,6 @@ pub mod user_claims;
 pub use claims::AccessTokenClaims;
 pub use delegation::Delegation;
 pub use handle::{Handle, HandleKind, RefreshHandle};
+pub use id_jag::IdJagClaims;
 pub use id_token::IdTokenClaims;
 pub use presented::{PresentedJwt, PresentedToken};

@@ -50,6 +50,7 @@ async fn whatever_is_wrong_with_a_foreign_token_refuses_it() {
         ("the future", stated(&set(good.clone(), "nbf", json!(NOW + 11)))),
         ("issued in the future", stated(&set(good.clone(), "iat", json!(NOW + 11)))),
         ("nobody here", stated(&set(good.clone(), "sub", json!("alice@elsewhere.example")))),
+        ("a key it is bound to", stated(&set(good.clone(), "cnf", json!({"jkt": "x"})))),
         ("a scope that is none", stated(&set(good.clone(), "scope", json!(["read"])))),
     ];
     for (what, token) in &wrong {

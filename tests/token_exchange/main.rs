@@ -7,6 +7,7 @@
 //! | `bounds` | that what is got is never worth more than what was given |
 //! | `actors` | who acts for whom |
 //! | `life` | what ends an exchanged token |
+//! | `id_jag` | grants at another server |
 //! | `policies` | who may exchange at all, and the policies that come with the crate |
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -17,6 +18,7 @@ mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
 mod foreign;
+mod id_jag;
 mod life;
 mod policies;
 mod tokens;
