@@ -441,7 +441,7 @@ impl AuthorizationServer {
             }
             Need::Password(attempt) => {
                 let verdict = match &self.parts.password_verifier {
-                    Some(verifier) => verifier.verify(&attempt).await.map_err(unavailable)?,
+                    Some(verifier) => verifier.verify(&attempt, cx.now).await.map_err(unavailable)?,
                     None => PasswordVerdict::Wrong,
                 };
                 Fact::Password(attempt, verdict)

@@ -122,10 +122,9 @@ pub(crate) struct TestPasswords {
 
 #[async_trait]
 impl PasswordVerifier for TestPasswords {
-    async fn verify(&self, attempt: &PasswordAttempt) -> Result<PasswordVerdict, StoreError> {
+    async fn verify(&self, attempt: &PasswordAttempt, now: Timestamp) -> Result<PasswordVerdict, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        let authentication =
-            Authentication { auth_time: Timestamp(super::NOW), acr: None, amr: vec!["pwd".into()] };
+        let authentication = Authentication { auth_time: now, acr: None, amr: vec!["pwd".into()] };
         match (attempt.username.expose(), attempt.password.expose()) {
             ("bob", _) => Err(StoreError("the users are away".into())),
             ("alice", "wonderland") => Ok(PasswordVerdict::Right(AuthenticatedSubject {
