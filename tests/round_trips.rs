@@ -322,6 +322,27 @@ async fn an_exchange_costs_two_loads_and_one_commit_however_long_the_chain() {
 }
 
 #[tokio::test]
+async fn an_assertion_costs_two_loads_one_commit_and_the_claim_of_its_name() {
+    let store = Arc::new(Counting::default());
+    let mut all = clients::all();
+    all.iter_mut().for_each(|client| client.grant_types = GrantType::ALL.to_vec());
+    let trust = Arc::new(common::foreign::Trust::default());
+    let fixture = Fixture::over(store.clone(), all, |builder| {
+        builder.scope(scope("read write")).grant_types([GrantType::JwtBearer]).assertion_trust(trust)
+    });
+    let world = World { fixture, store };
+    let assertion = common::foreign::stated(&common::foreign::statement());
+    let request = form([
+        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+        ("assertion", assertion.as_str()),
+    ]);
+    assert_eq!(world.token("machine", &request).await.1, trips(2, 2));
+    let (replay, cost) = world.cost(world.fixture.token("machine", &request)).await;
+    replay.refused(400, "invalid_grant");
+    assert_eq!(cost, trips(3, 1), "the name was claimed before");
+}
+
+#[tokio::test]
 async fn introspection_costs_a_second_load_only_for_what_the_grant_alone_names() {
     let world = world();
     let tokens = world.tokens("web", None).await;

@@ -95,15 +95,52 @@ impl TokenExchangePolicy for OwnTokenExchange {
 /// ```
 ///
 /// The API is a client that can authenticate, may use the grant type, and is registered as the resource server of the
-/// audience of the token that it was called with. The scope of the new token is within that of the old one.
+/// audience of the token that it was called with. It asks in the words of RFC 8693:
+///
+/// ```text
+/// POST /token
+/// Authorization: Basic …            (or whatever the API registered)
+///
+/// grant_type=urn:ietf:params:oauth:grant-type:token-exchange
+/// &subject_token=…                  (the token that the API was called with)
+/// &subject_token_type=urn:ietf:params:oauth:token-type:access_token
+/// &resource=https://orders.example/ (the next API)
+/// &scope=read
+/// ```
+///
+/// or, with the grant type of RFC 7523 switched on, in those of Microsoft's flow, where the faults are those of an assertion:
+///
+/// ```text
+/// grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer
+/// &assertion=…                      (the same token)
+/// &requested_token_use=on_behalf_of
+/// &resource=https://orders.example/
+/// &scope=read
+/// ```
+///
+/// The scope of the new token is within that of the old one: what the next API is to be asked for has to be among the scope
+/// values that the first one understands.
 ///
 /// ```
-/// use grantor::host::OnBehalfOf;
-/// use grantor::protocol::Resource;
+/// use std::sync::Arc;
 ///
+/// use grantor::host::{OnBehalfOf, StaticClients};
+/// use grantor::protocol::{GrantType, Issuer, Resource};
+/// use grantor::{AuthorizationServer, MemoryStore};
+///
+/// let clients = StaticClients::from_json(br#"[{
+///     "client_id": "shop-api", "client_secret": "0123456789abcdef0123456789abcdef",
+///     "grant_types": ["urn:ietf:params:oauth:grant-type:token-exchange"],
+///     "scope": "read", "resource_server_of": ["https://shop.example/"]
+/// }]"#)?;
 /// let orders = Resource::parse("https://orders.example/")?;
-/// let policy = OnBehalfOf::new().allow("shop-api", [orders]);
-/// # Ok::<_, grantor::protocol::resource::ResourceError>(())
+/// let issuer = Issuer::new("https://as.example")?;
+/// let server = AuthorizationServer::builder(issuer, Arc::new(MemoryStore::new()), Arc::new(clients), &[7; 32])
+///     .scope(grantor::Scope::parse("read")?)
+///     .grant_types([GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::TokenExchange])
+///     .token_exchange(Arc::new(OnBehalfOf::new().allow("shop-api", [orders])))
+///     .build()?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct OnBehalfOf {
