@@ -95,12 +95,17 @@ pub fn access_token(
     Ok((plan, lifetime))
 }
 
-/// How long an access token of this grant lives: no longer than the token that the grant was exchanged for.
+/// How long an access token of this grant lives.
 fn lifetime(grant: &Grant, target: &Target, cx: &Context<'_>) -> Duration {
     match &grant.exchange {
-        Some(own) => target.lifetime.min(Duration::from_secs(own.valid_until.seconds_from(cx.now))),
+        Some(_) => Duration::from_secs(within(grant, cx.now.plus(target.lifetime)).seconds_from(cx.now)),
         None => target.lifetime,
     }
+}
+
+/// The end of something that the grant issues: no later than that of the token it was exchanged for.
+fn within(grant: &Grant, end: Timestamp) -> Timestamp {
+    grant.exchange.as_ref().map_or(end, |own| own.valid_until.min(end))
 }
 
 fn opaque(
@@ -183,7 +188,7 @@ pub fn id_token(
         issuer: cx.settings.issuer.as_str().to_owned(),
         subject: seen_by(client, &subject.id, cx)?.as_str().to_owned(),
         audience: grant.client.clone(),
-        expires_at: cx.now.plus(cx.settings.lifetimes.id_token),
+        expires_at: within(grant, cx.now.plus(cx.settings.lifetimes.id_token)),
         issued_at: cx.now,
         authentication: subject.authentication.clone(),
         nonce: nonce.map(str::to_owned),
@@ -218,7 +223,7 @@ pub fn first_refresh_token(grant: &mut Grant, id: GrantId, client: &Client, cx: 
     let key = TagKey(Id(cx.random.key));
     let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret, &key);
     let longest = cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
-    let valid_until = grant.exchange.as_ref().map_or(longest, |own| own.valid_until.min(longest));
+    let valid_until = within(grant, longest);
     grant.refresh = Some(Box::new(RefreshState {
         generation: 0,
         digest: handle.digest(),

@@ -287,7 +287,6 @@ impl Proven {
         if let Some(exchange) = exchange {
             presented.actors.clone_from(&exchange.actors);
             presented.may_act.clone_from(&exchange.may_act);
-            presented.valid_until = presented.valid_until.min(exchange.valid_until);
         }
         Self {
             subject: grant.subject.clone(),
