@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use grantor::authorize::{AuthorizationResponse, LoggedOut, LogoutPage};
+use grantor::authorize::{AuthorizationResponse, DeviceAnswer, LoggedOut, LogoutPage};
 use grantor::host::{
     ClientJwks, Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter, MemoryLimiter,
     NoClientJwks, OpenRegistration, StaticResources,
@@ -14,7 +14,7 @@ use grantor::host::{
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, KeyManagement, Sealer};
 use grantor::profile::Profile;
-use grantor::protocol::{Digest, Issuer, OAuthError, Resource, Timestamp};
+use grantor::protocol::{Digest, GrantType, Issuer, OAuthError, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
 use grantor::server::AuthorizationServer;
@@ -24,8 +24,15 @@ use crate::args::{Args, Database};
 use crate::clock::DemoClock;
 use crate::throttle::Throttle;
 use crate::users::Users;
-use crate::{demo, logout, pages, secret};
+use crate::{demo, device, logout, pages, secret};
 
+/// What clients may get tokens for.
+const GRANT_TYPES: [GrantType; 4] = [
+    GrantType::AuthorizationCode,
+    GrantType::RefreshToken,
+    GrantType::ClientCredentials,
+    GrantType::DeviceCode,
+];
 /// How often expired records are deleted, keys looked after, and messages sent again.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How many expired records are deleted at once.
@@ -64,6 +71,7 @@ impl App {
         let client_jwks = client_jwks(fetch.as_ref(), &clock);
         let mut builder = AuthorizationServer::builder(issuer, Arc::clone(&store), clients, &secret)
             .profile(args.profile)
+            .grant_types(GRANT_TYPES)
             .frontchannel_logout()
             .scope(demo::scope()?)
             .clock(Arc::clone(&clock) as _)
@@ -207,6 +215,10 @@ impl Pages for OwnPages {
         pages::form_post(response)
     }
 
+    fn device_answered(&self, answer: DeviceAnswer) -> String {
+        device::answered(answer)
+    }
+
     fn logout(&self, page: &LogoutPage) -> String {
         logout::ask(page)
     }
@@ -216,8 +228,8 @@ impl Pages for OwnPages {
     }
 }
 
-/// For tests on this machine: authorization requests and registrations may be begun as often as they like. Guesses are
-/// counted still.
+/// For tests on this machine: requests and registrations may be begun as often as they like, and user codes entered in as
+/// many sessions. Guesses are counted still.
 #[derive(Default)]
 struct NoQuotasForTests(MemoryLimiter);
 
@@ -225,7 +237,10 @@ struct NoQuotasForTests(MemoryLimiter);
 impl Limiter for NoQuotasForTests {
     async fn count(&self, counter: &Counter, now: Timestamp) -> Result<Allowance, StoreError> {
         match counter {
-            Counter::Interactions(_, Some(address)) | Counter::Registrations(Some(address))
+            Counter::Interactions(_, Some(address))
+            | Counter::DeviceAuthorizations(_, Some(address))
+            | Counter::UserCodesFrom(Some(address))
+            | Counter::Registrations(Some(address))
                 if address.is_loopback() =>
             {
                 Ok(Allowance::Granted)

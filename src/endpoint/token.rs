@@ -3,6 +3,7 @@
 use crate::client::Credentials;
 use crate::grant::authorization_code::AuthorizationCodeRequest;
 use crate::grant::client_credentials::ClientCredentialsRequest;
+use crate::grant::device_code::DeviceCodeRequest;
 use crate::grant::issue::TokenPlan;
 use crate::grant::refresh_token::RefreshTokenRequest;
 use crate::grant::target;
@@ -20,6 +21,8 @@ pub enum TokenRequest {
     RefreshToken(RefreshTokenRequest),
     /// `client_credentials`.
     ClientCredentials(ClientCredentialsRequest),
+    /// `urn:ietf:params:oauth:grant-type:device_code`.
+    DeviceCode(DeviceCodeRequest),
 }
 
 impl TokenRequest {
@@ -54,6 +57,11 @@ impl TokenRequest {
                 scope: scope(params)?,
                 resources,
             }),
+            GrantType::DeviceCode => Self::DeviceCode(DeviceCodeRequest {
+                credentials,
+                device_code: Handle::decode(HandleKind::DeviceCode, required(params, "device_code")?),
+                resources,
+            }),
         })
     }
 
@@ -64,6 +72,7 @@ impl TokenRequest {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::DeviceCode(_) => GrantType::DeviceCode,
         }
     }
 
@@ -74,6 +83,7 @@ impl TokenRequest {
             Self::AuthorizationCode(request) => &request.credentials.client_id,
             Self::RefreshToken(request) => &request.credentials.client_id,
             Self::ClientCredentials(request) => &request.credentials.client_id,
+            Self::DeviceCode(request) => &request.credentials.client_id,
         }
     }
 }
@@ -90,6 +100,7 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.read_ahead(facts, cx),
             Self::RefreshToken(request) => request.read_ahead(facts, cx),
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
+            Self::DeviceCode(request) => request.read_ahead(facts, cx),
         }
     }
 
@@ -101,6 +112,7 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.decide(facts, cx),
             Self::RefreshToken(request) => request.decide(facts, cx),
             Self::ClientCredentials(request) => request.decide(facts, cx),
+            Self::DeviceCode(request) => request.decide(facts, cx),
         }
     }
 }
