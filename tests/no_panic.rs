@@ -45,7 +45,12 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
             ..grantor::host::Limits::default()
         };
         builder
-            .grant_types(GrantType::ALL.iter().copied().filter(|own| *own != GrantType::Implicit))
+            .grant_types(
+                GrantType::ALL
+                    .iter()
+                    .filter(|own| !matches!(own, GrantType::Implicit | GrantType::Password))
+                    .cloned(),
+            )
             .scope(scope)
             .limiter(Arc::new(grantor::host::MemoryLimiter::new(limits)))
             .registration(Arc::new(grantor::host::OpenRegistration::default()))

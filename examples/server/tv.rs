@@ -47,7 +47,7 @@ pub(crate) async fn poll(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let device_code = form.get("device_code").unwrap_or_default();
     let pairs =
         [("client_id", CLIENT), ("grant_type", GrantType::DeviceCode.as_str()), ("device_code", device_code)];
-    let request = TokenRequest::read(None, &Params::from_pairs(pairs))?;
+    let request = TokenRequest::read(None, &Params::from_pairs(pairs), &app.server.settings().grant_types)?;
     let (message, again) = match app.server.token(&request, origin(&visit)).await {
         Ok(tokens) => (format!("Signed in. Hello {}!", name(&app, &tokens, &visit).await?), None),
         Err(error) => match error.code() {

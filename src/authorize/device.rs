@@ -118,7 +118,7 @@ impl<'f> Waiting<'f> {
             return Err(Reason::AlreadyDecided.into());
         }
         let on = cx.settings.grant_types.contains(&grant.grant_type);
-        if !on || !client.may_use(GrantType::DeviceCode) {
+        if !on || !client.may_use(&GrantType::DeviceCode) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         Ok(Self { id: device.grant, grant, scope: life::some_scope_left(&grant.scope, client, cx)? })

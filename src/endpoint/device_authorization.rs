@@ -90,7 +90,7 @@ impl Decide for DeviceAuthorizationRequest {
         if !cx.settings.grant_types.contains(&GrantType::DeviceCode) {
             return Err(Reason::GrantTypeUnsupported.into());
         }
-        if !client.may_use(GrantType::DeviceCode) {
+        if !client.may_use(&GrantType::DeviceCode) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         let scope = self.grantable_scope(client, cx)?;
@@ -108,7 +108,7 @@ impl DeviceAuthorizationRequest {
     /// may refresh (OpenID Connect Core §11).
     fn grantable_scope(&self, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
         let known = life::known_scope(self.scope.as_deref(), client, cx)?;
-        if !known.contains(OPENID) || client.may_use(GrantType::RefreshToken) {
+        if !known.contains(OPENID) || client.may_use(&GrantType::RefreshToken) {
             return Ok(known);
         }
         Ok(known.filter(|value| value != OFFLINE_ACCESS))

@@ -39,7 +39,7 @@ impl Decide for AuthorizationCodeRequest {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = life::acting_client(&self.credentials, facts, cx)?;
-        if !client.may_use(GrantType::AuthorizationCode) {
+        if !client.may_use(&GrantType::AuthorizationCode) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         let handle = self.code.as_ref().ok_or(Reason::CodeMalformed)?;

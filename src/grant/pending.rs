@@ -114,7 +114,7 @@ impl Request<'_> {
 
     pub(super) fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = life::acting_client(self.credentials, facts, cx)?;
-        if !client.may_use(self.grant_type) {
+        if !client.may_use(&self.grant_type) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         let handle = self.code.ok_or(Reason::PendingCodeMalformed)?;

@@ -5,7 +5,7 @@ use smallvec::smallvec;
 
 use super::issue::{self, TokenPlan};
 use super::{life, target};
-use crate::protocol::{GrantType, Resource};
+use crate::protocol::Resource;
 use crate::record::grant::Grant;
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
 
@@ -29,9 +29,8 @@ pub fn redeem(
     }
     let scope = target.narrow(&life::some_scope_left(&grant.scope, client, cx)?);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, &target, cx)?;
-    let refreshable =
-        client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);
-    let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
+    let refresh_token =
+        issue::may_refresh(client, cx).then(|| issue::first_refresh_token(&mut grant, id, client, cx));
     let nonce = grant.redeemable.as_ref().and_then(|artefact| artefact.nonce.as_deref());
     let id_token = issue::id_token(&grant, client, &scope, nonce, false, facts, cx)?;
     let event = Event::new(EventKind::TokensIssued)

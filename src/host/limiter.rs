@@ -46,6 +46,10 @@ pub struct Limits {
     /// Changes of the registration of one client from one address: each may have keys checked, documents fetched and a host
     /// asked.
     pub registration_updates: u32,
+    /// Tries, right or wrong, of one user's password from one address.
+    pub passwords: u32,
+    /// The same of all users' together.
+    pub passwords_of_all: u32,
 }
 
 impl Default for Limits {
@@ -61,6 +65,8 @@ impl Default for Limits {
             user_codes_from_address: 100,
             registrations: 1000,
             registration_updates: 10,
+            passwords: 10,
+            passwords_of_all: 100,
         }
     }
 }
@@ -79,6 +85,7 @@ pub struct MemoryLimiter {
     user_codes_from_address: Mutex<Windows>,
     registrations: Mutex<Windows>,
     registration_updates: Mutex<Windows>,
+    passwords: Mutex<Windows>,
 }
 
 /// The most counters of one kind that a [`MemoryLimiter`] remembers.
@@ -105,6 +112,7 @@ impl MemoryLimiter {
             user_codes_from_address: Mutex::default(),
             registrations: Mutex::default(),
             registration_updates: Mutex::default(),
+            passwords: Mutex::default(),
         }
     }
 
@@ -146,6 +154,11 @@ impl MemoryLimiter {
                 &self.registration_updates,
                 limits.registration_updates,
                 Counter::RegistrationUpdates(client.clone(), network(*address)),
+            ),
+            Counter::Passwords(name, address) => (
+                &self.passwords,
+                if name.is_some() { limits.passwords } else { limits.passwords_of_all },
+                Counter::Passwords(*name, network(*address)),
             ),
         };
         let window = match counter {

@@ -223,8 +223,9 @@ impl HttpServer {
                 reply::json(self.server.authorize_device(&request, origin).await?.to_json())
             }
             _ => {
-                let request =
-                    TokenRequest::read(authorization, &params).map_err(|error| self.refused(error))?;
+                let grant_types = &self.server.settings().grant_types;
+                let request = TokenRequest::read(authorization, &params, grant_types)
+                    .map_err(|error| self.refused(error))?;
                 reply::json(Ok(self.server.token(&request, origin).await?.to_json()))
             }
         }

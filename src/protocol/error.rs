@@ -260,6 +260,9 @@ reasons! {
     PolledTooFast: SlowDown 400, "polled too fast: wait five seconds longer from now on", "RFC 8628 §3.5";
     DecisionDenied: AccessDenied 400, "the user denied the request", "RFC 8628 §3.5";
     DecisionExpired: ExpiredToken 400, "nobody answered in time", "RFC 8628 §3.5";
+    PasswordWrong: InvalidGrant 400, "the username or the password is wrong", "RFC 6749 §4.3.2";
+    PasswordGuessesExhausted: SlowDown 429, "too many attempts", "RFC 6749 §4.3.2";
+    ExtensionRefused: InvalidGrant 400, "the grant is not accepted", "RFC 6749 §4.5";
     GrantEnded: InvalidGrant 400, "the grant is no longer valid", "RFC 6749 §5.2";
     SessionEnded: InvalidGrant 400, "the grant is no longer valid", "OpenID Connect Core §11";
     SubjectDisabled: InvalidGrant 400, "the grant is no longer valid", "RFC 6749 §5.2";

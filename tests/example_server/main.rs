@@ -7,6 +7,7 @@ mod controls;
 mod device;
 mod flags;
 mod flow;
+mod grants;
 mod kill_nine;
 mod logout;
 mod openid;
