@@ -26,6 +26,7 @@ pub(crate) const GRANT_TYPES: &[GrantType] = &[
     GrantType::ClientCredentials,
     GrantType::TokenExchange,
     GrantType::JwtBearer,
+    GrantType::DeviceCode,
 ];
 
 /// The scope values there are.

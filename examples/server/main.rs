@@ -9,11 +9,11 @@
 //! | [`app`] | puts the parts together |
 //! | [`demo`], [`users`] | the clients, and the people who sign in |
 //! | [`routes`], [`visit`] | paths, and what the pages read of a request |
-//! | [`login`], [`consent`], [`home`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
+//! | [`login`], [`consent`], [`device`], [`home`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
 //! | [`one_time`] | a grant type of this host's own |
 //! | [`exchange`] | which tokens are exchanged, and which other issuers are trusted |
 //! | [`throttle`] | how often a password may be guessed |
-//! | [`api`] | the demo API |
+//! | [`api`], [`tv`] | the demo API, and a demo client: a television |
 //! | [`secret`], [`tls`], [`clock`], [`controls`], [`banner`] | the rest |
 
 mod api;
@@ -25,6 +25,7 @@ mod consent;
 mod controls;
 mod day;
 mod demo;
+mod device;
 mod exchange;
 mod home;
 mod login;
@@ -36,6 +37,7 @@ mod scopes;
 mod secret;
 mod throttle;
 mod tls;
+mod tv;
 mod users;
 mod visit;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::client::Credentials;
 use crate::grant::authorization_code::AuthorizationCodeRequest;
 use crate::grant::client_credentials::ClientCredentialsRequest;
+use crate::grant::device_code::DeviceCodeRequest;
 use crate::grant::extension::ExtensionGrantRequest;
 use crate::grant::issue::TokenPlan;
 use crate::grant::jwt_bearer::{GrantAssertion, JwtBearerRequest};
@@ -31,6 +32,8 @@ pub enum TokenRequest {
     TokenExchange(Box<TokenExchangeRequest>),
     /// `urn:ietf:params:oauth:grant-type:jwt-bearer`.
     JwtBearer(Box<JwtBearerRequest>),
+    /// `urn:ietf:params:oauth:grant-type:device_code`.
+    DeviceCode(DeviceCodeRequest),
     /// `password`.
     Password(PasswordRequest),
     /// One of the host's own.
@@ -113,6 +116,11 @@ impl TokenRequest {
                     return Err(OAuthError::new(Reason::ParameterMalformed).parameter("requested_token_use"));
                 }
             },
+            GrantType::DeviceCode => Self::DeviceCode(DeviceCodeRequest {
+                credentials,
+                device_code: Handle::decode(HandleKind::DeviceCode, required(params, "device_code")?),
+                resources,
+            }),
         })
     }
 
@@ -125,6 +133,7 @@ impl TokenRequest {
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
             Self::TokenExchange(request) => request.form.grant_type(),
             Self::JwtBearer(_) => GrantType::JwtBearer,
+            Self::DeviceCode(_) => GrantType::DeviceCode,
             Self::Password(_) => GrantType::Password,
             Self::Extension(request) => GrantType::Extension(request.grant_type.clone()),
         }
@@ -139,6 +148,7 @@ impl TokenRequest {
             Self::ClientCredentials(request) => &request.credentials.client_id,
             Self::TokenExchange(request) => &request.credentials.client_id,
             Self::JwtBearer(request) => &request.credentials.client_id,
+            Self::DeviceCode(request) => &request.credentials.client_id,
             Self::Password(request) => &request.credentials.client_id,
             Self::Extension(request) => &request.credentials.client_id,
         }
@@ -159,6 +169,7 @@ impl Decide for TokenRequest {
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
             Self::TokenExchange(request) => request.read_ahead(facts, cx),
             Self::JwtBearer(request) => request.read_ahead(facts, cx),
+            Self::DeviceCode(request) => request.read_ahead(facts, cx),
             Self::Password(request) => request.read_ahead(facts, cx),
             Self::Extension(request) => request.read_ahead(facts, cx),
         }
@@ -174,6 +185,7 @@ impl Decide for TokenRequest {
             Self::ClientCredentials(request) => request.decide(facts, cx),
             Self::TokenExchange(request) => request.decide(facts, cx),
             Self::JwtBearer(request) => request.decide(facts, cx),
+            Self::DeviceCode(request) => request.decide(facts, cx),
             Self::Password(request) => request.decide(facts, cx),
             Self::Extension(request) => request.decide(facts, cx),
         }

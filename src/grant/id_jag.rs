@@ -42,7 +42,7 @@ pub(super) fn issue(
     cx: &Context<'_>,
 ) -> Result<Decision<TokenPlan>, Halt> {
     let IdJagTerms { audience, client_id, relying_party, claims } =
-        terms.id_jag.as_ref().ok_or(Reason::ExchangeTargetRefused)?;
+        terms.id_jag.as_deref().ok_or(Reason::ExchangeTargetRefused)?;
     let subject = proven.subject.as_ref().ok_or(Reason::SubjectTokenInvalid)?;
     let known_to = match relying_party {
         Some(id) => facts.client(id.as_str())?.ok_or(Reason::ExchangeTargetRefused)?,

@@ -205,7 +205,7 @@ pub struct Terms {
     /// The one who may act for the subject in an exchange of the new token (`may_act`, RFC 8693 §4.4).
     pub may_act: Option<Principal>,
     /// Who the client is at the other server, where a grant there is asked for; `None` refuses it.
-    pub id_jag: Option<IdJagTerms>,
+    pub id_jag: Option<Box<IdJagTerms>>,
 }
 
 /// An Identity Assertion JWT Authorization Grant that a host lets a client have.

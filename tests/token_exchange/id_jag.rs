@@ -39,7 +39,7 @@ impl TokenExchangePolicy for CrossApp {
         };
         Ok(Verdict::Allow(Terms {
             scope: Some(scope("chat.read chat.history")),
-            id_jag: Some(id_jag),
+            id_jag: Some(Box::new(id_jag)),
             ..Terms::default()
         }))
     }
