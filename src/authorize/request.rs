@@ -13,8 +13,8 @@ use crate::grant::{life, target};
 use crate::proof::pkce;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{
-    Digest, GrantType, MatchedRedirectUri, OAuthError, ParamFault, Params, Prompts, Reason, Resource,
-    ResponseMode, ResponseType, Scope, Secret, SubjectId, id,
+    Digest, GrantType, Locales, MatchedRedirectUri, OAuthError, ParamFault, Params, Prompts, Reason,
+    Resource, ResponseMode, ResponseType, Scope, Secret, SubjectId, id,
 };
 use crate::record::client::ConsentPolicy;
 use crate::record::interaction::{PageHints, PendingRequest};
@@ -49,6 +49,8 @@ pub struct AuthorizationRequest {
     pub id_token_hint: Option<Secret>,
     /// `claims` (OpenID Connect Core §5.5).
     pub claims: Option<String>,
+    /// `claims_locales` (OpenID Connect Core §5.2).
+    pub claims_locales: Option<String>,
     /// `request`: the request as a JWT (RFC 9101 §5.1).
     pub request: Option<Secret>,
     /// `request_uri`: where that JWT is (OpenID Connect Core §6.2).
@@ -107,6 +109,7 @@ impl AuthorizationRequest {
             max_age: text("max_age"),
             id_token_hint: params.get("id_token_hint").map(Secret::new),
             claims: text("claims"),
+            claims_locales: text("claims_locales"),
             hints: page_hints(params),
             resources,
             request: params.get("request").map(Secret::new),
@@ -249,8 +252,10 @@ impl AuthorizationRequest {
     }
 
     fn claims(&self) -> Result<Option<ClaimsRequest>, Reason> {
-        let Some(text) = &self.claims else { return Ok(None) };
-        let claims = ClaimsRequest::parse(text).ok_or(Reason::ClaimsInvalid)?;
+        let wished =
+            self.claims.as_deref().map(|text| ClaimsRequest::parse(text).ok_or(Reason::ClaimsInvalid));
+        let locales = self.claims_locales.as_deref().map(Locales::parse).unwrap_or_default();
+        let claims = ClaimsRequest { locales, ..wished.transpose()?.unwrap_or_default() };
         Ok(Some(claims).filter(|claims| !claims.is_empty()))
     }
 

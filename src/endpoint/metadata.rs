@@ -147,6 +147,12 @@ pub struct OpenIdMetadata {
     pub claims_supported: Vec<&'static str>,
     /// `claims_parameter_supported`.
     pub claims_parameter_supported: bool,
+    /// `claims_locales_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims_locales_supported: Vec<String>,
+    /// `ui_locales_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ui_locales_supported: Vec<String>,
     /// `prompt_values_supported` (Initiating User Registration via OpenID Connect §4.2).
     pub prompt_values_supported: &'static [&'static str],
 }
@@ -180,6 +186,8 @@ impl OpenIdMetadata {
             claim_types_supported: &["normal", "aggregated", "distributed"],
             claims_supported: own.into_iter().chain(asked.flat_map(|(_, names)| *names).copied()).collect(),
             claims_parameter_supported: true,
+            claims_locales_supported: settings.languages.claims.iter().map(str::to_owned).collect(),
+            ui_locales_supported: settings.languages.ui.iter().map(str::to_owned).collect(),
             prompt_values_supported: Prompts::NAMES,
         }
     }

@@ -12,7 +12,7 @@ use crate::protocol::scope::OPENID;
 use crate::protocol::{Reason, Scope, Secret, Timestamp};
 use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
-use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
+use crate::record::{ClaimsRequest, Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
 use crate::token::subject::{seen_by, session_seen_by};
 use crate::token::{AccessTokenClaims, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims};
@@ -148,9 +148,12 @@ pub fn id_token(
 ) -> Result<Option<Box<IdTokenPlan>>, Halt> {
     let Some(subject) = grant.subject.as_ref().filter(|_| scope.contains(OPENID)) else { return Ok(None) };
     let algorithm = id_token_algorithm(client, cx)?;
-    let wishes = grant.claims.as_deref().map(|claims| claims.id_token.clone()).unwrap_or_default();
-    let user = match only || !wishes.is_empty() {
-        true => user_claims::select(facts.claims(&subject.id)?, only.then_some(scope), &wishes),
+    let asked = grant.claims.as_deref().unwrap_or(ClaimsRequest::NOTHING);
+    let user = match only || !asked.id_token.is_empty() {
+        true => {
+            let told = facts.claims(&subject.id)?;
+            user_claims::select(told, only.then_some(scope), &asked.id_token, &asked.locales)
+        }
         false => Map::new(),
     };
     let claims = IdTokenClaims {

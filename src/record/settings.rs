@@ -10,7 +10,7 @@ use super::{Client, Namespace};
 use crate::jose::{Algorithm, Audience, KeyManagement, Sealer};
 use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
-use crate::protocol::{ClientAuthMethod, GrantType, Issuer, ResponseMode, ResponseType, Scope};
+use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Locales, ResponseMode, ResponseType, Scope};
 
 /// Everything a decision may know of the server. Built by
 /// [`AuthorizationServer::builder`](crate::server::AuthorizationServer::builder).
@@ -53,6 +53,8 @@ pub struct Settings {
     pub frontchannel_logout: bool,
     /// Whether clients can see in the browser that who is signed in has changed.
     pub session_management: bool,
+    /// The languages of the host's pages, and of the claims it tells, as far as the host says so.
+    pub languages: Languages,
     /// Which request objects are taken.
     pub request_objects: RequestObjects,
     /// The algorithms by which request objects may be encrypted to the server; none where it has no key for that.
@@ -71,6 +73,15 @@ pub struct Settings {
     pub self_registration: Option<SelfRegistration>,
     /// Keys of nobody, so that an assertion of an unknown client costs as much as another.
     pub decoys: Arc<PublishedKeys>,
+}
+
+/// Languages of the host; empty where it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Languages {
+    /// Those of its pages (`ui_locales_supported`, OpenID Connect Discovery §3).
+    pub ui: Locales,
+    /// Those in which it tells claims about users (`claims_locales_supported`).
+    pub claims: Locales,
 }
 
 /// How clients register themselves.
@@ -164,6 +175,7 @@ impl Settings {
             backchannel_logout: false,
             frontchannel_logout: false,
             session_management: false,
+            languages: Languages::default(),
             request_objects: dials.request_objects,
             decryption_algorithms: Vec::new(),
             remote_requests: false,

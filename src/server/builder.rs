@@ -15,7 +15,7 @@ use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
 use crate::protocol::{GrantType, Issuer, ResponseType, Scope};
 use crate::record::assertion::AssertionPolicy;
-use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
+use crate::record::settings::{ConfigError, Languages, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
 use crate::store::Store;
 
 /// Configures an [`AuthorizationServer`].
@@ -149,6 +149,12 @@ impl Builder {
     pub fn pairwise_subjects(self, secret: &[u8; 32]) -> Self {
         let salt = Sealer::new(secret);
         self.change(|settings| settings.pairwise = Some(salt))
+    }
+
+    /// The languages of the host's pages and of the claims it tells, which clients can then find out; nothing is said of
+    /// them unless given. Clients may prefer any language all the same.
+    pub fn languages(self, languages: Languages) -> Self {
+        self.change(|settings| settings.languages = languages)
     }
 
     /// Which request objects are taken, all that the profile takes unless given.

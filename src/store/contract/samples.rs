@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::jose::{Algorithm, Jwk};
 use crate::protocol::{
-    ClientId, Digest, GrantType, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp,
+    ClientId, Digest, GrantType, Locales, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp,
 };
 use crate::record::claims_request::ClaimWish;
 use crate::record::client::{ClientSecret, SealedSecret, SecretVerifier};
@@ -80,6 +80,7 @@ fn claims() -> ClaimsRequest {
     ClaimsRequest {
         id_token: [("acr".to_owned(), wish)].into(),
         userinfo: [("email".to_owned(), ClaimWish::default())].into(),
+        locales: Locales::parse("de-CH en"),
     }
 }
 
