@@ -896,7 +896,10 @@ async fn what_is_encrypted_and_no_more_is_unsecured() {
 async fn keys_to_encrypt_to_are_published_and_outlive_their_rotation() {
     let (fixture, ring) = decrypting(&FOR_US[..1], |builder| builder).await;
     let document = fixture.get("/.well-known/openid-configuration").await.json();
-    assert_eq!(document["request_object_encryption_alg_values_supported"], json!(["ECDH-ES"]));
+    assert_eq!(
+        document["request_object_encryption_alg_values_supported"],
+        json!(["ECDH-ES", "A128KW", "A256KW", "dir"])
+    );
     assert_eq!(document["request_object_encryption_enc_values_supported"], json!(ContentEncryption::ALL));
     let kid = async || {
         let keys = fixture.get("/jwks").await.json();

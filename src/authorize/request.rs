@@ -209,7 +209,7 @@ impl AuthorizationRequest {
             return Err(Reason::NonceMissing.into());
         }
         if response_type.has_id_token() {
-            encryption::recipient(client, client.openid.id_token_encryption, facts)?;
+            encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
         }
         let claims = if openid { self.claims()? } else { None };
         let subject = if openid { self.subject(claims.as_ref(), client, facts, cx)? } else { None };

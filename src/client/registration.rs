@@ -8,8 +8,10 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
+use super::encryption::KEY_MANAGEMENT;
 use super::metadata::{ClientMetadata, MetadataError};
 use super::operator::OperatorMetadata;
+use crate::jose::KeyManagement;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope, SubjectType};
 use crate::record::registration::Admission;
@@ -82,13 +84,18 @@ impl ClientMetadata {
     /// Whether the client has a use for a secret.
     #[must_use]
     pub fn needs_secret(&self) -> bool {
-        self.token_endpoint_auth_method.has_secret()
+        self.token_endpoint_auth_method.has_secret() || self.needs_secret_sealed()
     }
 
-    /// Whether the server needs the secret itself again, so that a digest of it is not enough.
+    /// Whether the server needs the secret itself again, so that a digest of it is not enough: to check an HMAC, or to
+    /// derive a key (OpenID Connect Core §10.1, §10.2).
     #[must_use]
     pub fn needs_secret_sealed(&self) -> bool {
+        let mut algorithms =
+            self.encryption.algorithms().chain(self.request_objects.request_object_encryption_alg);
         self.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt
+            || self.request_objects.mac().is_some()
+            || algorithms.any(KeyManagement::is_shared)
     }
 
     fn from_members(members: Map<String, Value>) -> Result<Self, MetadataError> {
@@ -135,6 +142,10 @@ impl ClientMetadata {
                 .request_object_encryption_alg
                 .is_none_or(|alg| settings.decryption_algorithms.contains(&alg)),
             "request_object_encryption_alg is not one that the server has a key for",
+        )?;
+        rule(
+            self.encryption.algorithms().all(|alg| KEY_MANAGEMENT.contains(&alg)),
+            "an encrypted_response_alg is not one that the server encrypts with",
         )?;
         let signs = |alg: &Option<_>| alg.is_none_or(|alg| settings.signing_algorithms.contains(&alg));
         rule(

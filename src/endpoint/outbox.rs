@@ -54,7 +54,7 @@ impl Decide for PrepareMessage {
             id: self.0,
         };
         let algorithm = issue::id_token_algorithm(client, cx)?;
-        let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
+        let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
         let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, algorithm, recipient };
         Ok(Decision::answer(cx, Some(notice)))
     }

@@ -76,7 +76,7 @@ impl Decide for UserInfoRequest {
         if chosen.is_some_and(|chosen| !algorithms.contains(&chosen)) {
             return Err(Reason::SigningUnavailable.into());
         }
-        let recipient = encryption::recipient(client, client.openid.userinfo_encryption, facts)?;
+        let recipient = encryption::recipient(client, client.openid.userinfo_encryption, facts, cx)?;
         let signed = chosen.map(|alg| (alg, token.client));
         Ok(Decision::answer(cx, UserInfoPlan { claims, signed, recipient }))
     }

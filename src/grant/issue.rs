@@ -167,7 +167,7 @@ pub fn id_token(
         session: grant.session.map(|session| session_seen_by(client, session, cx)).transpose()?,
         user,
     };
-    let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
+    let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
     Ok(Some(Box::new(IdTokenPlan { claims, algorithm, recipient })))
 }
 

@@ -57,7 +57,8 @@ pub struct Settings {
     pub languages: Languages,
     /// Which request objects are taken.
     pub request_objects: RequestObjects,
-    /// The algorithms by which request objects may be encrypted to the server; none where it has no key for that.
+    /// The algorithms by which request objects may be encrypted to the server: those that it has a key for, and those with a
+    /// key that it shares with the client.
     pub decryption_algorithms: Vec<KeyManagement>,
     /// Whether request objects are fetched from where clients registered them.
     pub remote_requests: bool,

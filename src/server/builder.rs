@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 
 use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
+use crate::client::encryption::KEY_MANAGEMENT;
 use crate::endpoint::metadata::Paths;
 use crate::host::{
     Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
@@ -101,7 +102,8 @@ impl Builder {
         audit: Audit;
         /// Signs; without one, every access token is opaque.
         signer: Signer;
-        /// Decrypts request objects that clients encrypted to the server; without one, none are taken.
+        /// Decrypts request objects that clients encrypted to keys of the server; without one, they can be encrypted only
+        /// with a key derived from the secret of the client.
         decrypter: Decrypter;
         /// Adds claims to JWT access tokens; none unless given.
         claims_hook: ClaimsHook;
@@ -222,10 +224,11 @@ impl Builder {
         }
         settings.accounts = parts.accounts.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
-        settings.decryption_algorithms = match settings.takes_request_objects() {
-            true => parts.decrypter.key_management(),
-            false => Vec::new(),
-        };
+        if settings.takes_request_objects() {
+            let shared = KEY_MANAGEMENT.iter().copied().filter(|alg| alg.is_shared());
+            settings.decryption_algorithms =
+                parts.decrypter.key_management().into_iter().chain(shared).collect();
+        }
         settings.remote_requests = settings.takes_unsecured_requests() && parts.fetch.is_some();
         if settings.remote_requests {
             parts.request_objects = parts.fetch.clone().map(RequestObjects::new);
