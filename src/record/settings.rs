@@ -47,6 +47,8 @@ pub struct Settings {
     pub slow_secrets: bool,
     /// Whether the host is asked if it still knows a subject. If not, whoever has signed in stays active.
     pub accounts: bool,
+    /// Whether the host is asked what it requires of a user before a client is answered.
+    pub requirements: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
     /// Whether clients are told in frames of the page after a logout.
@@ -173,6 +175,7 @@ impl Settings {
             max_access_tokens: 32,
             slow_secrets: false,
             accounts: false,
+            requirements: false,
             backchannel_logout: false,
             frontchannel_logout: false,
             session_management: false,

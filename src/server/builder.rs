@@ -10,7 +10,7 @@ use crate::endpoint::metadata::Paths;
 use crate::host::{
     Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
     MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner, OsEntropy, RegistrationPolicy, ReplayGuard,
-    RequestObjects, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
+    RequestObjects, Requirements, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
@@ -57,6 +57,7 @@ impl Builder {
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(OsEntropy),
                 accounts: None,
+                requirements: None,
                 resources: Arc::new(StaticResources::default()),
                 limiter: Arc::new(MemoryLimiter::default()),
                 replay_guard: None,
@@ -85,6 +86,8 @@ impl Builder {
         entropy: Entropy;
         /// Knows the host's users; everyone who signed in is active unless given.
         accounts: Accounts;
+        /// Requires steps of its own of users before a client is answered; none unless given.
+        requirements: Requirements;
         /// Knows the APIs for which tokens can be asked; none unless given.
         resources: ResourceCatalog;
         /// Counts what may be tried too often; in memory unless given.
@@ -223,6 +226,7 @@ impl Builder {
             settings.response_types.retain(|own| !own.has_id_token());
         }
         settings.accounts = parts.accounts.is_some();
+        settings.requirements = parts.requirements.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
         if settings.takes_request_objects() {
             let shared = KEY_MANAGEMENT.iter().copied().filter(|alg| alg.is_shared());

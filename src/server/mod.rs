@@ -35,7 +35,8 @@ use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
     Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
-    RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    RegistrationPolicy, ReplayGuard, RequestObjects, Requirements, ResourceCatalog, Signer, SlowHashPool,
+    StoreReplayGuard,
 };
 use crate::protocol::{ClientId, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use crate::record::interaction::SignedIn;
@@ -57,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) accounts: Option<Arc<dyn Accounts>>,
+    pub(crate) requirements: Option<Arc<dyn Requirements>>,
     pub(crate) resources: Arc<dyn ResourceCatalog>,
     pub(crate) limiter: Arc<dyn Limiter>,
     /// `None`: over the store.

@@ -220,7 +220,8 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
                 ..PageHints::default()
             })),
         },
-        reason: InteractReason::SelectAccount,
+        reason: InteractReason::Step,
+        step: Some(Arc::from("terms")),
         login: Some(SignedIn {
             subject: subject(),
             subject_epoch: 2,
