@@ -499,6 +499,32 @@ async fn an_essential_context_class_is_reached_or_the_client_is_told() {
 }
 
 #[tokio::test]
+async fn a_context_class_that_no_login_reaches_is_refused_before_anyone_signs_in() {
+    let fixture = Fixture::with(|builder| builder.scope(scope(SCOPE)).acr_values(["silver", "gold"]));
+    fixture.clients.change("web", |client| client.scope = scope(SCOPE));
+    let document = fixture.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(document["acr_values_supported"], json!(["silver", "gold"]));
+    let asked = async |wish: &str, prompt: &str| {
+        let claims = format!(r#"{{"id_token":{{"acr":{wish}}}}}"#);
+        let request = asking("web", "openid").add("claims", &claims).add("prompt", prompt);
+        let answer = fixture.agent().authorize(&request).await;
+        answer.param("error").unwrap_or_else(|| answer.target().unwrap().to_owned())
+    };
+    let (login, unmet) = (format!("{ISSUER}/login"), "unmet_authentication_requirements");
+    for (wish, said) in [
+        (r#"{"essential":true,"values":["platinum","diamond"]}"#, unmet),
+        (r#"{"essential":true,"value":"platinum"}"#, unmet),
+        (r#"{"essential":true,"values":["platinum","gold"]}"#, &login),
+        (r#"{"values":["platinum"]}"#, &login),
+        (r#"{"essential":true}"#, &login),
+    ] {
+        assert_eq!(asked(wish, "").await, said, "{wish}");
+        let silently = asked(wish, "none").await;
+        assert_eq!(silently, if said == unmet { unmet } else { "login_required" }, "{wish}");
+    }
+}
+
+#[tokio::test]
 async fn who_signs_in_again_keeps_what_clients_hold_and_loses_the_old_cookie() {
     let fixture = provider();
     let mut agent = fixture.agent();

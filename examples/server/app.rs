@@ -22,6 +22,7 @@ use grantor::store::{MemoryStore, SqliteStore, Store, StoreError};
 
 use crate::args::{Args, Database};
 use crate::clock::DemoClock;
+use crate::login::PASSWORD_CLASS;
 use crate::throttle::Throttle;
 use crate::users::Users;
 use crate::{demo, logout, pages, secret};
@@ -65,6 +66,7 @@ impl App {
         let mut builder = AuthorizationServer::builder(issuer, Arc::clone(&store), clients, &secret)
             .profile(args.profile)
             .frontchannel_logout()
+            .acr_values([PASSWORD_CLASS])
             .scope(demo::scope()?)
             .clock(Arc::clone(&clock) as _)
             .accounts(Arc::clone(&users) as _)

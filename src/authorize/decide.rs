@@ -18,8 +18,8 @@ use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter, Visitor};
 use crate::record::interaction::{InteractReason, Interaction, PendingRequest, SignedIn};
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
-    SessionId,
+    ClaimsRequest, Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put,
+    Record, SessionId,
 };
 use crate::token::subject::seen_by;
 use crate::token::{HandleKind, user_claims};
@@ -197,10 +197,9 @@ pub(super) fn suits(
     {
         return Err(Reason::LoginOfAnother);
     }
-    let mut required = request.claims.iter().flat_map(|claims| claims.essential_acr()).peekable();
     let acr = login.authentication.acr.as_deref();
-    let unmet = required.peek().is_some() && !required.any(|required| Some(required) == acr);
-    if unmet { Err(Reason::AcrUnmet) } else { Ok(()) }
+    let suits = |claims: &ClaimsRequest| claims.acr_suits(|essential| Some(essential) == acr);
+    if request.claims.as_deref().is_none_or(suits) { Ok(()) } else { Err(Reason::AcrUnmet) }
 }
 
 impl Authorize {

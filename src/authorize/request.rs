@@ -212,6 +212,9 @@ impl AuthorizationRequest {
             encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
         }
         let claims = if openid { self.claims()? } else { None };
+        if claims.as_ref().is_some_and(|claims| !claims.acr_suits(|acr| cx.settings.may_reach(acr))) {
+            return Err(Reason::AcrUnmet.into());
+        }
         let subject = if openid { self.subject(claims.as_ref(), client, facts, cx)? } else { None };
         let max_age = if openid { self.max_age(client)? } else { None };
         let pending = PendingRequest {

@@ -147,6 +147,9 @@ pub struct OpenIdMetadata {
     pub claims_supported: Vec<&'static str>,
     /// `claims_parameter_supported`.
     pub claims_parameter_supported: bool,
+    /// `acr_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acr_values_supported: Vec<String>,
     /// `claims_locales_supported`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claims_locales_supported: Vec<String>,
@@ -186,6 +189,7 @@ impl OpenIdMetadata {
             claim_types_supported: &["normal", "aggregated", "distributed"],
             claims_supported: own.into_iter().chain(asked.flat_map(|(_, names)| *names).copied()).collect(),
             claims_parameter_supported: true,
+            acr_values_supported: settings.acr_values.iter().map(ToString::to_string).collect(),
             claims_locales_supported: settings.languages.claims.iter().map(str::to_owned).collect(),
             ui_locales_supported: settings.languages.ui.iter().map(str::to_owned).collect(),
             prompt_values_supported: Prompts::NAMES,

@@ -69,8 +69,16 @@ impl ClaimsRequest {
         wish.values.first()?.as_str()
     }
 
-    /// The context classes of which one must be reached (OpenID Connect Core §5.5.1.1); empty when none must.
-    pub fn essential_acr(&self) -> impl Iterator<Item = &str> {
+    /// Whether a login does that is of a context class for which `reached` holds: none is essential, or one of those that
+    /// are (OpenID Connect Core §5.5.1.1).
+    #[must_use]
+    pub fn acr_suits(&self, reached: impl FnMut(&str) -> bool) -> bool {
+        let mut essential = self.essential_acr().peekable();
+        essential.peek().is_none() || essential.any(reached)
+    }
+
+    /// The context classes of which one must be reached; empty when none must.
+    fn essential_acr(&self) -> impl Iterator<Item = &str> {
         let wish = self.id_token.get("acr").filter(|wish| wish.essential);
         wish.into_iter().flat_map(|wish| &wish.values).filter_map(Value::as_str)
     }

@@ -55,6 +55,8 @@ pub struct Settings {
     pub frontchannel_logout: bool,
     /// Whether clients can see in the browser that who is signed in has changed.
     pub session_management: bool,
+    /// The authentication context classes that logins at the host can reach, as far as the host says so.
+    pub acr_values: Vec<Arc<str>>,
     /// The languages of the host's pages, and of the claims it tells, as far as the host says so.
     pub languages: Languages,
     /// Which request objects are taken.
@@ -179,6 +181,7 @@ impl Settings {
             backchannel_logout: false,
             frontchannel_logout: false,
             session_management: false,
+            acr_values: Vec::new(),
             languages: Languages::default(),
             request_objects: dials.request_objects,
             decryption_algorithms: Vec::new(),
@@ -197,6 +200,12 @@ impl Settings {
     #[must_use]
     pub fn is_openid_provider(&self) -> bool {
         self.scope.contains(OPENID)
+    }
+
+    /// Whether a login might be of this context class; of any where the host does not say.
+    #[must_use]
+    pub fn may_reach(&self, acr: &str) -> bool {
+        self.acr_values.is_empty() || self.acr_values.iter().any(|own| **own == *acr)
     }
 
     /// Whether a client must send a code challenge.

@@ -156,6 +156,14 @@ impl Builder {
         self.change(|settings| settings.pairwise = Some(salt))
     }
 
+    /// The authentication context classes (`acr`) that logins at the host can reach, which clients can then find out. A
+    /// request that insists on others is refused before anyone signs in in vain (OpenID Connect Core Unmet Authentication
+    /// Requirements §1). Unless given, nothing is said of them, and any login may reach any.
+    pub fn acr_values<A: Into<Arc<str>>>(self, classes: impl IntoIterator<Item = A>) -> Self {
+        let classes = classes.into_iter().map(Into::into).collect();
+        self.change(|settings| settings.acr_values = classes)
+    }
+
     /// The languages of the host's pages and of the claims it tells, which clients can then find out; nothing is said of
     /// them unless given. Clients may prefer any language all the same.
     pub fn languages(self, languages: Languages) -> Self {
