@@ -287,7 +287,8 @@ async fn nobody_gets_another_signature_than_the_one_they_registered_for() {
     let told = fixture.agent().tokens("web", &asking("web", "openid")).await;
     assert_eq!(userinfo(&fixture, told["access_token"].as_str().unwrap()).await.status, 503);
 
-    let openid = OpenIdRegistration { id_token_alg: Some(Algorithm::Rs256), ..OpenIdRegistration::default() };
+    let openid =
+        OpenIdRegistration { id_token_alg: Some(Algorithm::Rs256.into()), ..OpenIdRegistration::default() };
     let fixture = with_clients(|client| client.openid = openid.clone());
     let answer = fixture.agent().walk(&asking("web", "openid"), "alice").await;
     let answer = fixture.redeem("web", &answer.param("code").unwrap()).await;

@@ -17,14 +17,18 @@ use grantor::client::{ClientMetadata, MetadataError};
 use grantor::host::{Entropy as _, OpenRegistration};
 use grantor::jose::{
     ContentEncryption, DecryptingKey, Encrypted, EncryptingKey, EncryptionSeed, JwkSet, KeyManagement,
-    Sealer, encrypt_compact,
+    MacAlgorithm, Sealer, encrypt_compact,
 };
 use grantor::protocol::GrantType;
+use grantor::record::Client;
+use grantor::record::assertion::AssertionAlgorithm;
 use grantor::record::client::{ClientSecret, OpenIdRegistration};
 use grantor::record::encryption::ResponseEncryption;
 use grantor::record::registration::Admission;
+use grantor::server::Builder;
 use grantor::store::MemoryStore;
-use grantor::{StaticClients, Timestamp};
+use grantor::token::id_token::half_hash;
+use grantor::{Profile, StaticClients, Timestamp};
 use http::{Request, header};
 use jsonwebtoken as judge;
 use serde_json::{Value, json};
@@ -96,7 +100,7 @@ async fn redeem(fixture: &Fixture, client: &str, secret: &str, code: &str) -> An
     fixture.post("/token", Some(&basic(client, secret)), &redemption("web", code)).await
 }
 
-async fn code(fixture: &Fixture) -> String {
+async fn code_at(fixture: &Fixture) -> String {
     let request = authorization("web").set("scope", "openid email");
     fixture.agent().walk(&request, "alice").await.param("code").unwrap()
 }
@@ -124,7 +128,7 @@ async fn what_a_client_is_told_opens_with_a_key_derived_from_its_secret_and_with
                     ..OpenIdRegistration::default()
                 };
             });
-            let tokens = redeem(&fixture, "web", SECRET, &code(&fixture).await).await.json();
+            let tokens = redeem(&fixture, "web", SECRET, &code_at(&fixture).await).await.json();
             let token = tokens["id_token"].as_str().unwrap_or_else(|| panic!("{alg} {enc}: {tokens}"));
             let header = Encrypted::parse(token).unwrap();
             assert_eq!((header.header().alg(), header.header().enc()), (alg, enc));
@@ -144,7 +148,7 @@ async fn without_a_secret_that_is_kept_sealed_and_alive_nothing_is_told_and_noth
         let encryption = ResponseEncryption { alg: KeyManagement::A256Kw, enc: ContentEncryption::A256Gcm };
         client.openid.id_token_encryption = Some(encryption);
     });
-    let code = code(&fixture).await;
+    let code = code_at(&fixture).await;
     let elsewhere = ClientSecret::sealed(SECRET, &"two".into(), &sealer()).unwrap();
     let expired = ClientSecret { expires_at: Some(Timestamp(NOW)), ..sealed(SECRET) };
     for unusable in [vec![], vec![elsewhere], vec![expired]] {
@@ -195,6 +199,68 @@ async fn a_request_object_may_be_encrypted_with_a_key_derived_from_the_secret_an
     assert!(!is_taken(&provider(vec![]), &closed).await);
 }
 
+/// The claims of a token with an HMAC, checked by a library that is not ours.
+fn authenticated(token: &str, secret: &str, alg: judge::Algorithm) -> Option<Value> {
+    let mut rules = judge::Validation::new(alg);
+    rules.validate_exp = false;
+    rules.set_audience(&["web"]);
+    rules.set_issuer(&[ISSUER]);
+    let key = judge::DecodingKey::from_secret(secret.as_bytes());
+    judge::decode::<Value>(token, &key, &rules).ok().map(|token| token.claims)
+}
+
+#[tokio::test]
+async fn an_id_token_may_have_an_hmac_where_the_profile_says_so_and_is_a_hint_for_its_client_alone() {
+    let fixture = |profile| {
+        let mut clients = all();
+        for client in &mut clients {
+            client.scope = scope(SCOPE);
+            client.secrets = vec![ClientSecret::sealed(SECRET, &client.id, &sealer()).unwrap()];
+        }
+        let configure = |builder: Builder| builder.scope(scope(SCOPE)).profile(profile);
+        Fixture::over(Arc::new(MemoryStore::new()), clients, configure)
+    };
+    let compat = fixture(Profile::OidcCompat);
+    for (alg, judged) in [
+        (MacAlgorithm::Hs256, judge::Algorithm::HS256),
+        (MacAlgorithm::Hs384, judge::Algorithm::HS384),
+        (MacAlgorithm::Hs512, judge::Algorithm::HS512),
+    ] {
+        let openid = |client: &mut Client| client.openid.id_token_alg = Some(AssertionAlgorithm::Mac(alg));
+        compat.clients.change("web", openid);
+        let mut agent = compat.agent();
+        let request = authorization("web").set("scope", "openid email");
+        let code = agent.walk(&request, "alice").await.param("code").unwrap();
+        let tokens = redeem(&compat, "web", SECRET, &code).await.json();
+        let token = tokens["id_token"].as_str().unwrap();
+        let claims = authenticated(token, SECRET, judged).unwrap();
+        let hash = half_hash(AssertionAlgorithm::Mac(alg), tokens["access_token"].as_str().unwrap());
+        assert_eq!((&claims["sub"], &claims["at_hash"]), (&json!("alice"), &json!(hash)));
+        assert_eq!(authenticated(token, OTHER, judged), None);
+
+        let silent = |client| {
+            authorization(client)
+                .set("scope", "openid email")
+                .add("prompt", "none")
+                .add("id_token_hint", token)
+        };
+        assert!(agent.authorize(&silent("web")).await.param("code").is_some(), "{alg:?}");
+        let elsewhere = agent.authorize(&silent("two")).await;
+        assert_eq!(elsewhere.param("error").as_deref(), Some("invalid_request"));
+        let forged = silent("web").set("id_token_hint", &format!("{}A", &token[..token.len() - 1]));
+        assert!(agent.authorize(&forged).await.param("code").is_none());
+        let nameless = agent.get(&format!("/logout?id_token_hint={token}")).await;
+        assert_eq!(nameless.status, 400, "nothing says whose secret to check it with");
+        let out = agent.get(&format!("/logout?id_token_hint={token}&client_id=web")).await;
+        assert!(out.text().contains("You are signed out"), "{out:?}");
+        // Where the profile has none, nobody gets another signature than the one they rely on.
+        let strict = fixture(Profile::Strict);
+        strict.clients.change("web", openid);
+        let answer = redeem(&strict, "web", SECRET, &code_at(&strict).await).await;
+        answer.refused(503, "temporarily_unavailable");
+    }
+}
+
 #[tokio::test]
 async fn of_two_secrets_each_opens_and_the_newest_closes() {
     let until = |secret: &str| ClientSecret { expires_at: Some(Timestamp(NOW + 100)), ..sealed(secret) };
@@ -205,14 +271,14 @@ async fn of_two_secrets_each_opens_and_the_newest_closes() {
         let closed =
             |secret| encrypt(&object(secret), secret, KeyManagement::A128Kw, ContentEncryption::A128CbcHs256);
         assert!(is_taken(&fixture, &closed(SECRET)).await && is_taken(&fixture, &closed(OTHER)).await);
-        let tokens = redeem(&fixture, "web", OTHER, &code(&fixture).await).await.json();
+        let tokens = redeem(&fixture, "web", OTHER, &code_at(&fixture).await).await.json();
         assert!(open(tokens["id_token"].as_str().unwrap(), SECRET).is_some());
         fixture.clock.forward(100);
         assert!(is_taken(&fixture, &closed(SECRET)).await && !is_taken(&fixture, &closed(OTHER)).await);
     }
     let fixture = provider(vec![sealed(OTHER), sealed(SECRET)]);
     fixture.clients.change("web", |client| client.openid.id_token_encryption = Some(encryption));
-    let tokens = redeem(&fixture, "web", OTHER, &code(&fixture).await).await.json();
+    let tokens = redeem(&fixture, "web", OTHER, &code_at(&fixture).await).await.json();
     assert!(open(tokens["id_token"].as_str().unwrap(), SECRET).is_some(), "the last of equals");
 }
 

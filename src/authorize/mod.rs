@@ -19,6 +19,7 @@
 pub mod browser;
 pub mod decide;
 mod grant;
+mod hint;
 pub mod interaction;
 pub mod logout;
 pub mod request;

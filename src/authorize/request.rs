@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::hint;
 use super::response::AuthorizationResponse;
 use crate::client::encryption;
 use crate::grant::{life, target};
@@ -273,10 +274,10 @@ impl AuthorizationRequest {
     ) -> Result<Option<SubjectId>, Halt> {
         let wished = claims.and_then(ClaimsRequest::subject);
         let Some(hint) = &self.id_token_hint else { return Ok(wished.map(Into::into)) };
-        let hinted = facts
-            .signing_keys()?
-            .id_token_subject(hint.expose(), cx.settings.issuer.as_str(), client.id.as_str())
-            .ok_or(Reason::IdTokenHintInvalid)?;
+        let hinted = hint::read(hint.expose(), Some(client), facts, cx)?
+            .filter(|hint| hint.client == client.id.as_str())
+            .ok_or(Reason::IdTokenHintInvalid)?
+            .subject;
         match wished {
             Some(wished) if wished != hinted => Err(Reason::IdTokenHintInvalid.into()),
             _ => Ok(Some(hinted.as_str().into())),

@@ -109,7 +109,7 @@ pub fn recipient(
     let Some(encryption) = encryption else { return Ok(None) };
     let missing = |why: &str| OAuthError::new(Reason::EncryptionKeyMissing).detail(why);
     if encryption.alg.is_shared() {
-        let newest = sealed_secrets(client, cx).pop().ok_or_else(|| missing("no secret is kept sealed"))?;
+        let newest = newest_secret(client, cx).ok_or_else(|| missing("no secret is kept sealed"))?;
         let key = RecipientKey::OfSecret(newest.clone());
         return Ok(Some(Recipient { client: client.id.clone(), key, encryption }));
     }
@@ -120,8 +120,13 @@ pub fn recipient(
     Ok(Some(Recipient { client: client.id.clone(), key: RecipientKey::Public(key.clone()), encryption }))
 }
 
-/// The secrets of a client of which keys can be derived now, the newest last: the one that lasts longest.
-fn sealed_secrets<'c>(client: &'c Client, cx: &Context<'_>) -> Vec<&'c ClientSecret> {
+/// The secret with which a client is told something now.
+pub(crate) fn newest_secret<'c>(client: &'c Client, cx: &Context<'_>) -> Option<&'c ClientSecret> {
+    sealed_secrets(client, cx).pop()
+}
+
+/// The secrets of a client that are kept sealed and can be used now, the newest last: the one that lasts longest.
+pub(crate) fn sealed_secrets<'c>(client: &'c Client, cx: &Context<'_>) -> Vec<&'c ClientSecret> {
     let lives = |secret: &ClientSecret| !secret.expires_at.is_some_and(|at| at.is_past(cx.now));
     let opens = |secret: &ClientSecret| secret.sealed_digest(&client.id, cx).is_some();
     let mut secrets: Vec<_> = client.secrets.iter().filter(|secret| lives(secret) && opens(secret)).collect();

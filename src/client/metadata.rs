@@ -69,7 +69,7 @@ pub struct ClientMetadata {
     pub application_type: ApplicationType,
     /// `id_token_signed_response_alg` (OpenID Connect Dynamic Client Registration §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_token_signed_response_alg: Option<Algorithm>,
+    pub id_token_signed_response_alg: Option<AssertionAlgorithm>,
     /// `userinfo_signed_response_alg`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<Algorithm>,
@@ -265,6 +265,11 @@ impl ClientMetadata {
         })
     }
 
+    /// The HMAC of its ID tokens, if they have one instead of a signature.
+    pub(super) fn id_token_mac(&self) -> Option<MacAlgorithm> {
+        self.id_token_signed_response_alg.and_then(AssertionAlgorithm::mac)
+    }
+
     /// Whether no list of places to answer to is longer than `most`.
     pub(super) fn check_lengths(&self, most: usize) -> Result<(), MetadataError> {
         let lists = [
@@ -285,11 +290,11 @@ impl ClientMetadata {
         if alg.is_some_and(|alg| alg.method() != method) {
             return contradiction("token_endpoint_auth_signing_alg is not for token_endpoint_auth_method");
         }
-        let own = match alg {
-            Some(AssertionAlgorithm::Mac(mac)) => Some(mac),
-            _ => None,
-        };
-        let longest = own.max(self.request_objects.mac()).map_or(0, MacAlgorithm::min_secret_bytes);
+        let own = alg.and_then(AssertionAlgorithm::mac);
+        let longest = own
+            .max(self.request_objects.mac())
+            .max(self.id_token_mac())
+            .map_or(0, MacAlgorithm::min_secret_bytes);
         if self.operator.client_secret.as_ref().is_some_and(|secret| secret.expose().len() < longest) {
             return contradiction("client_secret is too short for its algorithm (RFC 7518 §3.2)");
         }

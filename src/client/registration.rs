@@ -14,6 +14,7 @@ use super::operator::OperatorMetadata;
 use crate::jose::KeyManagement;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope, SubjectType};
+use crate::record::assertion::AssertionAlgorithm;
 use crate::record::registration::Admission;
 use crate::record::{Client, RegisteredClient, Settings};
 
@@ -57,7 +58,8 @@ impl ClientMetadata {
             }
         });
         if metadata.scope.contains(OPENID) && metadata.id_token_signed_response_alg.is_none() {
-            metadata.id_token_signed_response_alg = settings.signing_algorithms.first().copied();
+            metadata.id_token_signed_response_alg =
+                settings.signing_algorithms.first().copied().map(Into::into);
         }
         if !metadata.grant_types.iter().all(may_use) {
             return Err(MetadataError::Contradiction(
@@ -94,7 +96,7 @@ impl ClientMetadata {
         let mut algorithms =
             self.encryption.algorithms().chain(self.request_objects.request_object_encryption_alg);
         self.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt
-            || self.request_objects.mac().is_some()
+            || self.request_objects.mac().or(self.id_token_mac()).is_some()
             || algorithms.any(KeyManagement::is_shared)
     }
 
@@ -147,13 +149,16 @@ impl ClientMetadata {
             self.encryption.algorithms().all(|alg| KEY_MANAGEMENT.contains(&alg)),
             "an encrypted_response_alg is not one that the server encrypts with",
         )?;
-        let signs = |alg: &Option<_>| alg.is_none_or(|alg| settings.signing_algorithms.contains(&alg));
+        let signs = |alg| settings.signing_algorithms.contains(&alg);
         rule(
-            signs(&self.id_token_signed_response_alg),
+            self.id_token_signed_response_alg.is_none_or(|alg| match alg {
+                AssertionAlgorithm::Signature(alg) => signs(alg),
+                AssertionAlgorithm::Mac(alg) => settings.dials.id_token_macs.contains(&alg),
+            }),
             "id_token_signed_response_alg is not one that the server signs with",
         )?;
         rule(
-            signs(&self.userinfo_signed_response_alg),
+            self.userinfo_signed_response_alg.is_none_or(signs),
             "userinfo_signed_response_alg is not one that the server signs with",
         )
     }

@@ -86,7 +86,7 @@ impl RequestObjectMetadata {
     /// The HMAC that protects the client's request objects, if one does.
     pub(super) fn mac(&self) -> Option<MacAlgorithm> {
         match self.request_object_signing_alg {
-            Some(RequestObjectAlgorithm::Protected(AssertionAlgorithm::Mac(alg))) => Some(alg),
+            Some(RequestObjectAlgorithm::Protected(alg)) => alg.mac(),
             _ => None,
         }
     }

@@ -164,6 +164,7 @@ impl OpenIdMetadata {
     fn new(settings: &Settings, paths: &Paths) -> Self {
         let algorithms: Vec<_> =
             settings.signing_algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+        let macs = settings.dials.id_token_macs.iter().map(|algorithm| algorithm.as_str());
         let own = ["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "at_hash"];
         let asked = BY_SCOPE.iter().filter(|(value, _)| settings.scope.contains(value));
         Self {
@@ -180,7 +181,7 @@ impl OpenIdMetadata {
                 Some(_) => SubjectType::ALL,
                 None => &[SubjectType::Public],
             },
-            id_token_signing_alg_values_supported: algorithms.clone(),
+            id_token_signing_alg_values_supported: algorithms.iter().copied().chain(macs).collect(),
             userinfo_signing_alg_values_supported: algorithms,
             id_token_encryption_alg_values_supported: KEY_MANAGEMENT,
             id_token_encryption_enc_values_supported: CONTENT_ENCRYPTION,

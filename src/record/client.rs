@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::assertion::ClientKeys;
+use super::assertion::{AssertionAlgorithm, ClientKeys};
 use super::encryption::ResponseEncryption;
 use super::logout::LogoutRegistration;
 use super::request_object::RequestObjectRegistration;
@@ -116,7 +116,7 @@ pub struct ClientLifetimes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenIdRegistration {
     /// `id_token_signed_response_alg`; `None` means the server's own choice.
-    pub id_token_alg: Option<Algorithm>,
+    pub id_token_alg: Option<AssertionAlgorithm>,
     /// `userinfo_signed_response_alg`; `None` means plain JSON.
     pub userinfo_alg: Option<Algorithm>,
     /// `id_token_encrypted_response_alg` and `_enc`: how ID tokens and logout tokens are encrypted; `None` means not.
