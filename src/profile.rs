@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::jose::MacAlgorithm;
 use crate::protocol::{ClientAuthMethod, ResponseType};
 
 /// A named set of dials.
@@ -33,9 +32,9 @@ pub struct Dials {
     pub client_auth_methods: &'static [ClientAuthMethod],
     /// Whom the assertion of a client must be meant for.
     pub assertion_audience: AssertionAudience,
-    /// The HMACs that clients may register for their ID tokens instead of a signature. Such a token proves nothing to
+    /// Whether clients may register for ID tokens with an HMAC instead of a signature. Such a token proves nothing to
     /// anyone but its client, which could have made it (OpenID Connect Core §10.1).
-    pub id_token_macs: &'static [MacAlgorithm],
+    pub id_token_macs: bool,
     /// Which request objects are taken unless the host says otherwise.
     pub request_objects: RequestObjects,
     /// Which clients get a new refresh token at each use.
@@ -154,8 +153,8 @@ impl Profile {
                 Self::OidcCompat => RequestObjects::OpenId,
             },
             id_token_macs: match self {
-                Self::OidcCompat if cfg!(feature = "aws-lc-rs") => &MacAlgorithm::ALL,
-                Self::OidcCompat | Self::Strict => &[],
+                Self::Strict => false,
+                Self::OidcCompat => cfg!(feature = "aws-lc-rs"),
             },
             client_auth_methods: CLIENT_AUTH_METHODS,
             refresh_rotation: RefreshRotation::Public,

@@ -253,6 +253,13 @@ async fn an_id_token_may_have_an_hmac_where_the_profile_says_so_and_is_a_hint_fo
         assert_eq!(nameless.status, 400, "nothing says whose secret to check it with");
         let out = agent.get(&format!("/logout?id_token_hint={token}&client_id=web")).await;
         assert!(out.text().contains("You are signed out"), "{out:?}");
+        let own = json!({ "id_token_signed_response_alg": alg.as_str() });
+        let registered = register(&open_to_all(Profile::OidcCompat), &own).await;
+        assert_eq!(
+            (registered.status, registered.json()["id_token_signed_response_alg"].clone()),
+            (201, json!(alg.as_str()))
+        );
+        register(&open_to_all(Profile::Strict), &own).await.refused(400, "invalid_client_metadata");
         // Where the profile has none, nobody gets another signature than the one they rely on.
         let strict = fixture(Profile::Strict);
         strict.clients.change("web", openid);
@@ -283,10 +290,10 @@ async fn of_two_secrets_each_opens_and_the_newest_closes() {
 }
 
 /// A server at which everybody may register.
-fn open_to_all() -> Fixture {
+fn open_to_all(profile: Profile) -> Fixture {
     let terms = Admission { grant_types: GrantType::ALL.to_vec(), ..Admission::default() };
     Fixture::over(Arc::new(MemoryStore::new()), all(), |builder| {
-        builder.scope(scope(SCOPE)).registration(Arc::new(OpenRegistration { terms }))
+        builder.profile(profile).scope(scope(SCOPE)).registration(Arc::new(OpenRegistration { terms }))
     })
 }
 
@@ -307,7 +314,7 @@ const NEEDING: [(&str, &str); 5] = [
 
 #[tokio::test]
 async fn who_registers_itself_for_a_shared_key_has_its_secret_kept_so_that_it_works() {
-    let fixture = open_to_all();
+    let fixture = open_to_all(Profile::Strict);
     for (member, value) in NEEDING {
         let information = register(&fixture, &json!({ member: value })).await.json();
         let (id, secret) = (&information["client_id"], information["client_secret"].as_str().unwrap());
@@ -343,7 +350,7 @@ async fn who_registers_itself_for_a_shared_key_has_its_secret_kept_so_that_it_wo
 
 #[tokio::test]
 async fn what_cannot_work_with_a_shared_key_is_not_registered() {
-    let fixture = open_to_all();
+    let fixture = open_to_all(Profile::Strict);
     for (member, value) in NEEDING {
         let public = json!({ "token_endpoint_auth_method": "none", member: value });
         register(&fixture, &public).await.refused(400, "invalid_client_metadata");
@@ -379,7 +386,7 @@ async fn what_cannot_work_with_a_shared_key_is_not_registered() {
 
 #[tokio::test]
 async fn every_shared_key_that_is_advertised_can_be_registered_and_no_other() {
-    let fixture = open_to_all();
+    let fixture = open_to_all(Profile::Strict);
     let document = fixture.get("/.well-known/openid-configuration").await.json();
     for (advertised, member) in [
         ("id_token_encryption_alg_values_supported", "id_token_encrypted_response_alg"),

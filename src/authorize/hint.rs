@@ -24,7 +24,7 @@ fn authenticated(token: &str, client: &Client, cx: &Context<'_>) -> Option<IdTok
     use crate::jose::{UnverifiedMac, Verification};
 
     let token = UnverifiedMac::parse(token).ok()?;
-    let accepted = Verification::new(&["JWT"], cx.settings.dials.id_token_macs).or_untyped();
+    let accepted = Verification::new(&["JWT"], cx.settings.id_token_macs()).or_untyped();
     let claims = sealed_secrets(client, cx).into_iter().find_map(|secret| {
         let secret = secret.open(&client.id, &cx.settings.sealer)?;
         token.verify(&secret, &accepted).ok()

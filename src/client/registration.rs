@@ -153,7 +153,7 @@ impl ClientMetadata {
         rule(
             self.id_token_signed_response_alg.is_none_or(|alg| match alg {
                 AssertionAlgorithm::Signature(alg) => signs(alg),
-                AssertionAlgorithm::Mac(alg) => settings.dials.id_token_macs.contains(&alg),
+                AssertionAlgorithm::Mac(alg) => settings.id_token_macs().contains(&alg),
             }),
             "id_token_signed_response_alg is not one that the server signs with",
         )?;

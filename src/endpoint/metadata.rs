@@ -164,7 +164,7 @@ impl OpenIdMetadata {
     fn new(settings: &Settings, paths: &Paths) -> Self {
         let algorithms: Vec<_> =
             settings.signing_algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
-        let macs = settings.dials.id_token_macs.iter().map(|algorithm| algorithm.as_str());
+        let macs = settings.id_token_macs().iter().map(|algorithm| algorithm.as_str());
         let own = ["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "at_hash"];
         let asked = BY_SCOPE.iter().filter(|(value, _)| settings.scope.contains(value));
         Self {

@@ -205,7 +205,7 @@ pub fn id_token_protection(client: &Client, cx: &Context<'_>) -> Result<Protecti
         Some(AssertionAlgorithm::Signature(alg)) if algorithms.contains(&alg) => {
             Some(Protection::Signature(alg))
         }
-        Some(AssertionAlgorithm::Mac(alg)) if cx.settings.dials.id_token_macs.contains(&alg) => {
+        Some(AssertionAlgorithm::Mac(alg)) if cx.settings.id_token_macs().contains(&alg) => {
             encryption::newest_secret(client, cx).map(|secret| Protection::Mac(alg, secret.clone()))
         }
         _ => None,

@@ -7,7 +7,7 @@ use super::assertion::{self, AssertionAlgorithm, AssertionPolicy};
 use super::key_ring::PublishedKeys;
 use super::request_object::RequestObjectAlgorithm;
 use super::{Client, Namespace};
-use crate::jose::{Algorithm, Audience, KeyManagement, Sealer};
+use crate::jose::{Algorithm, Audience, KeyManagement, MacAlgorithm, Sealer};
 use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientAuthMethod, GrantType, Issuer, Locales, ResponseMode, ResponseType, Scope};
@@ -218,6 +218,12 @@ impl Settings {
     #[must_use]
     pub fn takes_request_objects(&self) -> bool {
         self.request_objects != RequestObjects::Off
+    }
+
+    /// The HMACs that clients may register for their ID tokens.
+    #[must_use]
+    pub const fn id_token_macs(&self) -> &'static [MacAlgorithm] {
+        if self.dials.id_token_macs { &MacAlgorithm::ALL } else { &[] }
     }
 
     /// How request objects may be protected.
