@@ -7,9 +7,11 @@ mod common;
 use std::sync::Arc;
 
 use common::clients::{all, authenticated, client, secret};
+use common::foreign::Trust;
 use common::host::TestPasswords;
 use common::{Agent, Fixture, ISSUER, NOW, authorization, form, machine, redemption, refreshing};
 use grantor::endpoint::metadata::Paths;
+use grantor::host::OwnTokenExchange;
 use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::profile::Profile;
 use grantor::protocol::{ClientAuthMethod, GrantType, ResponseType};
@@ -78,6 +80,8 @@ async fn exactly_the_advertised_grant_types_are_supported() {
                 GrantType::Password => {
                     builder.profile(Profile::OidcCompat).password_verifier(Arc::new(TestPasswords::default()))
                 }
+                GrantType::TokenExchange => builder.token_exchange(Arc::new(OwnTokenExchange)),
+                GrantType::JwtBearer => builder.assertion_trust(Arc::new(Trust::default())),
                 _ => builder,
             }
         })

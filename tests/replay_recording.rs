@@ -52,6 +52,7 @@ impl Exposed for TokenPlan {
         let access = match &self.access_token {
             AccessTokenPlan::Opaque(token) => token.expose().to_owned(),
             AccessTokenPlan::Jwt(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
+            AccessTokenPlan::IdJag(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
         };
         let refresh = self.refresh_token.as_ref().map(Secret::expose);
         format!("{access} {refresh:?} {self:?}")

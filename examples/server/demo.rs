@@ -25,6 +25,8 @@ pub(crate) const GRANT_TYPES: &[GrantType] = &[
     GrantType::RefreshToken,
     GrantType::ClientCredentials,
     GrantType::DeviceCode,
+    GrantType::TokenExchange,
+    GrantType::JwtBearer,
 ];
 
 /// The scope values there are.

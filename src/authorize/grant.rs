@@ -56,7 +56,8 @@ pub(super) fn grant(
     if response_type.has_id_token() {
         let nonce = request.nonce.as_deref();
         let only = !response_type.has_code() && !response_type.has_token();
-        front.id_token = issue::id_token(&grant, client, scope, nonce, only, facts, cx)?;
+        let id_token = issue::id_token(&grant, client, scope, nonce, only, facts, cx)?;
+        front.id_token = if only { id_token } else { id_token.map(|plan| plan.of_grant(id, cx)) };
     }
     response.to_sign = Some(front).filter(|front| *front != FrontTokens::default()).map(Box::new);
     response.close(request.state.as_deref(), cx);
@@ -105,6 +106,7 @@ fn begun(
             .as_deref()
             .map(|claims| Box::new(user_claims::allowed(claims, &request.scope, scope))),
         jwts: None,
+        exchange: None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::record::grant::{Grant, GrantSubject};
 use crate::record::{Client, Context, Decide, Decision, Facts, Halt};
 use crate::token::claims::write_audience;
 use crate::token::subject::seen_by;
-use crate::token::{PresentedToken, RefreshHandle};
+use crate::token::{Delegation, PresentedToken, RefreshHandle};
 
 /// A request to the introspection endpoint. `token_type_hint` is not needed: a token tells what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub enum Introspection {
         /// `sub`: what the client of the token calls the user, whoever asks, as a JWT would say it; the client itself where
         /// it acts for itself.
         subject: String,
+        /// `act`, `may_act`.
+        delegation: Option<Box<Delegation>>,
         /// `iss`.
         issuer: String,
     },
@@ -110,12 +112,14 @@ fn concerns(token: &LiveToken, caller: &Client, issuer: &Issuer) -> bool {
 
 fn access(token: LiveToken, facts: &Facts, cx: &Context<'_>) -> Result<Introspection, Halt> {
     let Some(client) = facts.client(token.client.as_str())? else { return Ok(Introspection::Inactive) };
-    let subject = match &token.subject {
-        Some(subject) => seen_by(client, subject, cx)?.as_str().to_owned(),
-        None => client.id.as_str().to_owned(),
+    let subject = match (&token.subject, &token.exchange) {
+        (Some(subject), _) => seen_by(client, subject, cx)?.as_str().to_owned(),
+        (None, Some(exchange)) => exchange.client_acted_for(&client.id).as_str().to_owned(),
+        (None, None) => client.id.as_str().to_owned(),
     };
+    let delegation = Delegation::of(token.exchange.as_deref(), client, cx)?.map(Box::new);
     let issuer = cx.settings.issuer.as_str().to_owned();
-    Ok(Introspection::Access { token: Box::new(token), subject, issuer })
+    Ok(Introspection::Access { token: Box::new(token), subject, delegation, issuer })
 }
 
 fn refresh(
@@ -147,7 +151,7 @@ impl Introspection {
         json.flag("active", !matches!(self, Self::Inactive));
         match self {
             Self::Inactive => {}
-            Self::Access { token, subject, issuer } => {
+            Self::Access { token, subject, delegation, issuer } => {
                 json.text("iss", issuer);
                 json.text("client_id", token.client.as_str());
                 json.text("sub", subject);
@@ -164,6 +168,9 @@ impl Introspection {
                     if let Some(acr) = &authentication.acr {
                         json.text("acr", acr);
                     }
+                }
+                if let Some(delegation) = delegation {
+                    delegation.write(&mut json);
                 }
             }
             Self::Refresh { client, subject, scope, expires_at, issuer } => {

@@ -8,10 +8,12 @@ use crate::grant::client_credentials::ClientCredentialsRequest;
 use crate::grant::device_code::DeviceCodeRequest;
 use crate::grant::extension::ExtensionGrantRequest;
 use crate::grant::issue::TokenPlan;
+use crate::grant::jwt_bearer::{GrantAssertion, JwtBearerRequest};
 use crate::grant::password::PasswordRequest;
 use crate::grant::refresh_token::RefreshTokenRequest;
 use crate::grant::target;
-use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret};
+use crate::grant::token_exchange::{ON_BEHALF_OF, TokenExchangeRequest};
+use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret, TokenType};
 use crate::record::password::PasswordAttempt;
 use crate::record::{Context, Decide, Decision, Facts, Halt};
 use crate::token::{Handle, HandleKind, RefreshHandle};
@@ -28,6 +30,10 @@ pub enum TokenRequest {
     ClientCredentials(ClientCredentialsRequest),
     /// `urn:ietf:params:oauth:grant-type:device_code`.
     DeviceCode(DeviceCodeRequest),
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`, and its other form.
+    TokenExchange(Box<TokenExchangeRequest>),
+    /// `urn:ietf:params:oauth:grant-type:jwt-bearer`.
+    JwtBearer(Box<JwtBearerRequest>),
     /// `password`.
     Password(PasswordRequest),
     /// One of the host's own.
@@ -92,6 +98,29 @@ impl TokenRequest {
                 device_code: Handle::decode(HandleKind::DeviceCode, required(params, "device_code")?),
                 resources,
             }),
+            GrantType::TokenExchange => Self::TokenExchange(Box::new(TokenExchangeRequest::read(
+                credentials,
+                scope(params)?,
+                resources,
+                params,
+            )?)),
+            GrantType::JwtBearer => match params.get("requested_token_use") {
+                None => Self::JwtBearer(Box::new(JwtBearerRequest {
+                    credentials,
+                    assertion: GrantAssertion::read(required(params, "assertion")?)?,
+                    scope: scope(params)?,
+                    resources,
+                })),
+                Some(ON_BEHALF_OF) => {
+                    let (scope, assertion) = (scope(params)?, required(params, "assertion")?);
+                    let request =
+                        TokenExchangeRequest::on_behalf_of(credentials, scope, resources, assertion);
+                    Self::TokenExchange(Box::new(request))
+                }
+                Some(_) => {
+                    return Err(OAuthError::new(Reason::ParameterMalformed).parameter("requested_token_use"));
+                }
+            },
         })
     }
 
@@ -103,6 +132,8 @@ impl TokenRequest {
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
             Self::DeviceCode(_) => GrantType::DeviceCode,
+            Self::TokenExchange(request) => request.form.grant_type(),
+            Self::JwtBearer(_) => GrantType::JwtBearer,
             Self::Password(_) => GrantType::Password,
             Self::Extension(request) => GrantType::Extension(request.grant_type.clone()),
         }
@@ -116,6 +147,8 @@ impl TokenRequest {
             Self::RefreshToken(request) => &request.credentials.client_id,
             Self::ClientCredentials(request) => &request.credentials.client_id,
             Self::DeviceCode(request) => &request.credentials.client_id,
+            Self::TokenExchange(request) => &request.credentials.client_id,
+            Self::JwtBearer(request) => &request.credentials.client_id,
             Self::Password(request) => &request.credentials.client_id,
             Self::Extension(request) => &request.credentials.client_id,
         }
@@ -135,6 +168,8 @@ impl Decide for TokenRequest {
             Self::RefreshToken(request) => request.read_ahead(facts, cx),
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
             Self::DeviceCode(request) => request.read_ahead(facts, cx),
+            Self::TokenExchange(request) => request.read_ahead(facts, cx),
+            Self::JwtBearer(request) => request.read_ahead(facts, cx),
             Self::Password(request) => request.read_ahead(facts, cx),
             Self::Extension(request) => request.read_ahead(facts, cx),
         }
@@ -149,6 +184,8 @@ impl Decide for TokenRequest {
             Self::RefreshToken(request) => request.decide(facts, cx),
             Self::ClientCredentials(request) => request.decide(facts, cx),
             Self::DeviceCode(request) => request.decide(facts, cx),
+            Self::TokenExchange(request) => request.decide(facts, cx),
+            Self::JwtBearer(request) => request.decide(facts, cx),
             Self::Password(request) => request.decide(facts, cx),
             Self::Extension(request) => request.decide(facts, cx),
         }
@@ -160,7 +197,7 @@ impl Decide for TokenRequest {
 pub struct TokenResponse {
     /// `access_token`.
     pub access_token: Secret,
-    /// `token_type`: always `Bearer`.
+    /// `token_type`: `Bearer`, or `N_A` for what is no access token (RFC 8693 §2.2.1).
     pub token_type: &'static str,
     /// `expires_in`, in seconds.
     pub expires_in: u64,
@@ -170,6 +207,8 @@ pub struct TokenResponse {
     pub id_token: Option<Secret>,
     /// `scope`: what the access token allows.
     pub scope: Scope,
+    /// `issued_token_type`, where a token was exchanged for it (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<TokenType>,
 }
 
 impl TokenResponse {
@@ -190,6 +229,7 @@ impl TokenResponse {
             ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
             ("id_token", self.id_token.as_ref().map(Secret::expose)),
             ("scope", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
+            ("issued_token_type", self.issued_token_type.map(TokenType::as_str)),
         ] {
             if let Some(value) = value {
                 json.extend([",\"", name, "\":\"", value, "\""]);

@@ -64,6 +64,7 @@ pub fn begun(
         access: SmallVec::new(),
         claims: None,
         jwts: None,
+        exchange: None,
     }
 }
 

@@ -26,7 +26,9 @@ pub use error::{ErrorCode, OAuthError, Reason};
 pub use id::{ClientId, SubjectId};
 pub use issuer::Issuer;
 pub use locales::Locales;
-pub use names::{ClientAuthMethod, ExtensionGrantType, GrantType, ResponseMode, ResponseType, SubjectType};
+pub use names::{
+    ClientAuthMethod, ExtensionGrantType, GrantType, ResponseMode, ResponseType, SubjectType, TokenType,
+};
 pub use params::{ParamFault, Params};
 pub use prompt::Prompts;
 pub use redirect_uri::{ApplicationType, MatchedRedirectUri, RedirectUri};

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::host::{FetchError, SignerError, sector_document};
 use crate::protocol::{ErrorCode, OAuthError, Reason};
+use crate::record::exchange;
 use crate::record::facts::{Account, Fact};
 use crate::record::password::PasswordVerdict;
 use crate::record::registration::{Refusal, Verdict};
@@ -423,6 +424,27 @@ impl AuthorizationServer {
                     None => None,
                 };
                 Fact::StatementKeys(issuer, keys)
+            }
+            Need::Exchange(exchange) => {
+                let verdict = match &self.parts.token_exchange {
+                    Some(policy) => policy.judge(&exchange).await.map_err(unavailable)?,
+                    None => exchange::Verdict::Refuse(exchange::Refusal::Tokens),
+                };
+                Fact::Exchange(exchange, Box::new(verdict))
+            }
+            Need::TrustedIssuer(issuer) => {
+                let trust = match &self.parts.assertion_trust {
+                    Some(trust) => trust.issuer(&issuer).await.map_err(unavailable)?,
+                    None => None,
+                };
+                Fact::TrustedIssuer(issuer, trust)
+            }
+            Need::KnownSubject(statement) => {
+                let subject = match &self.parts.assertion_trust {
+                    Some(trust) => trust.subject(&statement).await.map_err(unavailable)?,
+                    None => None,
+                };
+                Fact::KnownSubject(statement, subject.map(Box::new))
             }
             Need::Password(attempt) => {
                 let verdict = match &self.parts.password_verifier {

@@ -35,9 +35,9 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, ExtensionGrant, Fetch,
-    Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects, Requirements,
-    ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, AssertionTrust, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy,
+    ExtensionGrant, Fetch, Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects,
+    Requirements, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard, TokenExchangePolicy,
 };
 use crate::protocol::{
     ClientId, ExtensionGrantType, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp,
@@ -72,6 +72,10 @@ pub(crate) struct Parts {
     pub(crate) request_objects: Option<RequestObjects>,
     /// `None`: no client has ever registered itself.
     pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
+    /// `None`: no tokens are exchanged.
+    pub(crate) token_exchange: Option<Arc<dyn TokenExchangePolicy>>,
+    /// `None`: no other issuer is trusted.
+    pub(crate) assertion_trust: Option<Arc<dyn AssertionTrust>>,
     made_clients: clients::MadeClients,
     pub(crate) extensions: Vec<(ExtensionGrantType, Arc<dyn ExtensionGrant>)>,
     pub(crate) password_verifier: Option<Arc<dyn PasswordVerifier>>,
