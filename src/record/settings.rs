@@ -524,6 +524,8 @@ mod tests {
         ("response_types", |s| s.response_types = vec![ResponseType::None, ResponseType::IdToken]),
         ("grant_types", |s| s.grant_types.push(GrantType::Implicit)),
         ("grant_types", |s| s.grant_types.push(GrantType::Password)),
+        ("grant_types", |s| s.grant_types.push(GrantType::TokenExchange)),
+        ("grant_types", |s| s.grant_types.push(GrantType::JwtBearer)),
         ("grant_types", |s| {
             let name = ExtensionGrantType::new("urn:example:nobody").unwrap();
             s.grant_types.push(GrantType::Extension(name));
