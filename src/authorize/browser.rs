@@ -271,7 +271,7 @@ pub(super) fn check_subject(subject: &SubjectId, facts: &Facts) -> Result<(), Ha
 
 /// A new binding cookie.
 pub(crate) fn new_binding(cx: &Context<'_>) -> Handle {
-    Handle { id: cx.id(), secret: cx.random.secret }
+    Handle { id: cx.id(), secret: cx.random.secret() }
 }
 
 fn form_csrf(sealer: &Sealer, binding: &Handle, session: Option<&Handle>) -> Secret {

@@ -42,7 +42,7 @@ pub(super) fn grant(
     let mut grant = begun(request, client, client_epoch, login, scope, cx);
     let mut response = AuthorizationResponse::new(uri, request.response_mode);
     if response_type.has_code() {
-        let code = Handle { id: id.0, secret: cx.random.code_secret };
+        let code = Handle { id: id.0, secret: cx.random.code_secret() };
         grant.redeemable = Some(Box::new(redeemable(request, &code, cx)));
         response.parameters.push(("code", code.encode(HandleKind::Code)));
     }

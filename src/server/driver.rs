@@ -312,9 +312,9 @@ impl AuthorizationServer {
     }
 
     pub(super) fn draw(&self) -> Result<Random, OAuthError> {
-        let mut block = [0; Random::LEN];
-        self.parts.entropy.fill(&mut block).map_err(|_| Reason::EntropyUnavailable)?;
-        Ok(Random::from_block(&block))
+        let mut seed = [0; Random::LEN];
+        self.parts.entropy.fill(&mut seed).map_err(|_| Reason::EntropyUnavailable)?;
+        Ok(Random::from_seed(seed))
     }
 
     /// Fetches what can be had without waiting; anything else it hands back.
@@ -519,7 +519,7 @@ fn unsigned(error: SignerError) -> OAuthError {
 
 /// Lets other tasks run before trying again: the more often a race was lost, and by chance, the longer.
 async fn step_aside(cx: &Context<'_>) {
-    let [chance, ..] = cx.random.nonce;
+    let [chance, ..] = cx.random.nonce();
     for _ in 0..u32::from(chance) % (cx.attempt + 1) {
         let mut yielded = false;
         std::future::poll_fn(|task| {
