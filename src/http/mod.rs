@@ -288,10 +288,10 @@ impl HttpServer {
         }
     }
 
-    fn read_authorize(&self, request: &Request<Bytes>) -> Result<Authorize, OAuthError> {
+    fn read_authorize<'r>(&self, request: &'r Request<Bytes>) -> Result<Authorize<'r>, OAuthError> {
         let params = form::query_or_body(request)?;
         Ok(Authorize {
-            request: AuthorizationRequest::read(&params)?,
+            request: AuthorizationRequest::read(params)?,
             browser: self.browser(request.headers()),
         })
     }

@@ -144,6 +144,14 @@ impl<'a> Params<'a> {
         self.pairs.iter().enumerate().find_map(|(at, (name, _))| Some((name.as_ref(), self.fault_at(at)?)))
     }
 
+    /// The parameters that can be read, one by one: as [`get`](Self::get), and those that may be given several times.
+    pub fn into_pairs(mut self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        while let Some(faulty) = self.first_fault().map(|(name, _)| name.to_owned()) {
+            self.pairs.retain(|(name, _)| *name != faulty);
+        }
+        self.pairs.into_iter().filter(|(_, value)| !value.is_empty())
+    }
+
     fn fault_at(&self, at: usize) -> Option<ParamFault> {
         let (name, value) = self.pairs.get(at)?;
         let repeated = self.pairs.iter().take(at).any(|(own, _)| own == name);

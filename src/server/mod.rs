@@ -133,7 +133,7 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// What is shown on an error page and never sent to a redirect URI, because there is none that was verified.
-    pub async fn authorize(&self, request: &Authorize, origin: Origin) -> Result<Step, OAuthError> {
+    pub async fn authorize(&self, request: &Authorize<'_>, origin: Origin) -> Result<Step, OAuthError> {
         self.run(request, origin).await
     }
 
