@@ -50,13 +50,13 @@ enum Progress<'s, R> {
 }
 
 /// A request whose first steps are done.
-enum Begun<'s, R> {
+pub(crate) enum Begun<'s, R> {
     Answered(Result<R, OAuthError>),
     Waits(Box<Waiting<'s, R>>),
 }
 
 /// A request that has to wait.
-struct Waiting<'s, R> {
+pub(crate) struct Waiting<'s, R> {
     trace: Trace<'s>,
     needs: u32,
     progress: Progress<'s, R>,
@@ -87,7 +87,7 @@ impl AuthorizationServer {
 
     /// Runs a request until it has to wait. What it was decided under is only then moved to the heap, so that the
     /// futures around it stay small.
-    fn begin<Q>(&self, request: &Q, origin: Origin) -> Begun<'_, <Q::Plan as Mint>::Response>
+    pub(crate) fn begin<Q>(&self, request: &Q, origin: Origin) -> Begun<'_, <Q::Plan as Mint>::Response>
     where
         Q: Decide,
         Q::Plan: Mint,
@@ -105,7 +105,8 @@ impl AuthorizationServer {
         }
     }
 
-    async fn finish<Q>(
+    /// Runs it to its answer.
+    pub(crate) async fn finish<Q>(
         &self,
         request: &Q,
         waiting: Box<Waiting<'_, <Q::Plan as Mint>::Response>>,
