@@ -58,7 +58,8 @@ pub(super) fn grant(
         let only = !response_type.has_code() && !response_type.has_token();
         front.id_token = issue::id_token(&grant, client, scope, nonce, only, facts, cx)?;
     }
-    response.to_sign = Some(front).filter(|front| *front != FrontTokens::default()).map(Box::new);
+    let signs = front.access_token.is_some() || front.id_token.is_some();
+    response.to_sign = signs.then(|| Box::new(front));
     response.close(request.state.as_deref(), cx);
 
     let mut batch = cx.batch();

@@ -48,7 +48,7 @@ fn granted_scope(asked: Option<&Scope>, client: &Client, cx: &Context<'_>) -> Re
     let allowed = client.scope.intersection(&cx.settings.scope);
     match asked {
         None => Ok(allowed),
-        Some(asked) if asked.is_subset(&allowed) => Ok(asked.clone()),
+        Some(asked) if asked.is_subset(&allowed) => Ok(allowed.intersection(asked)),
         Some(_) => Err(Reason::ScopeNotAllowed.into()),
     }
 }
