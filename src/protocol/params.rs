@@ -187,34 +187,26 @@ pub fn decode(text: &str) -> Result<Cow<'_, str>, ParamsError> {
 
 fn unescape(text: &str) -> Result<String, ParamsError> {
     let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((plain, escape)) = next_escape(rest).and_then(|at| rest.split_at_checked(at)) {
-        decoded.extend_from_slice(plain);
-        let (byte, after) = match escape {
-            [b'+', after @ ..] => (b' ', after),
-            [_, high, low, after @ ..] => (hex(*high)? << 4 | hex(*low)?, after),
-            _ => return Err(ParamsError::Escape),
-        };
-        decoded.push(byte);
-        rest = after;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(bytes.next())? << 4 | hex(bytes.next())?,
+            itself => itself,
+        });
     }
-    decoded.extend_from_slice(rest);
     String::from_utf8(decoded).map_err(|_| ParamsError::Utf8)
 }
 
 fn is_escaped(text: &str) -> bool {
-    next_escape(text.as_bytes()).is_some()
+    memchr::memchr2(b'+', b'%', text.as_bytes()).is_some()
 }
 
-fn next_escape(text: &[u8]) -> Option<usize> {
-    memchr::memchr2(b'+', b'%', text)
-}
-
-fn hex(digit: u8) -> Result<u8, ParamsError> {
+fn hex(digit: Option<u8>) -> Result<u8, ParamsError> {
     match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
+        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
+        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
         _ => Err(ParamsError::Escape),
     }
 }
@@ -291,6 +283,18 @@ mod tests {
                 let theirs: Vec<_> = url::form_urlencoded::parse(&input).collect();
                 prop_assert_eq!(params.pairs, theirs);
             }
+        }
+
+        #[test]
+        fn one_by_one_the_same_can_be_read_as_by_name(input in "([a-c]|resource)(=x{0,2})?(&([a-c]|resource)(=x{0,2})?){0,5}") {
+            let params = parse(&input);
+            let one_by_one: Vec<_> = params.clone().into_pairs().collect();
+            for name in ["a", "b", "c"] {
+                let found: Vec<_> = one_by_one.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_ref()).collect();
+                prop_assert_eq!(found, params.get(name).into_iter().collect::<Vec<_>>());
+            }
+            let resources = one_by_one.iter().filter(|(own, _)| own == "resource").map(|(_, value)| value.as_ref());
+            prop_assert!(resources.eq(params.all("resource")));
         }
 
         #[test]
