@@ -41,7 +41,7 @@
 //!     attempt: 0,
 //! };
 //! let form = Params::parse(b"grant_type=client_credentials&client_id=robot&client_secret=wrong").unwrap();
-//! let request = TokenRequest::read(None, &form).unwrap();
+//! let request = TokenRequest::read(None, &form, &settings.grant_types).unwrap();
 //!
 //! let mut facts = Facts::new();
 //! let error = loop {
@@ -86,6 +86,7 @@
 //! | `sqlite` | | [`store`]`::SqliteStore` (needs a C compiler) |
 //! | `fetch` | | outbound HTTP: to the servers of clients, and for APIs in other processes |
 //! | `legacy-implicit` | | response types that hand out access tokens through the browser |
+//! | `legacy-password` | | clients that send the passwords of their users |
 //! | `tracing` | | log lines |
 //!
 //! Without default features the pure core, the driver and the memory store remain: no crypto backend, no async

@@ -34,6 +34,8 @@ pub struct Dials {
     pub assertion_audience: AssertionAudience,
     /// Which request objects are taken unless the host says otherwise.
     pub request_objects: RequestObjects,
+    /// Whether clients may send passwords of users, where the host wants that.
+    pub password: bool,
     /// Which clients get a new refresh token at each use.
     pub refresh_rotation: RefreshRotation,
     /// Where a recorded consent may stand in for the user.
@@ -148,6 +150,10 @@ impl Profile {
                 _ if !cfg!(feature = "aws-lc-rs") => RequestObjects::Off,
                 Self::Strict => RequestObjects::Protected,
                 Self::OidcCompat => RequestObjects::OpenId,
+            },
+            password: match self {
+                Self::Strict => false,
+                Self::OidcCompat => cfg!(feature = "legacy-password"),
             },
             client_auth_methods: CLIENT_AUTH_METHODS,
             refresh_rotation: RefreshRotation::Public,

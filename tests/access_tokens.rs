@@ -155,7 +155,9 @@ impl World {
     async fn ask(&self, alg: Algorithm) -> Result<TokenResponse, OAuthError> {
         let api = api(alg);
         let pairs = [("grant_type", "client_credentials"), ("scope", "read"), ("resource", api.as_str())];
-        let request = TokenRequest::read(Some(basic("app").as_bytes()), &Params::from_pairs(pairs)).unwrap();
+        let request =
+            TokenRequest::read(Some(basic("app").as_bytes()), &Params::from_pairs(pairs), GrantType::ALL)
+                .unwrap();
         self.server.token(&request, Origin::default()).await
     }
 

@@ -7,6 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use common::clients::{all, authenticated, client, secret};
+use common::host::TestPasswords;
 use common::{Agent, Fixture, ISSUER, NOW, authorization, form, machine, redemption, refreshing};
 use grantor::endpoint::metadata::Paths;
 use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
@@ -67,9 +68,19 @@ async fn the_document_is_this() {
 
 #[tokio::test]
 async fn exactly_the_advertised_grant_types_are_supported() {
-    let one = |grant_type| Fixture::with(|builder| builder.grant_types([grant_type]));
+    let one = |grant_type: &GrantType| {
+        Fixture::with(|builder| {
+            let builder = builder.grant_types([grant_type.clone()]);
+            match grant_type {
+                GrantType::Password => {
+                    builder.profile(Profile::OidcCompat).password_verifier(Arc::new(TestPasswords::default()))
+                }
+                _ => builder,
+            }
+        })
+    };
     let asked_here = GrantType::ALL.iter().filter(|grant_type| **grant_type != GrantType::Implicit);
-    let mut servers: Vec<Fixture> = asked_here.map(|grant_type| one(*grant_type)).collect();
+    let mut servers: Vec<Fixture> = asked_here.map(one).collect();
     servers.push(Fixture::new());
     for fixture in &servers {
         let advertised = list(&metadata(fixture).await, "grant_types_supported");

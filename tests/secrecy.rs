@@ -19,7 +19,7 @@ use grantor::endpoint::registration::{
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::endpoint::revocation::RevocationRequest;
 use grantor::endpoint::token::TokenRequest;
-use grantor::protocol::{Params, Secret};
+use grantor::protocol::{GrantType, Params, Secret};
 use grantor::record::codec::encode;
 use grantor::record::facts::Fact;
 use grantor::record::{Decide, Facts, Need};
@@ -58,14 +58,14 @@ fn no_request_prints_a_secret_that_it_carries() {
         &[("grant_type", "refresh_token"), ("refresh_token", CANARY)],
         &[("grant_type", "client_credentials")],
     ] {
-        keeps_quiet(&TokenRequest::read(None, &with(grant)).unwrap());
+        keeps_quiet(&TokenRequest::read(None, &with(grant), GrantType::ALL).unwrap());
     }
     keeps_quiet(&RevocationRequest::read(None, &with(&[])).unwrap());
     keeps_quiet(&IntrospectionRequest::read(None, &with(&[])).unwrap());
     keeps_quiet(&Credentials::read(Some(basic("web", CANARY).as_bytes()), &params(&[])).unwrap());
     let code = handle(HandleKind::Code);
     let form = [("grant_type", "authorization_code"), ("client_id", "spa"), ("code", code.as_str())];
-    keeps_quiet(&TokenRequest::read(None, &Params::from_pairs(form)).unwrap());
+    keeps_quiet(&TokenRequest::read(None, &Params::from_pairs(form), GrantType::ALL).unwrap());
     for token in [CANARY.to_owned(), format!("{CANARY}.a.b"), handle(HandleKind::AccessToken)] {
         keeps_quiet(&ResourceCheck {
             token: PresentedToken::read(&token),
@@ -113,7 +113,8 @@ fn no_refusal_repeats_what_was_sent() {
         (None, &[("client_id", "post"), ("grant_type", "client_credentials"), ("scope", "\"canary")]),
         (None, &[("client_id", "post"), ("grant_type", "client_credentials"), ("resource", "canary")]),
     ] {
-        let error = TokenRequest::read(authorization.map(str::as_bytes), &params(pairs)).unwrap_err();
+        let error =
+            TokenRequest::read(authorization.map(str::as_bytes), &params(pairs), GrantType::ALL).unwrap_err();
         keeps_quiet(&error);
         assert!(!error.to_string().contains("canary") && !error.description().contains("canary"));
     }
@@ -164,7 +165,7 @@ async fn nothing_that_is_kept_printed_or_told_can_be_used() {
         let request = request.add("client_id", "spa");
         let params =
             Params::from_pairs(request.0.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let request = TokenRequest::read(None, &params).unwrap();
+        let request = TokenRequest::read(None, &params, GrantType::ALL).unwrap();
         let (answer, trace) = fixture.server.trace(&request, Origin::default()).await;
         if let Ok(tokens) = &answer {
             secrets.extend(usable(tokens.access_token.expose()));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grantor::endpoint::token::TokenRequest;
-use grantor::protocol::{Issuer, Params};
+use grantor::protocol::{GrantType, Issuer, Params};
 use grantor::store::SqliteStore;
 use grantor::{AuthorizationServer, Origin, StaticClients};
 
@@ -21,7 +21,7 @@ const FORM: &[u8] =
 const TOGETHER: u32 = 64;
 
 async fn request_tokens(server: &AuthorizationServer, number: u32) {
-    let request = TokenRequest::read(None, &Params::parse(FORM).unwrap()).unwrap();
+    let request = TokenRequest::read(None, &Params::parse(FORM).unwrap(), GrantType::ALL).unwrap();
     for _ in 0..number {
         server.token(&request, Origin::default()).await.unwrap();
     }

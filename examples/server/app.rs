@@ -14,7 +14,7 @@ use grantor::host::{
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, KeyManagement, Sealer};
 use grantor::profile::Profile;
-use grantor::protocol::{Digest, Issuer, OAuthError, Resource, Timestamp};
+use grantor::protocol::{Digest, GrantType, Issuer, OAuthError, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
 use grantor::server::AuthorizationServer;
@@ -22,9 +22,10 @@ use grantor::store::{MemoryStore, SqliteStore, Store, StoreError};
 
 use crate::args::{Args, Database};
 use crate::clock::DemoClock;
+use crate::one_time::OneTimePasswords;
 use crate::throttle::Throttle;
 use crate::users::Users;
-use crate::{demo, logout, pages, secret};
+use crate::{demo, logout, one_time, pages, secret};
 
 /// How often expired records are deleted, keys looked after, and messages sent again.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -40,7 +41,7 @@ pub(crate) struct App {
     pub(crate) proxies: TrustedProxies,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) users: Arc<Users>,
-    pub(crate) throttle: Throttle,
+    pub(crate) throttle: Arc<Throttle>,
     pub(crate) signer: Arc<KeyRingSigner>,
     pub(crate) clock: Arc<DemoClock>,
     /// The resource that the demo API is, beside the issuer.
@@ -62,10 +63,17 @@ impl App {
         let signer = signer(&store, &issuer, &secret, &clock).await?;
         let fetch = fetch(&issuer);
         let client_jwks = client_jwks(fetch.as_ref(), &clock);
+        let throttle = Arc::new(Throttle::new(args.test_controls));
+        let one_time = OneTimePasswords {
+            users: Arc::clone(&users),
+            throttle: Arc::clone(&throttle),
+            clock: Arc::clone(&clock),
+        };
         let mut builder = AuthorizationServer::builder(issuer, Arc::clone(&store), clients, &secret)
             .profile(args.profile)
             .frontchannel_logout()
             .scope(demo::scope()?)
+            .extension_grant(one_time::grant_type()?, Arc::new(one_time))
             .clock(Arc::clone(&clock) as _)
             .accounts(Arc::clone(&users) as _)
             .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
@@ -74,7 +82,10 @@ impl App {
             .decrypter(Arc::clone(&signer) as _)
             .signer(Arc::clone(&signer) as _);
         if args.profile == Profile::OidcCompat {
-            builder = builder.session_management();
+            builder = builder
+                .session_management()
+                .password_verifier(Arc::clone(&users) as _)
+                .grant_types(demo::GRANT_TYPES.iter().cloned().chain([GrantType::Password]));
         }
         if let Some(fetch) = fetch {
             builder = builder.fetch(fetch);
@@ -97,7 +108,7 @@ impl App {
             server,
             store,
             users,
-            throttle: Throttle::new(args.test_controls),
+            throttle,
             signer,
             clock,
             resource: args.resources.first().cloned(),

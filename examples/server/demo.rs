@@ -2,7 +2,7 @@
 
 use grantor::host::StaticClients;
 use grantor::jose::Sealer;
-use grantor::protocol::{Issuer, Resource, Scope};
+use grantor::protocol::{GrantType, Issuer, Resource, Scope};
 use serde_json::Value;
 
 use crate::args::Args;
@@ -18,6 +18,10 @@ pub(crate) const USER: (&str, &str) = ("alice", "wonderland");
 
 /// The scope values there are.
 const SCOPE: &str = "openid profile email address phone offline_access api:read api:write";
+
+/// The grant types that every profile has.
+pub(crate) const GRANT_TYPES: &[GrantType] =
+    &[GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
 
 /// The scope values there are.
 pub(crate) fn scope() -> Result<Scope, String> {

@@ -10,6 +10,7 @@
 //! | [`demo`], [`users`] | the clients, and the people who sign in |
 //! | [`routes`], [`visit`] | paths, and what the pages read of a request |
 //! | [`login`], [`consent`], [`home`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
+//! | [`one_time`] | a grant type of this host's own |
 //! | [`throttle`] | how often a password may be guessed |
 //! | [`api`] | the demo API |
 //! | [`secret`], [`tls`], [`clock`], [`controls`], [`banner`] | the rest |
@@ -26,6 +27,7 @@ mod demo;
 mod home;
 mod login;
 mod logout;
+mod one_time;
 mod pages;
 mod routes;
 mod scopes;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use grantor::client::secret::DUMMY_ARGON2;
-use grantor::host::{Accounts, SlowHashPool, hash_secret};
-use grantor::protocol::{OAuthError, Reason, Secret, SubjectId};
+use grantor::host::{Accounts, PasswordVerifier, SlowHashPool, hash_secret};
+use grantor::protocol::{OAuthError, Reason, Secret, SubjectId, Timestamp};
 use grantor::record::facts::Account;
+use grantor::record::grant::{AuthenticatedSubject, Authentication};
+use grantor::record::password::{PasswordAttempt, PasswordVerdict};
 use grantor::store::StoreError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use totp_rs::Totp;
 
 /// Everyone who can sign in.
 pub(crate) struct Users {
@@ -26,6 +29,7 @@ pub(crate) struct User {
     /// What is known of them, by the names of OpenID Connect Core §5.1.
     pub(crate) claims: Map<String, Value>,
     password: Arc<str>,
+    one_time: Option<Totp>,
 }
 
 impl User {
@@ -40,23 +44,28 @@ impl User {
 struct Entry {
     username: String,
     password: String,
+    /// What their authenticator knows, in base32 (RFC 6238).
+    #[serde(default)]
+    totp_secret: Option<String>,
     #[serde(default)]
     claims: Map<String, Value>,
 }
 
 impl Users {
-    /// Reads a JSON array of objects with `username`, `password` and `claims`. Passwords are kept as Argon2id hashes.
+    /// Reads a JSON array of objects with `username`, `password`, `totp_secret` and `claims`. Passwords are kept as Argon2id hashes.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
         let entries: Vec<Entry> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let mut by_name = HashMap::new();
-        for Entry { username, password, claims } in entries {
+        for Entry { username, password, totp_secret, claims } in entries {
             if username.is_empty()
                 || username.len() > 255
                 || !username.bytes().all(|byte| byte.is_ascii_graphic())
             {
                 return Err(format!("the username {username:?} must be 1 to 255 visible ASCII characters"));
             }
-            let user = User { username: username.clone(), claims, password: hash_secret(&password)?.into() };
+            let one_time = totp_secret.map(|secret| totp(&secret)).transpose()?;
+            let password = hash_secret(&password)?.into();
+            let user = User { username: username.clone(), claims, password, one_time };
             if by_name.insert(username.clone(), user).is_some() {
                 return Err(format!("there are two users {username:?}"));
             }
@@ -77,9 +86,35 @@ impl Users {
         Ok(user.filter(|_| matches))
     }
 
+    /// The time step of a one-time password, if it is this user's now; one from before or after counts for clocks that
+    /// differ.
+    pub(crate) fn one_time_step(&self, username: &str, password: &str, now: Timestamp) -> Option<u64> {
+        self.by_name.get(username)?.one_time.as_ref()?.check(password, now.0)
+    }
+
     /// The user behind a subject.
     pub(crate) fn by_subject(&self, subject: &SubjectId) -> Option<&User> {
         self.by_name.get(subject.as_str())
+    }
+}
+
+/// What an authenticator makes of this secret.
+fn totp(secret: &str) -> Result<Totp, String> {
+    let secret = totp_rs::Secret::try_from_base32(secret).map_err(|error| format!("totp_secret: {error}"))?;
+    totp_rs::Builder::new().with_secret(secret).build().map_err(|error| format!("totp_secret: {error}"))
+}
+
+/// For clients that send passwords (`--profile oidc_compat`); the library counts the guesses.
+#[async_trait]
+impl PasswordVerifier for Users {
+    async fn verify(&self, attempt: &PasswordAttempt, now: Timestamp) -> Result<PasswordVerdict, StoreError> {
+        let user = self.authenticate(attempt.username.expose(), attempt.password.clone()).await;
+        let user = user.map_err(|error| StoreError(error.to_string()))?;
+        Ok(user.map_or(PasswordVerdict::Wrong, |user| {
+            let authentication = Authentication { auth_time: now, acr: None, amr: vec!["pwd".into()] };
+            let id = SubjectId::new(user.username.as_str());
+            PasswordVerdict::Right(AuthenticatedSubject { id, authentication })
+        }))
     }
 }
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use url::form_urlencoded::byte_serialize;
 
-use crate::grant::life;
+use crate::grant::{begin, life};
 use crate::jose::{Purpose, Sealer};
-use crate::protocol::id::is_vschar;
 use crate::protocol::{Digest, Issuer, OAuthError, Reason, Secret, SubjectId};
 use crate::record::interaction::SignedIn;
 use crate::record::{Context, Decide, Decision, Facts, Halt, Key, Session, SessionId};
@@ -191,7 +190,7 @@ impl Browser {
     pub fn signed_in(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<SignedIn>, Halt> {
         let (subject, authentication, session, epoch) = match &self.host_login {
             Some(login) => {
-                check_subject(&login.subject, facts)?;
+                begin::check_subject(&login.subject, facts)?;
                 (login.subject.clone(), login.authentication.clone(), None, None)
             }
             None => {
@@ -251,21 +250,6 @@ impl Browser {
 
     fn form_csrf(&self, sealer: &Sealer) -> Option<Secret> {
         Some(form_csrf(sealer, self.binding.as_ref()?, self.session.as_ref()))
-    }
-}
-
-/// Whether the host may call a user so: 1 to 255 printable ASCII characters (OpenID Connect Core §2), and not the name of a
-/// client, whose own tokens bear it as their subject.
-///
-/// # Errors
-/// [`Halt::Need`] while a fact is missing; `server_error`, for it is the host's mistake.
-pub(super) fn check_subject(subject: &SubjectId, facts: &Facts) -> Result<(), Halt> {
-    if !is_vschar(subject.as_str()) {
-        return Err(Reason::SubjectMalformed.into());
-    }
-    match facts.client(subject.as_str())? {
-        Some(_) => Err(Reason::SubjectNamesClient.into()),
-        None => Ok(()),
     }
 }
 

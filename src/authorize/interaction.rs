@@ -9,13 +9,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::browser::{self, Browser, Cookie, Cookies, HostLogin};
+use super::browser::{Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
 use super::grant;
 use super::request::still_asked;
 use super::response::{AuthorizationResponse, still_registered};
 use super::session_state;
-use crate::grant::{life, session};
+use crate::grant::{begin, life, session};
 use crate::jose::Purpose;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Scope, Secret, SubjectId};
@@ -212,7 +212,7 @@ impl Decide for Login {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let HostLogin { subject, authentication } = &self.login;
-        browser::check_subject(subject, facts)?;
+        begin::check_subject(subject, facts)?;
         let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
         if standing.disabled || !life::has_account(subject, facts, cx)? {
             return Err(Reason::SubjectDisabledAtAuthorize.into());

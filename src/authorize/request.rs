@@ -315,7 +315,7 @@ impl<'p> AuthorizationRequest<'p> {
         let asked_for = prompts.consent || client.consent == ConsentPolicy::FirstParty;
         let codes = self.response_type.as_deref().and_then(ResponseType::from_values);
         let asked_for = asked_for && codes.is_some_and(ResponseType::has_code);
-        if !known.contains(OPENID) || (asked_for && client.may_use(GrantType::RefreshToken)) {
+        if !known.contains(OPENID) || (asked_for && client.may_use(&GrantType::RefreshToken)) {
             return Ok(known);
         }
         Ok(known.filter(|value| value != OFFLINE_ACCESS))

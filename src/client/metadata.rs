@@ -184,8 +184,8 @@ impl ClientMetadata {
         let contradiction = |rule| Err(MetadataError::Contradiction(rule));
         let method = self.token_endpoint_auth_method;
         let public = method == ClientAuthMethod::None;
-        let uses = |grant_type| self.grant_types.contains(&grant_type);
-        let codes = uses(GrantType::AuthorizationCode);
+        let uses = |grant_type| self.grant_types.contains(grant_type);
+        let codes = uses(&GrantType::AuthorizationCode);
         let response_types = self
             .response_types
             .clone()
@@ -206,7 +206,7 @@ impl ClientMetadata {
         if method == ClientAuthMethod::ClientSecretJwt && !secrets.iter().all(sealed) {
             return contradiction("client_secret_jwt needs the client_secret itself: it must be kept sealed");
         }
-        if public && uses(GrantType::ClientCredentials) {
+        if public && uses(&GrantType::ClientCredentials) {
             return contradiction("client_credentials needs a client that can authenticate (RFC 6749 §4.4)");
         }
         if codes != response_types.iter().any(|own| own.has_code()) {
@@ -215,7 +215,7 @@ impl ClientMetadata {
             );
         }
         let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
-        if uses(GrantType::Implicit) != response_types.iter().any(in_front) {
+        if uses(&GrantType::Implicit) != response_types.iter().any(in_front) {
             return contradiction("implicit and response types with tokens go together (RFC 7591 §2.1)");
         }
         if !response_types.is_empty() && self.redirect_uris.is_empty() {

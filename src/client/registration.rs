@@ -31,18 +31,18 @@ impl ClientMetadata {
         terms: &Admission,
         settings: &Settings,
     ) -> Result<Self, MetadataError> {
-        let may_use = |own: &GrantType| terms.grant_types.contains(own) && offers(settings, *own);
+        let may_use = |own: &GrantType| terms.grant_types.contains(own) && offers(settings, own);
         let most = terms.scope.as_ref().map(|scope| scope.intersection(&settings.scope));
         let most = most.as_ref().unwrap_or(&settings.scope);
         let mut members = wished.clone();
         members.retain(|_, value| !value.is_null() && value != "");
         members.insert("client_id".to_owned(), id.as_str().into());
         narrow(&mut members, "grant_types", |name| {
-            GrantType::from_name(name).filter(may_use).map(GrantType::as_str)
+            GrantType::from_name(name).filter(may_use).map(|own| own.as_str().into())
         })?;
         narrow(&mut members, "response_types", |name| {
             let offered = ResponseType::from_values(name).filter(|own| settings.response_types.contains(own));
-            offered.map(ResponseType::as_str)
+            offered.map(|own| own.as_str().into())
         })?;
         let any_scope = !members.contains_key("scope");
         let mut metadata = Self::from_members(members)?;
@@ -160,11 +160,11 @@ impl RegisteredClient {
 }
 
 /// Whether the server has a grant type. The implicit grant comes with the response types that need it.
-fn offers(settings: &Settings, grant_type: GrantType) -> bool {
+fn offers(settings: &Settings, grant_type: &GrantType) -> bool {
     let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
     match grant_type {
         GrantType::Implicit => settings.response_types.iter().any(in_front),
-        other => settings.grant_types.contains(&other),
+        other => settings.grant_types.contains(other),
     }
 }
 
@@ -172,7 +172,7 @@ fn offers(settings: &Settings, grant_type: GrantType) -> bool {
 fn narrow(
     members: &mut Map<String, Value>,
     member: &'static str,
-    known: impl Fn(&str) -> Option<&'static str>,
+    known: impl Fn(&str) -> Option<Value>,
 ) -> Result<(), MetadataError> {
     let Some(Value::Array(names)) = members.get_mut(member) else { return Ok(()) };
     let nothing_asked = names.is_empty();
@@ -182,7 +182,7 @@ fn narrow(
             member: member.to_owned(),
             error: "it holds strings".to_owned(),
         })?;
-        if let Some(name) = known(text).map(Value::from).filter(|name| !left.contains(name)) {
+        if let Some(name) = known(text).filter(|name| !left.contains(name)) {
             left.push(name);
         }
     }

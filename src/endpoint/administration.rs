@@ -105,6 +105,20 @@ impl Decide for ChangeStanding {
     }
 }
 
+/// Deletes records that tell of a subject who is switched off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EraseRecords(pub Vec<Key>);
+
+impl Decide for EraseRecords {
+    type Plan = ();
+
+    fn decide(&self, _: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        let mut batch = cx.batch();
+        batch.delete.clone_from(&self.0);
+        Ok(Decision { batch, outcome: Ok(()), events: SmallVec::new() })
+    }
+}
+
 /// Forgets what a subject has allowed a client, so that the next request asks again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForgetConsent {

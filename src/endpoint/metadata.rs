@@ -287,7 +287,8 @@ impl Metadata {
         let at = |path: &str| settings.issuer.endpoint(path);
         let codes = settings.grant_types.contains(&GrantType::AuthorizationCode);
         let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
-        let implicit = settings.response_types.iter().any(in_front).then_some(GrantType::Implicit);
+        let implicit = codes && settings.response_types.iter().any(in_front);
+        let implicit = implicit.then_some(GrantType::Implicit);
         let methods = settings.dials.client_auth_methods.to_vec();
         let algorithms = settings.assertions.algorithms(&methods);
         let authenticated =
@@ -307,7 +308,7 @@ impl Metadata {
             scopes_supported: settings.scope.iter().map(str::to_owned).collect(),
             response_types_supported: if codes { settings.response_types.clone() } else { Vec::new() },
             response_modes_supported: if codes { settings.response_modes.clone() } else { Vec::new() },
-            grant_types_supported: settings.grant_types.iter().copied().chain(implicit).collect(),
+            grant_types_supported: settings.grant_types.iter().cloned().chain(implicit).collect(),
             token_endpoint_auth_methods_supported: methods.clone(),
             token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
             revocation_endpoint_auth_methods_supported: methods,

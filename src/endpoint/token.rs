@@ -1,12 +1,17 @@
 //! The token endpoint (RFC 6749 §3.2): which grant a request is, and what is answered.
 
+use std::collections::BTreeMap;
+
 use crate::client::Credentials;
 use crate::grant::authorization_code::AuthorizationCodeRequest;
 use crate::grant::client_credentials::ClientCredentialsRequest;
+use crate::grant::extension::ExtensionGrantRequest;
 use crate::grant::issue::TokenPlan;
+use crate::grant::password::PasswordRequest;
 use crate::grant::refresh_token::RefreshTokenRequest;
 use crate::grant::target;
 use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret};
+use crate::record::password::PasswordAttempt;
 use crate::record::{Context, Decide, Decision, Facts, Halt};
 use crate::token::{Handle, HandleKind, RefreshHandle};
 
@@ -20,21 +25,46 @@ pub enum TokenRequest {
     RefreshToken(RefreshTokenRequest),
     /// `client_credentials`.
     ClientCredentials(ClientCredentialsRequest),
+    /// `password`.
+    Password(PasswordRequest),
+    /// One of the host's own.
+    Extension(ExtensionGrantRequest),
 }
 
 impl TokenRequest {
-    /// Reads the form body and the `Authorization` header.
+    /// Reads the form body and the `Authorization` header, where these grant types are switched on.
     ///
     /// # Errors
     /// `invalid_request`, `invalid_client`, `unsupported_grant_type`, `invalid_scope` or `invalid_target`, as the
     /// parameter at fault asks for.
-    pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
+    pub fn read(
+        authorization: Option<&[u8]>,
+        params: &Params<'_>,
+        grant_types: &[GrantType],
+    ) -> Result<Self, OAuthError> {
         refuse_faults(params)?;
         let credentials = Credentials::read(authorization, params)?;
         let name = required(params, "grant_type")?;
-        let grant_type = GrantType::from_name(name).ok_or(Reason::GrantTypeUnsupported)?;
+        let grant_type = GrantType::from_name(name).filter(|own| grant_types.contains(own));
+        let grant_type = grant_type.ok_or(Reason::GrantTypeUnsupported)?;
         let resources = target::read_resources(params)?;
         Ok(match grant_type {
+            GrantType::Password => Self::Password(PasswordRequest {
+                credentials,
+                attempt: PasswordAttempt {
+                    username: Secret::new(required(params, "username")?),
+                    password: Secret::new(required(params, "password")?),
+                },
+                scope: scope(params)?,
+                resources,
+            }),
+            GrantType::Extension(grant_type) => Self::Extension(ExtensionGrantRequest {
+                credentials,
+                grant_type,
+                parameters: further(params),
+                scope: scope(params)?,
+                resources,
+            }),
             GrantType::Implicit => return Err(Reason::GrantTypeUnsupported.into()),
             GrantType::AuthorizationCode => Self::AuthorizationCode(AuthorizationCodeRequest {
                 credentials,
@@ -59,11 +89,13 @@ impl TokenRequest {
 
     /// The grant type asked for.
     #[must_use]
-    pub const fn grant_type(&self) -> GrantType {
+    pub fn grant_type(&self) -> GrantType {
         match self {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::Password(_) => GrantType::Password,
+            Self::Extension(request) => GrantType::Extension(request.grant_type.clone()),
         }
     }
 
@@ -74,6 +106,8 @@ impl TokenRequest {
             Self::AuthorizationCode(request) => &request.credentials.client_id,
             Self::RefreshToken(request) => &request.credentials.client_id,
             Self::ClientCredentials(request) => &request.credentials.client_id,
+            Self::Password(request) => &request.credentials.client_id,
+            Self::Extension(request) => &request.credentials.client_id,
         }
     }
 }
@@ -90,6 +124,8 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.read_ahead(facts, cx),
             Self::RefreshToken(request) => request.read_ahead(facts, cx),
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
+            Self::Password(request) => request.read_ahead(facts, cx),
+            Self::Extension(request) => request.read_ahead(facts, cx),
         }
     }
 
@@ -101,6 +137,8 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.decide(facts, cx),
             Self::RefreshToken(request) => request.decide(facts, cx),
             Self::ClientCredentials(request) => request.decide(facts, cx),
+            Self::Password(request) => request.decide(facts, cx),
+            Self::Extension(request) => request.decide(facts, cx),
         }
     }
 }
@@ -170,6 +208,21 @@ pub fn refuse_faults(params: &Params<'_>) -> Result<(), OAuthError> {
 
 pub(crate) fn required<'p>(params: &'p Params<'_>, name: &'static str) -> Result<&'p str, OAuthError> {
     params.get(name).ok_or_else(|| OAuthError::new(Reason::ParameterMissing).parameter(name))
+}
+
+/// What was sent besides the parameters that every token request may have.
+fn further(params: &Params<'_>) -> BTreeMap<String, Secret> {
+    const COMMON: &[&str] = &[
+        "grant_type",
+        "client_id",
+        "client_secret",
+        "client_assertion",
+        "client_assertion_type",
+        "scope",
+        "resource",
+    ];
+    let names = params.names().filter(|name| !COMMON.contains(name));
+    names.filter_map(|name| Some((name.to_owned(), Secret::new(params.get(name)?)))).collect()
 }
 
 fn scope(params: &Params<'_>) -> Result<Option<Scope>, OAuthError> {

@@ -40,7 +40,7 @@ impl Decide for AuthorizationCodeRequest {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = life::acting_client(&self.credentials, facts, cx)?;
-        if !client.may_use(GrantType::AuthorizationCode) {
+        if !client.may_use(&GrantType::AuthorizationCode) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         let handle = self.code.as_ref().ok_or(Reason::CodeMalformed)?;
@@ -122,9 +122,8 @@ fn redeem(
     }
     let scope = target.narrow(&life::some_scope_left(&grant.scope, client, cx)?);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, target, cx)?;
-    let refreshable =
-        client.may_use(GrantType::RefreshToken) && cx.settings.grant_types.contains(&GrantType::RefreshToken);
-    let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
+    let refresh_token =
+        issue::may_refresh(client, cx).then(|| issue::first_refresh_token(&mut grant, id, client, cx));
     let nonce = grant.redeemable.as_ref().and_then(|code| code.nonce.as_deref());
     let id_token = issue::id_token(&grant, client, &scope, nonce, false, facts, cx)?;
     let event = Event::new(EventKind::TokensIssued)

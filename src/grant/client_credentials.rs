@@ -1,8 +1,7 @@
 //! Client credentials (RFC 6749 §4.4): a client acts for itself.
 
 use super::issue::{self, AccessTokenPlan, TokenPlan};
-use super::target;
-use super::{life, target::Target};
+use super::{begin, life, target, target::Target};
 use crate::client::Credentials;
 use crate::protocol::{GrantType, Reason, Resource, Scope};
 use crate::record::grant::{Grant, GrantStatus};
@@ -28,28 +27,19 @@ impl Decide for ClientCredentialsRequest {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = self.credentials.authenticate(facts, cx)?;
-        if !client.may_use(GrantType::ClientCredentials) {
+        if !client.may_use(&GrantType::ClientCredentials) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         if client.is_public() {
             return Err(Reason::ClientMustBeConfidential.into());
         }
-        let scope = granted_scope(self.scope.as_ref(), client, cx)?;
+        let scope = begin::granted_scope(self.scope.as_ref(), client, cx)?;
         let target = target::resolve(&self.resources, client, facts, cx)?;
         let scope = target.narrow(&scope);
         match target.format {
             TokenFormat::Opaque => opaque(client, &scope, &target, facts, cx),
             TokenFormat::Jwt(_) => recordless(client, &scope, &target, facts, cx),
         }
-    }
-}
-
-fn granted_scope(asked: Option<&Scope>, client: &Client, cx: &Context<'_>) -> Result<Scope, Halt> {
-    let allowed = client.scope.intersection(&cx.settings.scope);
-    match asked {
-        None => Ok(allowed),
-        Some(asked) if asked.is_subset(&allowed) => Ok(allowed.intersection(asked)),
-        Some(_) => Err(Reason::ScopeNotAllowed.into()),
     }
 }
 

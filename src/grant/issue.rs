@@ -9,7 +9,7 @@ use crate::client::encryption;
 use crate::jose::Algorithm;
 use crate::profile::RefreshRotation;
 use crate::protocol::scope::OPENID;
-use crate::protocol::{Reason, Scope, Secret, Timestamp};
+use crate::protocol::{GrantType, Reason, Scope, Secret, Timestamp};
 use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
 use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
@@ -177,6 +177,13 @@ pub fn id_token_algorithm(client: &Client, cx: &Context<'_>) -> Result<Algorithm
     let algorithms = &cx.settings.signing_algorithms;
     let chosen = client.openid.id_token_alg.or(algorithms.first().copied());
     chosen.filter(|chosen| algorithms.contains(chosen)).ok_or(Reason::SigningUnavailable)
+}
+
+/// Whether a client gets refresh tokens at all.
+#[must_use]
+pub fn may_refresh(client: &Client, cx: &Context<'_>) -> bool {
+    let refresh = GrantType::RefreshToken;
+    client.may_use(&refresh) && cx.settings.grant_types.contains(&refresh)
 }
 
 /// Gives a grant its first refresh token.

@@ -46,7 +46,7 @@ impl Decide for RefreshTokenRequest {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = life::acting_client(&self.credentials, facts, cx)?;
-        if !client.may_use(GrantType::RefreshToken) {
+        if !client.may_use(&GrantType::RefreshToken) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         let presented = self.refresh_token.as_ref().ok_or(Reason::RefreshTokenMalformed)?;

@@ -38,6 +38,10 @@ pub struct Limits {
     /// Changes of the registration of one client from one address: each may have keys checked, documents fetched and a host
     /// asked.
     pub registration_updates: u32,
+    /// Tries, right or wrong, of one user's password from one address.
+    pub passwords: u32,
+    /// The same of all users' together.
+    pub passwords_of_all: u32,
 }
 
 impl Default for Limits {
@@ -49,6 +53,8 @@ impl Default for Limits {
             interactions: 1000,
             registrations: 1000,
             registration_updates: 10,
+            passwords: 10,
+            passwords_of_all: 100,
         }
     }
 }
@@ -64,6 +70,7 @@ pub struct MemoryLimiter {
     interactions: Mutex<Windows>,
     registrations: Mutex<Windows>,
     registration_updates: Mutex<Windows>,
+    passwords: Mutex<Windows>,
 }
 
 /// The most counters of one kind that a [`MemoryLimiter`] remembers.
@@ -87,6 +94,7 @@ impl MemoryLimiter {
             interactions: Mutex::default(),
             registrations: Mutex::default(),
             registration_updates: Mutex::default(),
+            passwords: Mutex::default(),
         }
     }
 
@@ -115,6 +123,11 @@ impl MemoryLimiter {
                 &self.registration_updates,
                 limits.registration_updates,
                 Counter::RegistrationUpdates(client.clone(), network(*address)),
+            ),
+            Counter::Passwords(name, address) => (
+                &self.passwords,
+                if name.is_some() { limits.passwords } else { limits.passwords_of_all },
+                Counter::Passwords(*name, network(*address)),
             ),
         };
         let mut windows = windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -7,6 +7,7 @@ mod clients;
 mod clock;
 mod decrypter;
 mod entropy;
+mod extension_grant;
 mod fetch;
 mod flight;
 #[cfg(feature = "aws-lc-rs")]
@@ -14,6 +15,7 @@ mod jwks_cache;
 #[cfg(feature = "aws-lc-rs")]
 mod key_ring;
 mod limiter;
+mod password_verifier;
 mod registration_policy;
 mod replay_guard;
 mod request_objects;
@@ -31,6 +33,7 @@ pub use clients::{Clients, ImmediateClients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use decrypter::{Decrypter, NoDecrypter};
 pub use entropy::{Entropy, EntropyError, OsEntropy};
+pub use extension_grant::ExtensionGrant;
 pub use fetch::{Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, is_special_use};
 #[cfg(feature = "fetch")]
 pub use fetch::{HttpFetch, HttpFetchBuilder, Resolver, SystemResolver};
@@ -39,6 +42,7 @@ pub use jwks_cache::{JwksCache, JwksOptions};
 #[cfg(feature = "aws-lc-rs")]
 pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
 pub use limiter::{Limiter, Limits, MemoryLimiter};
+pub use password_verifier::PasswordVerifier;
 pub use registration_policy::{
     ClosedRegistration, InitialAccessRegistration, OpenRegistration, RegistrationPolicy,
 };

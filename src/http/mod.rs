@@ -260,7 +260,8 @@ impl HttpServer {
                 })
             }
             _ => {
-                let request = TokenRequest::read(authorization, &params)?;
+                let grant_types = &self.server.settings().grant_types;
+                let request = TokenRequest::read(authorization, &params, grant_types)?;
                 self.run(request, origin, move |answer| {
                     answer.map_or_else(failed, |tokens| reply::secret(tokens.to_json()))
                 })

@@ -241,6 +241,9 @@ reasons! {
     RefreshTokenReplayed: InvalidGrant 400, "the refresh token is invalid", "RFC 9700 §4.14.2";
     RefreshTokenRetriesExhausted: InvalidGrant 400, "the refresh token is invalid", "RFC 9700 §4.14.2";
     RefreshTokenOtherClient: InvalidGrant 400, "the refresh token is invalid", "RFC 6749 §6";
+    PasswordWrong: InvalidGrant 400, "the username or the password is wrong", "RFC 6749 §4.3.2";
+    PasswordGuessesExhausted: SlowDown 429, "too many attempts", "RFC 6749 §4.3.2";
+    ExtensionRefused: InvalidGrant 400, "the grant is not accepted", "RFC 6749 §4.5";
     GrantEnded: InvalidGrant 400, "the grant is no longer valid", "RFC 6749 §5.2";
     SessionEnded: InvalidGrant 400, "the grant is no longer valid", "OpenID Connect Core §11";
     SubjectDisabled: InvalidGrant 400, "the grant is no longer valid", "RFC 6749 §5.2";

@@ -1,8 +1,11 @@
 //! Grant types, response types and response modes by their registered names.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::uri::Parts;
 
 macro_rules! registered_names {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* }) => {
@@ -40,9 +43,85 @@ macro_rules! registered_names {
     };
 }
 
-registered_names! {
-    /// `grant_type` (RFC 6749 §4).
-    GrantType {
+macro_rules! grant_types {
+    ($($(#[$meta:meta])* $variant:ident = $text:literal,)*) => {
+        /// `grant_type` (RFC 6749 §4): the registered ones, and those of the host's own.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum GrantType {
+            $($(#[$meta])* #[serde(rename = $text)] $variant,)*
+            /// One of the host's own (RFC 6749 §4.5).
+            #[serde(untagged)]
+            Extension(ExtensionGrantType),
+        }
+
+        impl GrantType {
+            /// Every registered one that this release implements.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)*
+                    Self::Extension(name) => name.as_str(),
+                }
+            }
+        }
+    };
+}
+
+impl GrantType {
+    /// The one with this name, compared exactly. An absolute URI that is no registered name may be one of the host's own.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let registered = Self::ALL.iter().find(|own| own.as_str() == name);
+        registered.cloned().or_else(|| ExtensionGrantType::new(name).map(Self::Extension))
+    }
+}
+
+impl fmt::Display for GrantType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of a grant type of the host's own: an absolute URI that no registered grant type has for its name
+/// (RFC 6749 §4.5).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ExtensionGrantType(Arc<str>);
+
+impl ExtensionGrantType {
+    /// Reads a name; `None` when it is no absolute URI, or a registered grant type's.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let registered = GrantType::ALL.iter().any(|own| own.as_str() == name);
+        (!registered && Parts::of(name).is_ok()).then(|| Self(name.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for ExtensionGrantType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ExtensionGrantType {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name).ok_or("no grant type has this name, nor can one of the host's own")
+    }
+}
+
+grant_types! {
         /// RFC 6749 §4.1.
         AuthorizationCode = "authorization_code",
         /// RFC 6749 §6.
@@ -51,7 +130,8 @@ registered_names! {
         ClientCredentials = "client_credentials",
         /// RFC 6749 §4.2: only a registration names it, never a token request.
         Implicit = "implicit",
-    }
+        /// RFC 6749 §4.3, discouraged (RFC 9700 §2.4); only with the feature `legacy-password`.
+        Password = "password",
 }
 
 registered_names! {

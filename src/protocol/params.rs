@@ -123,6 +123,11 @@ impl<'a> Params<'a> {
         sound.then_some(value)
     }
 
+    /// The names of what was sent, as often as it was.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.pairs.iter().map(|(name, _)| name.as_ref())
+    }
+
     /// Every non-empty value of a repeatable parameter, in order.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.values(name).filter(|value| !value.is_empty())

@@ -68,8 +68,8 @@ impl Client {
 
     /// Whether it may use a grant type.
     #[must_use]
-    pub fn may_use(&self, grant_type: GrantType) -> bool {
-        self.grant_types.contains(&grant_type)
+    pub fn may_use(&self, grant_type: &GrantType) -> bool {
+        self.grant_types.contains(grant_type)
     }
 }
 

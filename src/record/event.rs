@@ -51,6 +51,8 @@ pub enum EventKind {
     ReplayDetected,
     /// A subject or a client was switched off, on, or lost everything issued to it.
     StandingChanged,
+    /// What was remembered of a subject was deleted.
+    SubjectErased,
     /// A client registered itself.
     ClientRegistered,
     /// A client changed its registration.

@@ -12,8 +12,10 @@ use serde_json::{Map, Value};
 use smallvec::{SmallVec, smallvec};
 use url::Url;
 
-use super::key::Key;
+use super::extension::HostQuestion;
+use super::key::{Id, Key};
 use super::key_ring::PublishedKeys;
+use super::password::{PasswordAttempt, PasswordVerdict};
 use super::registration::{Applicant, Verdict};
 use super::{
     Client, Consent, Grant, InitialAccess, Interaction, Outbox, Record, RegisteredClient, ResourceServer,
@@ -87,6 +89,10 @@ pub enum Need {
     Registration(Box<Applicant>),
     /// The keys of an issuer of software statements.
     StatementKeys(String),
+    /// Whose name and password these are.
+    Password(PasswordAttempt),
+    /// What the host answers to a grant type of its own.
+    Host(Box<HostQuestion>),
 }
 
 /// A key that is looked for in a key set elsewhere.
@@ -124,6 +130,8 @@ pub enum Counter {
     Registrations(Option<IpAddr>),
     /// Changes of the registration of a client, from an address.
     RegistrationUpdates(ClientId, Option<IpAddr>),
+    /// Guesses of the password of a user, by a digest of the name, from an address; of all users' together.
+    Passwords(Option<Id>, Option<IpAddr>),
 }
 
 /// What a [`Counter`] answers.
@@ -182,6 +190,10 @@ pub enum Fact {
     Registration(Box<Applicant>, Box<Verdict>),
     /// Answers [`Need::StatementKeys`]: the keys, or that this issuer is not trusted.
     StatementKeys(String, Option<Arc<PublishedKeys>>),
+    /// Answers [`Need::Password`].
+    Password(PasswordAttempt, PasswordVerdict),
+    /// Answers [`Need::Host`].
+    Host(Box<HostQuestion>, Value),
 }
 
 /// Everything a decision has learned.
@@ -436,6 +448,34 @@ impl Facts {
                 _ => None,
             },
             || Need::StatementKeys(issuer.to_owned()),
+        )
+    }
+
+    /// Whose name and password these are.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn password(&self, attempt: &PasswordAttempt) -> Result<&PasswordVerdict, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Password(own, verdict) if own == attempt => Some(verdict),
+                _ => None,
+            },
+            || Need::Password(attempt.clone()),
+        )
+    }
+
+    /// What the host answers to a grant type of its own.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn host_answer(&self, question: &HostQuestion) -> Result<&Value, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Host(own, answer) if **own == *question => Some(answer),
+                _ => None,
+            },
+            || Need::Host(Box::new(question.clone())),
         )
     }
 

@@ -68,6 +68,15 @@ pub struct GrantSubject {
     pub authentication: Authentication,
 }
 
+/// A user who has proved who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthenticatedSubject {
+    /// Who.
+    pub id: SubjectId,
+    /// How and when.
+    pub authentication: Authentication,
+}
+
 /// How and when a user signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{ClientId, Digest, SubjectId, Timestamp, base64};
+use crate::protocol::{ClientId, Digest, ExtensionGrantType, SubjectId, Timestamp, base64};
 
 /// Sixteen bytes that name a record within its kind: minted ones ascend with time, so that inserts stay clustered; the
 /// others are digests of a natural key.
@@ -160,6 +160,12 @@ impl Namespace {
     #[must_use]
     pub fn used_assertion(self, client: &ClientId, jti: &str) -> Key {
         self.key(Kind::UsedJti, Id(Digest::key_of(&["client assertion", client.as_str(), jti])))
+    }
+
+    /// The marker of something that a grant type of the host's own lets be used once.
+    #[must_use]
+    pub fn used_by_extension(self, grant_type: &ExtensionGrantType, name: &str) -> Key {
+        self.key(Kind::UsedJti, Id(Digest::key_of(&["extension grant", grant_type.as_str(), name])))
     }
 
     /// The key of the signing keys.

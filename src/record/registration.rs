@@ -119,8 +119,8 @@ pub struct Admission {
     /// The scope values it may ask for at most; `None` means all that the server has. A client that registers no `scope`
     /// may ask for all of these.
     pub scope: Option<Scope>,
-    /// The grant types it may use at most, of those that the server has. By default all but `client_credentials`: whoever may
-    /// register would get tokens that no user has allowed.
+    /// The grant types it may use at most, of those that the server has. By default those at whose beginning a user is asked on a
+    /// page of the server: with another, whoever may register would get tokens that no user has allowed.
     pub grant_types: Vec<GrantType>,
     /// Metadata that replace what the client asked for, by their registered names; `null` takes a member away. They keep the
     /// rules that the client's own keep (RFC 7591 §2).
@@ -133,10 +133,9 @@ pub struct Admission {
 
 impl Default for Admission {
     fn default() -> Self {
-        let with_a_user = GrantType::ALL.iter().filter(|own| **own != GrantType::ClientCredentials);
         Self {
             scope: None,
-            grant_types: with_a_user.copied().collect(),
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::Implicit],
             metadata: Map::new(),
             lifetime: None,
             secret_lifetime: None,

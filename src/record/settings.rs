@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assertion::{self, AssertionAlgorithm, AssertionPolicy};
+use super::extension::Extensions;
 use super::key_ring::PublishedKeys;
 use super::request_object::RequestObjectAlgorithm;
 use super::{Client, Namespace};
@@ -28,6 +29,10 @@ pub struct Settings {
     pub scope: Scope,
     /// The grant types that are switched on.
     pub grant_types: Vec<GrantType>,
+    /// The grant types of the host's own.
+    pub extensions: Extensions,
+    /// Whether the host knows the users' passwords.
+    pub passwords: bool,
     /// The response types that are switched on.
     pub response_types: Vec<ResponseType>,
     /// The response modes that are switched on.
@@ -138,6 +143,8 @@ impl Settings {
                 GrantType::RefreshToken,
                 GrantType::ClientCredentials,
             ],
+            extensions: Extensions::default(),
+            passwords: false,
             response_types: dials.response_types.to_vec(),
             response_modes: ResponseMode::ALL.to_vec(),
             signing_algorithms: Vec::new(),
@@ -235,7 +242,7 @@ impl Settings {
     }
 
     /// Whether each rule holds, the setting it is about, and the rule.
-    fn rules(&self) -> [(bool, &'static str, &'static str); 21] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 23] {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         const MINUTE: Duration = Duration::from_secs(60);
         const WHOLE: &str = "whole seconds, and above zero";
@@ -291,6 +298,20 @@ impl Settings {
                 "grant_types",
                 "implicit follows from the response types",
             ),
+            (
+                !grant_types.contains(&GrantType::Password) || (self.dials.password && self.passwords),
+                "grant_types",
+                "password needs the feature legacy-password, the profile oidc_compat and someone who knows the passwords \
+                 (RFC 9700 §2.4)",
+            ),
+            (
+                grant_types.iter().all(|own| match own {
+                    GrantType::Extension(name) => self.extensions.get(name).is_some(),
+                    _ => true,
+                }),
+                "grant_types",
+                "a grant type of the host's own is added together with how it decides",
+            ),
             (!grant_types.is_empty(), "grant_types", "at least one must be switched on"),
             (
                 !grant_types.contains(&GrantType::AuthorizationCode)
@@ -344,6 +365,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::protocol::ExtensionGrantType;
 
     type Mistake = (&'static str, fn(&mut Settings));
 
@@ -394,6 +416,11 @@ mod tests {
         ("response_types", |s| s.response_types.clear()),
         ("response_types", |s| s.response_types = vec![ResponseType::None, ResponseType::IdToken]),
         ("grant_types", |s| s.grant_types.push(GrantType::Implicit)),
+        ("grant_types", |s| s.grant_types.push(GrantType::Password)),
+        ("grant_types", |s| {
+            let name = ExtensionGrantType::new("urn:example:nobody").unwrap();
+            s.grant_types.push(GrantType::Extension(name));
+        }),
         ("grant_types", |s| s.grant_types.clear()),
         ("assertions.longest_life", |s| s.assertions.longest_life = Duration::ZERO),
         ("assertions.longest_life", |s| s.assertions.longest_life = HALF),

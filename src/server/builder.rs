@@ -7,13 +7,14 @@ use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
 use crate::endpoint::metadata::Paths;
 use crate::host::{
-    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
-    MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner, OsEntropy, RegistrationPolicy, ReplayGuard,
-    RequestObjects, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
+    Accounts, AddNoClaims, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, ExtensionGrant,
+    Fetch, Limiter, MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner, OsEntropy, PasswordVerifier,
+    RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool, StaticResources,
+    SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
-use crate::protocol::{GrantType, Issuer, ResponseType, Scope};
+use crate::protocol::{ExtensionGrantType, GrantType, Issuer, ResponseType, Scope};
 use crate::record::assertion::AssertionPolicy;
 use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
 use crate::store::Store;
@@ -64,6 +65,8 @@ impl Builder {
                 request_objects: None,
                 registration: None,
                 made_clients: MadeClients::default(),
+                extensions: Vec::new(),
+                password_verifier: None,
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 decrypter: Arc::new(NoDecrypter),
@@ -103,6 +106,10 @@ impl Builder {
         signer: Signer;
         /// Decrypts request objects that clients encrypted to the server; without one, none are taken.
         decrypter: Decrypter;
+        /// Knows the users' passwords, for clients that send them (RFC 6749 §4.3), which nobody should want (RFC 9700 §2.4);
+        /// none unless given. It takes the feature `legacy-password`, the profile `oidc_compat`, and `password` among
+        /// [`grant_types`](Self::grant_types).
+        password_verifier: PasswordVerifier;
         /// Adds claims to JWT access tokens; none unless given.
         claims_hook: ClaimsHook;
     }
@@ -122,6 +129,13 @@ impl Builder {
     pub fn grant_types(self, grant_types: impl IntoIterator<Item = GrantType>) -> Self {
         let grant_types = grant_types.into_iter().collect();
         self.change(|settings| settings.grant_types = grant_types)
+    }
+
+    /// Adds a grant type of the host's own, in place of another with its name. Clients use it that are registered for it.
+    pub fn extension_grant(mut self, name: ExtensionGrantType, grant: Arc<dyn ExtensionGrant>) -> Self {
+        self.parts.extensions.retain(|(own, _)| *own != name);
+        self.parts.extensions.push((name, grant));
+        self
     }
 
     /// The response types that are switched on; those of the profile unless given. `id_token` and `code id_token` may be
@@ -203,6 +217,14 @@ impl Builder {
         let Settings { issuer, sealer, .. } = parts.settings;
         let mut settings = Settings::new(issuer, profile, sealer);
         changes.into_iter().for_each(|change| change(&mut settings));
+        for (name, grant) in &parts.extensions {
+            let grant = Arc::clone(grant);
+            settings.grant_types.push(GrantType::Extension(name.clone()));
+            settings
+                .extensions
+                .add(name.clone(), Arc::new(move |request, facts, cx| grant.decide(request, facts, cx)));
+        }
+        settings.passwords = parts.password_verifier.is_some();
         settings.slow_secrets = parts.clients.has_slow_secrets();
         settings.endpoint_urls = parts.paths.authenticated(&settings.issuer).into();
         let mut algorithms = parts.signer.algorithms();

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::host::{FetchError, SignerError, sector_document};
 use crate::protocol::{ErrorCode, OAuthError, Reason};
 use crate::record::facts::{Account, Fact};
+use crate::record::password::PasswordVerdict;
 use crate::record::registration::{Refusal, Verdict};
 use crate::record::{Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Need, Random};
 use crate::store::{CommitError, StoreError};
@@ -416,6 +417,19 @@ impl AuthorizationServer {
                     None => None,
                 };
                 Fact::StatementKeys(issuer, keys)
+            }
+            Need::Password(attempt) => {
+                let verdict = match &self.parts.password_verifier {
+                    Some(verifier) => verifier.verify(&attempt, cx.now).await.map_err(unavailable)?,
+                    None => PasswordVerdict::Wrong,
+                };
+                Fact::Password(attempt, verdict)
+            }
+            Need::Host(question) => {
+                let grant = self.parts.extensions.iter().find(|(name, _)| *name == question.grant_type);
+                let (_, grant) = grant.ok_or(Reason::GrantTypeUnsupported)?;
+                let answer = grant.answer(&question.question).await.map_err(unavailable)?;
+                Fact::Host(question, answer)
             }
         });
         Ok(())

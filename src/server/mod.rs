@@ -22,7 +22,7 @@ use crate::authorize::{
     LogoutStep, Step, View,
 };
 use crate::endpoint::administration::{
-    ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
+    ChangeStanding, EndSession, EraseRecords, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
 use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
 use crate::endpoint::metadata::Paths;
@@ -35,13 +35,16 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, Fetch, Limiter,
-    RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy, ExtensionGrant, Fetch,
+    Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer,
+    SlowHashPool, StoreReplayGuard,
 };
-use crate::protocol::{ClientId, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp};
+use crate::protocol::{
+    ClientId, ExtensionGrantType, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp,
+};
 use crate::record::interaction::SignedIn;
 use crate::record::settings::Settings;
-use crate::record::{Event, EventKind, Grant, GrantId, Index, Key, Record, SessionId};
+use crate::record::{Event, EventKind, Grant, GrantId, Index, Key, Record, SessionId, Versioned};
 use crate::store::{Page, Store};
 
 /// An authorization server over the host's store, clients and other parts. Cheap to clone.
@@ -69,6 +72,8 @@ pub(crate) struct Parts {
     /// `None`: no client has ever registered itself.
     pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
     made_clients: clients::MadeClients,
+    pub(crate) extensions: Vec<(ExtensionGrantType, Arc<dyn ExtensionGrant>)>,
+    pub(crate) password_verifier: Option<Arc<dyn PasswordVerifier>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) decrypter: Arc<dyn Decrypter>,
@@ -83,6 +88,15 @@ impl Parts {
         let over_store = || Arc::new(StoreReplayGuard::new(self.store.clone(), self.entropy.clone())) as _;
         self.replay_guard.clone().unwrap_or_else(over_store)
     }
+}
+
+/// A page of grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grants {
+    /// The grants.
+    pub grants: Vec<(GrantId, Grant)>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Key>,
 }
 
 /// Where a request came from, as far as that can be trusted.
@@ -400,6 +414,48 @@ impl AuthorizationServer {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// A page of the grants of a subject or a client, dead ones that are not forgotten yet included, oldest first.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn grants(&self, party: &Party, page: Page) -> Result<Grants, OAuthError> {
+        let namespace = self.parts.settings.namespace;
+        let index = match party {
+            Party::Subject(subject) => Index::subject(namespace, subject),
+            Party::Client(client) => Index::client(namespace, client),
+        };
+        let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
+        let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
+        let grant = |(key, record): (&Key, Option<Versioned>)| match record?.record.as_ref() {
+            Record::Grant(grant) => Some((GrantId(key.id), grant.clone())),
+            _ => None,
+        };
+        let grants = listing.keys.iter().zip(records).filter_map(grant).collect();
+        Ok(Grants { grants, next: listing.next })
+    }
+
+    /// Forgets a subject: it is switched off, its sessions are ended and the clients told, and every grant, session and
+    /// consent of it is deleted. What stays until it expires: requests that wait for the user, and messages to clients that
+    /// could not be told. What stays for good is that the subject is switched off, under a digest of its name: tokens that
+    /// other parties still hold must never come to mean somebody else.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached; some records may be left by then, and calling it again deletes them.
+    pub async fn erase_subject(&self, subject: &SubjectId) -> Result<(), OAuthError> {
+        self.disable_subject(subject).await?;
+        let index = Index::subject(self.parts.settings.namespace, subject);
+        loop {
+            let page = Page { after: None, limit: 100 };
+            let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
+            if listing.keys.is_empty() {
+                break;
+            }
+            self.run(&EraseRecords(listing.keys), Origin::default()).await?;
+        }
+        self.tell(Event::new(EventKind::SubjectErased).subject(Some(subject)));
+        Ok(())
     }
 
     /// Takes back what a subject allowed a client: the consent is forgotten and every grant is ended.

@@ -1,15 +1,19 @@
 //! What a host injects, made for tests: a clock that is set, accounts that are switched off, entropy that repeats or fails.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use grantor::host::{Accounts, Clock, Entropy, EntropyError, Signer, SignerError, SigningKeyName};
+use grantor::host::{
+    Accounts, Clock, Entropy, EntropyError, PasswordVerifier, Signer, SignerError, SigningKeyName,
+};
 use grantor::jose::{Algorithm, JwkSet, SigningKey};
 use grantor::protocol::{Digest, SubjectId, Timestamp};
 use grantor::record::facts::Account;
+use grantor::record::grant::{AuthenticatedSubject, Authentication};
 use grantor::record::key_ring::PublishedKeys;
+use grantor::record::password::{PasswordAttempt, PasswordVerdict};
 use grantor::store::StoreError;
 use serde_json::{Map, Value, json};
 
@@ -107,6 +111,28 @@ impl Accounts for TestAccounts {
             "employee_id": 7,
         });
         Ok(claims.as_object().cloned().unwrap_or_default())
+    }
+}
+
+/// Alice's password is `wonderland`; the database of `bob` is down.
+#[derive(Default)]
+pub(crate) struct TestPasswords {
+    pub(crate) asked: AtomicUsize,
+}
+
+#[async_trait]
+impl PasswordVerifier for TestPasswords {
+    async fn verify(&self, attempt: &PasswordAttempt, now: Timestamp) -> Result<PasswordVerdict, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let authentication = Authentication { auth_time: now, acr: None, amr: vec!["pwd".into()] };
+        match (attempt.username.expose(), attempt.password.expose()) {
+            ("bob", _) => Err(StoreError("the users are away".into())),
+            ("alice", "wonderland") => Ok(PasswordVerdict::Right(AuthenticatedSubject {
+                id: SubjectId::new("alice"),
+                authentication,
+            })),
+            _ => Ok(PasswordVerdict::Wrong),
+        }
     }
 }
 

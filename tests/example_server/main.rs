@@ -6,6 +6,7 @@
 mod controls;
 mod flags;
 mod flow;
+mod grants;
 mod kill_nine;
 mod logout;
 mod openid;

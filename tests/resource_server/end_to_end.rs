@@ -77,7 +77,9 @@ async fn started(clock: &Arc<TestClock>) -> (AuthorizationServer, Arc<KeyRingSig
 
 async fn token(server: &AuthorizationServer, resource: &str) -> String {
     let pairs = [("grant_type", "client_credentials"), ("resource", resource)];
-    let request = TokenRequest::read(Some(basic("app").as_bytes()), &Params::from_pairs(pairs)).unwrap();
+    let request =
+        TokenRequest::read(Some(basic("app").as_bytes()), &Params::from_pairs(pairs), GrantType::ALL)
+            .unwrap();
     server.token(&request, Origin::default()).await.unwrap().access_token.expose().to_owned()
 }
 

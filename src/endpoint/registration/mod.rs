@@ -119,7 +119,9 @@ fn agree(
     if let Some(claims) = &software_statement {
         overlay(&mut members, &statement::about_the_client(claims));
     }
-    let anything = Admission { grant_types: GrantType::ALL.to_vec(), ..Admission::default() };
+    let mut grant_types = cx.settings.grant_types.clone();
+    grant_types.push(GrantType::Implicit);
+    let anything = Admission { grant_types, ..Admission::default() };
     let draft = valid(&members, id, &anything, cx)?;
     let mut metadata = draft.to_members().map_err(OAuthError::from)?;
     metadata.remove("client_id");

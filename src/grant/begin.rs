@@ -1,0 +1,115 @@
+//! How a grant begins at the token endpoint, with its tokens at once: someone other than a browser has said for whom the
+//! client may act.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::issue::{self, TokenPlan};
+use super::life;
+use super::target::Target;
+use crate::protocol::id::is_vschar;
+use crate::protocol::scope::OFFLINE_ACCESS;
+use crate::protocol::{GrantType, Reason, Scope, SubjectId};
+use crate::record::grant::{AuthenticatedSubject, Grant, GrantStatus, GrantSubject};
+use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
+
+/// What a client may do from now on, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// How it came to be allowed.
+    pub grant_type: GrantType,
+    /// For whom; `None` where the client acts for itself.
+    pub subject: Option<AuthenticatedSubject>,
+    /// Within which scope.
+    pub scope: Scope,
+    /// At which resources.
+    pub target: Target,
+    /// Whether it may go on beyond the first access token, if it is registered for refresh tokens.
+    pub refreshable: bool,
+}
+
+/// Begins a grant and issues its first tokens, for a client that has proved itself.
+///
+/// # Errors
+/// [`Halt::Need`] while a fact is missing; `invalid_client` when the client is switched off, `invalid_grant` when the
+/// subject is; `invalid_scope` beyond what the client is registered for.
+pub fn with_tokens(
+    beginning: Beginning,
+    client: &Client,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Decision<TokenPlan>, Halt> {
+    let client_epoch = life::client_enabled(client, facts, cx)?.epoch;
+    let Beginning { grant_type, subject, scope, target, refreshable } = beginning;
+    let subject = subject.map(|subject| acted_for(subject, facts, cx)).transpose()?;
+    let scope = granted_scope(Some(&scope), client, cx)?;
+    let id = GrantId(cx.id());
+    let mut grant = Grant {
+        status: GrantStatus::Active,
+        grant_type,
+        created_at: cx.now,
+        client: client.id.clone(),
+        client_epoch,
+        subject,
+        session: None,
+        offline: scope.contains(OFFLINE_ACCESS),
+        scope,
+        resources: target.resources.clone(),
+        redeemable: None,
+        refresh: None,
+        access: SmallVec::new(),
+        claims: None,
+        jwts: None,
+    };
+    let scope = target.narrow(&grant.scope);
+    let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, &target, cx)?;
+    let refreshable = refreshable && issue::may_refresh(client, cx);
+    let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
+    let id_token = issue::id_token(&grant, client, &scope, None, false, facts, cx)?;
+    let event = Event::new(EventKind::TokensIssued)
+        .client(&client.id)
+        .subject(grant.subject.as_ref().map(|subject| &subject.id))
+        .grant(id);
+    let mut batch = cx.batch();
+    batch.put = vec![life::put(id, grant, cx)];
+    let plan = TokenPlan { access_token, expires_in, scope, refresh_token, id_token };
+    Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
+}
+
+/// What of its scope a client gets: all that it is registered for unless it asks for less, and no more.
+///
+/// # Errors
+/// `invalid_scope` when it asks for more.
+pub fn granted_scope(asked: Option<&Scope>, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
+    let allowed = client.scope.intersection(&cx.settings.scope);
+    match asked {
+        None => Ok(allowed),
+        Some(asked) if asked.is_subset(&allowed) => Ok(allowed.intersection(asked)),
+        Some(_) => Err(Reason::ScopeNotAllowed),
+    }
+}
+
+/// The subject of a new grant, which must be one that may be acted for.
+fn acted_for(subject: AuthenticatedSubject, facts: &Facts, cx: &Context<'_>) -> Result<GrantSubject, Halt> {
+    let AuthenticatedSubject { id, authentication } = subject;
+    check_subject(&id, facts)?;
+    let standing = life::standing(facts.subject(cx.namespace().subject(&id))?);
+    if standing.disabled || !life::has_account(&id, facts, cx)? {
+        return Err(Reason::SubjectDisabled.into());
+    }
+    Ok(GrantSubject { id, epoch: standing.epoch, authentication })
+}
+
+/// Whether the host may call a user so: 1 to 255 printable ASCII characters (OpenID Connect Core §2), and not the name of a
+/// client, whose own tokens bear it as their subject.
+///
+/// # Errors
+/// [`Halt::Need`] while a fact is missing; `server_error`, for it is the host's mistake.
+pub fn check_subject(subject: &SubjectId, facts: &Facts) -> Result<(), Halt> {
+    if !is_vschar(subject.as_str()) {
+        return Err(Reason::SubjectMalformed.into());
+    }
+    match facts.client(subject.as_str())? {
+        Some(_) => Err(Reason::SubjectNamesClient.into()),
+        None => Ok(()),
+    }
+}
