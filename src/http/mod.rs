@@ -45,7 +45,6 @@ use crate::endpoint::introspection::IntrospectionRequest;
 use crate::endpoint::metadata::{Metadata, Paths};
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::TokenRequest;
-use crate::host::SignerError;
 use crate::protocol::{OAuthError, Reason};
 use crate::record::Decide;
 use crate::server::{AuthorizationServer, Begun, Mint, Origin};
@@ -296,9 +295,10 @@ impl HttpServer {
         let signer = self.server.signer();
         let document = match endpoint {
             Endpoint::Jwks => {
-                let unavailable =
-                    |error: SignerError| OAuthError::new(Reason::SigningUnavailable).detail(error.0);
-                let keys = signer.public_keys().await.map_err(unavailable)?;
+                let keys = signer
+                    .public_keys()
+                    .await
+                    .map_err(|error| OAuthError::new(Reason::SigningUnavailable).detail(error.0))?;
                 serde_json::to_vec(keys.set())
             }
             _ => serde_json::to_vec(&self.metadata()),
