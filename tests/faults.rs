@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use common::clients::{JWT_API, all};
+use common::devices::{self, Device, Devices as _};
 use common::host::BreakableEntropy;
 use common::stores::{Fault, Faulty, Waiting, When};
 use common::{Agent, Answer, Fixture, ISSUER, alice, authorization, machine};
@@ -115,6 +116,90 @@ async fn a_code_is_redeemed_once_or_not_at_all() {
                 assert!(again.status == 200 || lost, "{row}: {again:?}");
             }
             assert_eq!(fixture.grants(client).await.len(), 1, "{row}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_told_its_codes_or_that_there_are_none_now() {
+    for (when, fault) in faults() {
+        let row = format!("{when:?} {fault:?}");
+        let store = Faulty::new();
+        let fixture = devices::over(store.clone(), |builder| builder);
+        store.fail(when, fault);
+        let answer = fixture.post_as("tv", "/device_authorization", &common::form([])).await;
+        store.heal();
+        if honest(&answer, &row) {
+            let device = Device { told: answer.json() };
+            fixture.poll("tv", &device).await.refused(400, "authorization_pending");
+            fixture.agent().let_in(&device, "alice").await;
+            fixture.poll("tv", &device).await.tokens();
+        } else {
+            assert!(!is_harmless(when, fault), "{row}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_gets_its_tokens_once_or_not_at_all_and_a_poll_costs_it_nothing() {
+    for (when, fault) in faults() {
+        let row = format!("{when:?} {fault:?}");
+        let store = Faulty::new();
+        let fixture = devices::over(store.clone(), |builder| builder);
+        let device = fixture.device("tv").await;
+        store.fail(when, fault);
+        let answer = fixture.poll("tv", &device).await;
+        store.heal();
+        assert!(matches!(answer.status, 400 | 503), "{row}: {answer:?}");
+        fixture.agent().let_in(&device, "alice").await;
+        store.fail(when, fault);
+        let answer = fixture.poll("tv", &device).await;
+        store.heal();
+        let issued = honest(&answer, &row);
+        assert!(issued || !is_harmless(when, fault), "{row}");
+        let again = fixture.poll("tv", &device).await;
+        let lost = matches!(fault, Fault::UnknownApplied | Fault::ConflictApplied);
+        assert!((again.status == 200) != issued || lost, "{row}: {again:?}");
+        assert!(!issued || !fixture.is_live(&answer.tokens().access).await, "{row}: a replay");
+    }
+}
+
+#[tokio::test]
+async fn the_user_decides_about_a_device_once_or_can_decide_again() {
+    for (when, fault) in faults() {
+        for approves in [true, false] {
+            let row = format!("{when:?} {fault:?} {approves}");
+            let store = Faulty::new();
+            let fixture = devices::over(store.clone(), |builder| builder);
+            let device = fixture.device("tv").await;
+            let mut agent = fixture.agent();
+            agent.sign_in("alice").await;
+            let id = agent.at_device(&device).await;
+            let form = agent.form(id).await;
+            let decide = async |agent: &mut Agent<'_>| match approves {
+                true => agent.submit(form.clone(), &common::scope("read")).await,
+                false => {
+                    let deny = grantor::authorize::Deny { answer: form.clone(), browser: agent.browser() };
+                    let step = fixture.server.deny(&deny).await;
+                    agent.shown(step)
+                }
+            };
+            store.fail(when, fault);
+            let answer = decide(&mut agent).await;
+            store.heal();
+            assert!(answer.is_page(), "{row}: {answer:?}");
+            if answer.status == 503 {
+                let lost = matches!(fault, Fault::UnknownApplied | Fault::ConflictApplied);
+                assert!(decide(&mut agent).await.status == 200 || lost, "{row}");
+            } else {
+                let spent = fault == Fault::ConflictApplied;
+                assert!(answer.status == 200 || spent, "{row}: {answer:?}");
+            }
+            let told = fixture.poll("tv", &device).await;
+            match approves {
+                true => drop(told.tokens()),
+                false => told.refused(400, "access_denied"),
+            }
         }
     }
 }

@@ -6,7 +6,9 @@ mod common;
 
 use common::clients::{API, REPORTS};
 use common::{Agent, Answer, Fixture, ISSUER, NOW, alice, authorization, scope};
-use grantor::authorize::{Approve, Browser, Deny, ForgetLogin, FormAnswer, InteractReason, Login};
+use grantor::authorize::{
+    Approve, Browser, Deny, Destination, ForgetLogin, FormAnswer, InteractReason, Login,
+};
 use grantor::profile::Profile;
 use grantor::protocol::{ClientAuthMethod, ResponseType, Scope, Secret};
 use grantor::record::client::ConsentPolicy;
@@ -49,7 +51,8 @@ async fn a_user_signs_in_is_asked_and_the_client_gets_a_code() {
     let view = agent.view(id).await.unwrap();
     assert_eq!((view.reason, view.subject), (InteractReason::Consent, Some(alice())));
     assert_eq!((view.client.id.as_str(), view.scope.as_str()), ("web", "read write"));
-    assert_eq!(view.redirect_uri.as_str(), "https://web.example/cb");
+    let Destination::RedirectUri(uri) = &view.destination else { panic!("no redirect") };
+    assert_eq!(uri.as_str(), "https://web.example/cb");
     let answer = agent.approve(id, &scope("read write")).await;
     assert_eq!(answer.status, 303);
     fixture.redeem("web", &code(&answer)).await.tokens();
@@ -556,7 +559,7 @@ async fn nothing_a_browser_sends_later_changes_the_request() {
     let before = agent.view(id).await.unwrap();
     agent.authorize(&authorization("web").set("scope", "read").set("state", "evil")).await;
     let after = agent.view(id).await.unwrap();
-    assert_eq!((before.scope, before.redirect_uri), (after.scope, after.redirect_uri));
+    assert_eq!((before.scope, before.destination), (after.scope, after.destination));
     let approve = Approve { answer: agent.form(id).await, scope: scope("read"), browser: agent.browser() };
     let step = fixture.server.approve(&approve).await;
     assert_eq!(agent.shown(step).param("state").as_deref(), Some("af0ifjsldkj"));

@@ -84,7 +84,7 @@ async fn exactly_the_advertised_grant_types_are_supported() {
     servers.push(Fixture::new());
     for fixture in &servers {
         let advertised = list(&metadata(fixture).await, "grant_types_supported");
-        let code = form([("code", "x"), ("refresh_token", "x")]);
+        let code = form([("code", "x"), ("refresh_token", "x"), ("device_code", "x")]);
         for name in [
             "authorization_code",
             "refresh_token",

@@ -9,7 +9,9 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use common::clients::{JWT_API, all, authenticated, basic, redirect_uri, secret};
+use common::devices::{Device, Devices as _};
 use common::{Agent, Answer, Fixture, Form, authorization, form, machine, redemption, refreshing, scope};
+use grantor::protocol::GrantType;
 use grantor::store::MemoryStore;
 use http::{HeaderName, HeaderValue, Request};
 use proptest::prelude::*;
@@ -25,6 +27,7 @@ struct Target {
     id_token: String,
     jwt: String,
     cookies: String,
+    device: Device,
 }
 
 static TARGET: LazyLock<Target> = LazyLock::new(|| {
@@ -36,16 +39,23 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
         let limits = grantor::host::Limits {
             client_failures: u32::MAX,
             interactions: u32::MAX,
+            device_authorizations: u32::MAX,
             registrations: u32::MAX,
             registration_updates: u32::MAX,
             ..grantor::host::Limits::default()
         };
         builder
+            .grant_types(
+                GrantType::ALL
+                    .iter()
+                    .filter(|own| !matches!(own, GrantType::Implicit | GrantType::Password))
+                    .cloned(),
+            )
             .scope(scope)
             .limiter(Arc::new(grantor::host::MemoryLimiter::new(limits)))
             .registration(Arc::new(grantor::host::OpenRegistration::default()))
     });
-    let (code, tokens, id_token, jwt, cookies) = runtime.block_on(async {
+    let (code, tokens, id_token, jwt, cookies, device) = runtime.block_on(async {
         let mut agent = fixture.agent();
         let code = agent.code("web").await;
         let request = authorization("spa").set("scope", "openid profile offline_access read");
@@ -55,13 +65,15 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
         let tokens = tokens.tokens();
         let jwt = fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens().access;
         let cookies = agent.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
-        (code, tokens, id_token, jwt, cookies.join("; "))
+        (code, tokens, id_token, jwt, cookies.join("; "), fixture.device("post").await)
     });
-    Target { runtime, fixture, code, access: tokens.access, refresh: tokens.refresh, id_token, jwt, cookies }
+    let (access, refresh) = (tokens.access, tokens.refresh);
+    Target { runtime, fixture, code, access, refresh, id_token, jwt, cookies, device }
 });
 
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "/authorize",
+    "/device_authorization",
     "/token",
     "/revoke",
     "/introspect",
@@ -125,6 +137,8 @@ fn right() -> impl Strategy<Value = (&'static str, Form)> {
         ("/token", authenticated("post", &machine()).1),
         ("/token", authenticated("spa", &redemption("spa", &target.code)).1),
         ("/token", authenticated("spa", &refreshing(&target.refresh)).1),
+        ("/token", authenticated("post", &target.device.polling()).1),
+        ("/device_authorization", authenticated("post", &form([("scope", "read"), ("resource", JWT_API)])).1),
         ("/revoke", authenticated("post", &form([("token", &target.access)])).1),
         ("/revoke", authenticated("post", &form([("token", &target.jwt)])).1),
         ("/introspect", authenticated("post", &form([("token", &target.jwt)])).1),

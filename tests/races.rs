@@ -23,6 +23,8 @@ macro_rules! races {
                     many_refreshes_in_strict_mode_leave_no_live_token_or_one()
                     many_refreshes_by_a_client_that_authenticates_all_succeed()
                     many_submissions_of_one_consent_give_one_code()
+                    of_many_redemptions_of_a_device_code_one_succeeds_and_the_grant_ends_replayed()
+                    of_all_who_decide_about_a_device_the_first_wins(TURNS)
                     once_a_revocation_is_answered_nothing_lives(TURNS)
                     once_a_subject_is_disabled_nothing_of_it_lives(TURNS)
                     once_a_client_is_disabled_nothing_of_it_lives(TURNS)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::clients::{API, JWT_API, secret};
+use common::devices;
 use common::host::SeededEntropy;
 use common::{Agent, Fixture, VERIFIER, alice, authorization, scope};
 use grantor::authorize::{
@@ -20,6 +21,7 @@ use grantor::client::authentication::ClientProof;
 use grantor::endpoint::administration::{
     ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
+use grantor::endpoint::device_authorization::DeviceAuthorizationRequest;
 use grantor::endpoint::introspection::IntrospectionRequest;
 use grantor::endpoint::registration::{
     EndRegistration, IssueInitialAccess, ReadRegistration, RegistrationAccess, RegistrationRequest,
@@ -30,6 +32,7 @@ use grantor::endpoint::revocation::RevocationRequest;
 use grantor::endpoint::token::TokenRequest;
 use grantor::grant::authorization_code::AuthorizationCodeRequest;
 use grantor::grant::client_credentials::ClientCredentialsRequest;
+use grantor::grant::device_code::DeviceCodeRequest;
 use grantor::grant::issue::{AccessTokenPlan, TokenPlan};
 use grantor::grant::refresh_token::RefreshTokenRequest;
 use grantor::protocol::{OAuthError, Params, Resource, Secret};
@@ -74,6 +77,12 @@ impl Exposed for grantor::authorize::InteractionView {
 }
 
 impl Exposed for grantor::endpoint::registration::ClientInformation {
+    fn exposed(&self) -> String {
+        String::from_utf8(self.to_json().unwrap()).unwrap()
+    }
+}
+
+impl Exposed for grantor::endpoint::device_authorization::DeviceAuthorization {
     fn exposed(&self) -> String {
         String::from_utf8(self.to_json().unwrap()).unwrap()
     }
@@ -289,6 +298,42 @@ async fn every_step_of_an_authorization_is_decided_again_as_it_was_answered() {
     let _ = recorded(&fixture, &authorize("first", agent.browser())).await.1.unwrap();
     let alone = Login { interaction: None, login: agent.host_login("bob"), browser: agent.browser() };
     let _ = recorded(&fixture, &alone).await.1.unwrap();
+}
+
+#[tokio::test]
+async fn every_step_of_a_device_is_decided_again_as_it_was_answered() {
+    let fixture = devices::fixture();
+    for answer in ["approve", "deny"] {
+        let form = [("client_id", "tv"), ("scope", "openid read")];
+        let asked = DeviceAuthorizationRequest::read(None, &Params::from_pairs(form)).unwrap();
+        let (decision, told) = recorded(&fixture, &asked).await;
+        let told = told.unwrap();
+        assert!(decision.contains(told.device_code.expose()));
+        let polled = TokenRequest::DeviceCode(DeviceCodeRequest {
+            credentials: public("tv"),
+            device_code: Handle::decode(HandleKind::DeviceCode, told.device_code.expose()),
+            resources: vec![],
+        });
+        for _ in 0..2 {
+            assert!(recorded(&fixture, &polled).await.1.is_err(), "nobody has decided yet");
+        }
+        let mut agent = fixture.agent();
+        agent.sign_in("alice").await;
+        assert!(recorded(&fixture, &agent.entering("BCDF-GHJK")).await.1.is_err());
+        let (_, step) = recorded(&fixture, &agent.entering(&told.user_code.shown())).await;
+        let id = Agent::interaction(&agent.shown(step));
+        recorded(&fixture, &View { id, browser: agent.browser() }).await.1.unwrap();
+        let (form, browser) = (agent.form(id).await, agent.browser());
+        let step = match answer {
+            "approve" => recorded(&fixture, &Approve { answer: form, scope: scope("openid"), browser }).await,
+            _ => recorded(&fixture, &Deny { answer: form, browser }).await,
+        };
+        assert!(step.1.is_ok());
+        for turn in 0..2 {
+            let answered = recorded(&fixture, &polled).await.1.is_ok();
+            assert_eq!(answered, answer == "approve" && turn == 0);
+        }
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::clients::{self, API, JWT_API, resource};
+use common::devices::{self, Device, Devices as _};
 use common::{
     Agent, Answer, Fixture, Form, Tokens, alice, authorization, form, machine, redemption, refreshing, scope,
 };
@@ -407,6 +408,48 @@ async fn the_view_of_an_interaction_costs_two_loads() {
         let view = View { id, browser: agent.browser() };
         let (view, cost) = world.cost(world.fixture.server.interaction(&view)).await;
         assert_eq!(cost, trips(2, 0), "{:?}", view.unwrap().reason);
+    }
+}
+
+#[tokio::test]
+async fn a_device_costs_one_commit_to_begin_one_load_and_one_commit_to_wait_and_one_load_more_to_end() {
+    let store = Arc::new(Counting::default());
+    let world = World { fixture: devices::over(store.clone(), |builder| builder), store };
+    for answer in ["approve", "deny"] {
+        let request = form([("scope", "openid read")]);
+        let (answered, cost) =
+            world.cost(world.fixture.post_as("tv", "/device_authorization", &request)).await;
+        assert_eq!((answered.status, cost), (200, trips(0, 1)));
+        let device = Device { told: answered.json() };
+        assert_eq!(world.cost(world.fixture.poll("tv", &device)).await.1, trips(1, 1), "pending");
+        assert_eq!(world.cost(world.fixture.poll("tv", &device)).await.1, trips(1, 1), "too fast");
+
+        let mut agent = world.fixture.agent();
+        agent.sign_in("alice").await;
+        let wrong = agent.entering("BCDF-GHJK");
+        let server = &world.fixture.server;
+        assert_eq!(world.cost(server.enter_user_code(&wrong, Origin::default())).await.1, trips(2, 0));
+        let right = agent.entering(&device.user_code());
+        let (step, cost) = world.cost(server.enter_user_code(&right, Origin::default())).await;
+        assert_eq!(cost, trips(2, 1), "the user code");
+        let id = Agent::interaction(&agent.shown(step));
+        let view = View { id, browser: agent.browser() };
+        assert_eq!(world.cost(server.interaction(&view)).await.1, trips(2, 0));
+        let (form, browser) = (agent.form(id).await, agent.browser());
+        let (step, cost) = match answer {
+            "approve" => {
+                world.cost(server.approve(&Approve { answer: form, scope: scope("read"), browser })).await
+            }
+            _ => world.cost(server.deny(&Deny { answer: form, browser })).await,
+        };
+        assert!(step.is_ok(), "{answer}: {step:?}");
+        assert_eq!(cost, trips(2, 1), "{answer}");
+
+        let (redeemed, cost) = world.cost(world.fixture.poll("tv", &device)).await;
+        match answer {
+            "approve" => assert_eq!((redeemed.status, cost), (200, trips(2, 1))),
+            _ => assert_eq!((redeemed.status, cost), (400, trips(1, 0))),
+        }
     }
 }
 

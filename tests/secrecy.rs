@@ -7,11 +7,14 @@ mod common;
 use std::sync::Arc;
 
 use common::clients::{basic, secret};
+use common::devices;
 use common::{Agent, Fixture, VERIFIER, authorization, machine, redemption, refreshing};
 use grantor::authorize::{
-    Approve, AuthorizationRequest, Authorize, Browser, Deny, ForgetLogin, FormAnswer, Login, View,
+    Approve, AuthorizationRequest, Authorize, Browser, Deny, EnterUserCode, ForgetLogin, FormAnswer, Login,
+    View,
 };
 use grantor::client::Credentials;
+use grantor::endpoint::device_authorization::DeviceAuthorizationRequest;
 use grantor::endpoint::introspection::IntrospectionRequest;
 use grantor::endpoint::registration::{
     EndRegistration, ReadRegistration, RegistrationAccess, RegistrationRequest, ReplaceRegistration,
@@ -57,9 +60,14 @@ fn no_request_prints_a_secret_that_it_carries() {
         &[("grant_type", "authorization_code"), ("code", CANARY), ("code_verifier", CANARY)][..],
         &[("grant_type", "refresh_token"), ("refresh_token", CANARY)],
         &[("grant_type", "client_credentials")],
+        &[("grant_type", devices::DEVICE_CODE), ("device_code", CANARY)],
     ] {
         keeps_quiet(&TokenRequest::read(None, &with(grant), GrantType::ALL).unwrap());
     }
+    let code = handle(HandleKind::DeviceCode);
+    let form = [("grant_type", devices::DEVICE_CODE), ("client_id", "tv"), ("device_code", code.as_str())];
+    keeps_quiet(&TokenRequest::read(None, &Params::from_pairs(form), GrantType::ALL).unwrap());
+    keeps_quiet(&DeviceAuthorizationRequest::read(None, &with(&[])).unwrap());
     keeps_quiet(&RevocationRequest::read(None, &with(&[])).unwrap());
     keeps_quiet(&IntrospectionRequest::read(None, &with(&[])).unwrap());
     keeps_quiet(&Credentials::read(Some(basic("web", CANARY).as_bytes()), &params(&[])).unwrap());
@@ -97,6 +105,8 @@ fn no_request_prints_a_secret_that_it_carries() {
     keeps_quiet(&Login { interaction: Some(answer.clone()), login, browser: browser.clone() });
     keeps_quiet(&Approve { answer: answer.clone(), scope: common::scope(""), browser: browser.clone() });
     keeps_quiet(&Deny { answer: answer.clone(), browser: browser.clone() });
+    let (typed, csrf) = (Secret::new(CANARY), Secret::new(CANARY));
+    keeps_quiet(&EnterUserCode { typed, csrf, browser: browser.clone() });
     keeps_quiet(&ForgetLogin { answer, browser });
     keeps_quiet(&Need::SlowHash { presented: Secret::new(CANARY), expected: Secret::new(CANARY) });
 }

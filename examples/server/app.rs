@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use grantor::authorize::{AuthorizationResponse, LoggedOut, LogoutPage};
+use grantor::authorize::{AuthorizationResponse, DeviceAnswer, LoggedOut, LogoutPage};
 use grantor::host::{
     ClientJwks, Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter, MemoryLimiter,
     NoClientJwks, OpenRegistration, StaticResources,
@@ -25,7 +25,7 @@ use crate::clock::DemoClock;
 use crate::one_time::OneTimePasswords;
 use crate::throttle::Throttle;
 use crate::users::Users;
-use crate::{demo, logout, one_time, pages, secret};
+use crate::{demo, device, logout, one_time, pages, secret};
 
 /// How often expired records are deleted, keys looked after, and messages sent again.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -71,6 +71,7 @@ impl App {
         };
         let mut builder = AuthorizationServer::builder(issuer, Arc::clone(&store), clients, &secret)
             .profile(args.profile)
+            .grant_types(demo::GRANT_TYPES.iter().cloned())
             .frontchannel_logout()
             .scope(demo::scope()?)
             .extension_grant(one_time::grant_type()?, Arc::new(one_time))
@@ -218,6 +219,10 @@ impl Pages for OwnPages {
         pages::form_post(response)
     }
 
+    fn device_answered(&self, answer: DeviceAnswer) -> String {
+        device::answered(answer)
+    }
+
     fn logout(&self, page: &LogoutPage) -> String {
         logout::ask(page)
     }
@@ -227,8 +232,8 @@ impl Pages for OwnPages {
     }
 }
 
-/// For tests on this machine: authorization requests and registrations may be begun as often as they like. Guesses are
-/// counted still.
+/// For tests on this machine: requests and registrations may be begun as often as they like, and user codes entered in as
+/// many sessions. Guesses are counted still.
 #[derive(Default)]
 struct NoQuotasForTests(MemoryLimiter);
 
@@ -236,7 +241,10 @@ struct NoQuotasForTests(MemoryLimiter);
 impl Limiter for NoQuotasForTests {
     async fn count(&self, counter: &Counter, now: Timestamp) -> Result<Allowance, StoreError> {
         match counter {
-            Counter::Interactions(_, Some(address)) | Counter::Registrations(Some(address))
+            Counter::Interactions(_, Some(address))
+            | Counter::DeviceAuthorizations(_, Some(address))
+            | Counter::UserCodesFrom(Some(address))
+            | Counter::Registrations(Some(address))
                 if address.is_loopback() =>
             {
                 Ok(Allowance::Granted)

@@ -34,6 +34,7 @@ pub(crate) fn text(app: &App, self_signed: bool) -> String {
         for client in &clients {
             describe(&mut text, client);
         }
+        let _ = writeln!(text, "Demo TV       {}", issuer.endpoint("/tv"));
         let find = |id| clients.iter().find(|client| client.client_id == id);
         if let (Some(web), Some(service)) = (find(WEB), find(SERVICE)) {
             try_it(&mut text, app, web, service, if self_signed { "curl -sk" } else { "curl -s" });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use grantor::authorize::{InteractReason, InteractionView, View};
+use grantor::authorize::{Destination, InteractReason, InteractionView, View};
 use grantor::protocol::scope::OPENID;
 use grantor::protocol::{OAuthError, Params, Reason};
 use grantor::record::InteractionId;
@@ -12,7 +12,7 @@ use grantor::record::client::ClientDescription;
 use url::Url;
 
 use crate::app::App;
-use crate::pages::{self, ConsentPage, Link, RequestedScope, host_of};
+use crate::pages::{self, ConsentFor, ConsentPage, Link, RequestedScope, host_of};
 use crate::scopes;
 use crate::visit::{self, Answer, Visit};
 
@@ -59,10 +59,13 @@ async fn page(app: &App, visit: &Visit, id: InteractionId, problem: Option<&str>
         scopes,
         claims: view.claims.iter().map(|claim| scopes::describe_claim(claim)).collect(),
         resources: view.resources.iter().map(|resource| resource.as_str()).collect(),
-        redirect_host: host_of(view.redirect_uri.as_str()),
+        destination: match &view.destination {
+            Destination::RedirectUri(uri) => ConsentFor::Redirect { host: host_of(uri.as_str()) },
+            Destination::Device(user_code) => ConsentFor::Device { user_code: user_code.shown() },
+        },
         problem,
     };
-    visit::page_with_image(&page, Some(&view.redirect_uri.origin()), about.logo_uri.as_ref())
+    visit::page_with_image(&page, view.destination.origin().as_deref(), about.logo_uri.as_ref())
 }
 
 /// The pages of the client, as it has registered them.

@@ -20,8 +20,12 @@ pub(crate) const USER: (&str, &str) = ("alice", "wonderland");
 const SCOPE: &str = "openid profile email address phone offline_access api:read api:write";
 
 /// The grant types that every profile has.
-pub(crate) const GRANT_TYPES: &[GrantType] =
-    &[GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
+pub(crate) const GRANT_TYPES: &[GrantType] = &[
+    GrantType::AuthorizationCode,
+    GrantType::RefreshToken,
+    GrantType::ClientCredentials,
+    GrantType::DeviceCode,
+];
 
 /// The scope values there are.
 pub(crate) fn scope() -> Result<Scope, String> {

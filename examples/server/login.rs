@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use grantor::authorize::{
-    Continue, Cookies, ForgetLogin, FormAnswer, HostLogin, InteractReason, InteractionView, Login, View,
+    Action, Continue, Cookies, ForgetLogin, FormAnswer, HostLogin, InteractReason, InteractionView, Login,
+    Step, View,
 };
 use grantor::host::Clock as _;
 use grantor::protocol::{Digest, OAuthError, Params, Reason, Secret, SubjectId};
@@ -14,6 +15,7 @@ use grantor::record::InteractionId;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::app::App;
+use crate::device;
 use crate::pages::{self, AccountPage, LoginPage, LoginProblem};
 use crate::users::User;
 use crate::visit::{self, Answer, Visit};
@@ -30,7 +32,9 @@ pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
             }
             _ => asked.page(&app, view.hints.login_hint.as_deref().unwrap_or_default(), None),
         },
-        None if app.server.signed_in(&visit.browser).await?.is_some() => Ok(visit::go_to("/")),
+        None if app.server.signed_in(&visit.browser).await?.is_some() => {
+            Ok(visit::go_to(&asked.then.location()))
+        }
         None => asked.page(&app, "", None),
     }
 }
@@ -58,7 +62,7 @@ fn choice(app: &App, id: InteractionId, view: &InteractionView, subject: &Subjec
         interaction: &id.to_string(),
         csrf: view.csrf.expose(),
     };
-    visit::page(&page, Some(&view.redirect_uri.origin()))
+    visit::page(&page, view.destination.origin().as_deref())
 }
 
 /// `POST /login`.
@@ -84,7 +88,37 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, visit: Visit) -> Answer 
     login.authentication.amr = vec!["pwd".into()];
     let interaction = asked.by.map(|(id, _)| FormAnswer { id, csrf });
     let step = app.server.login(&Login { interaction, login, browser: visit.browser }).await;
-    Ok(app.http.step(step, &Method::POST).map(Body::from))
+    match step {
+        Ok(Step { action: Action::SignedIn, cookies }) => {
+            Ok(visit::with_cookies(&app, visit::go_to(&asked.then.location()), &cookies))
+        }
+        step => Ok(app.http.step(step, &Method::POST).map(Body::from)),
+    }
+}
+
+/// Where someone goes who signs in to this server itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// To the front page.
+    Home,
+    /// To enter a user code, which may be known already.
+    Device(String),
+}
+
+impl Then {
+    fn read(params: &Params<'_>) -> Self {
+        match params.get("then") {
+            Some("device") => Self::Device(params.get("user_code").unwrap_or_default().to_owned()),
+            _ => Self::Home,
+        }
+    }
+
+    fn location(&self) -> String {
+        match self {
+            Self::Home => "/".to_owned(),
+            Self::Device(user_code) => device::location(user_code),
+        }
+    }
 }
 
 /// Who asks for the sign-in, and what its form carries.
@@ -93,19 +127,21 @@ struct Asked {
     by: Option<(InteractionId, InteractionView)>,
     csrf: Secret,
     cookies: Cookies,
+    then: Then,
 }
 
 impl Asked {
     async fn find(app: &App, visit: &Visit, params: &Params<'_>) -> Result<Self, OAuthError> {
         let browser = visit.browser.clone();
+        let then = Then::read(params);
         match visit::interaction(params)? {
             Some(id) => {
                 let view = app.server.interaction(&View { id, browser }).await?;
-                Ok(Self { csrf: view.csrf.clone(), by: Some((id, view)), cookies: Cookies::default() })
+                Ok(Self { csrf: view.csrf.clone(), by: Some((id, view)), cookies: Cookies::default(), then })
             }
             None => {
                 let token = app.server.form_token(&browser)?;
-                Ok(Self { csrf: token.csrf, by: None, cookies: token.cookies })
+                Ok(Self { csrf: token.csrf, by: None, cookies: token.cookies, then })
             }
         }
     }
@@ -127,11 +163,15 @@ impl Asked {
             client_name: view.map(|view| pages::client_name(&view.client)),
             interaction: id.as_deref(),
             csrf: self.csrf.expose(),
+            device: match &self.then {
+                Then::Device(user_code) if view.is_none() => Some(user_code),
+                _ => None,
+            },
             username,
             wants_account: view.is_some_and(|view| view.reason == InteractReason::Create),
             problem,
         };
-        let form_action = view.map(|view| view.redirect_uri.origin());
+        let form_action = view.and_then(|view| view.destination.origin());
         let response = visit::page(&page, form_action.as_deref())?;
         Ok(visit::with_cookies(app, response, &self.cookies))
     }

@@ -9,10 +9,10 @@
 //! | [`app`] | puts the parts together |
 //! | [`demo`], [`users`] | the clients, and the people who sign in |
 //! | [`routes`], [`visit`] | paths, and what the pages read of a request |
-//! | [`login`], [`consent`], [`home`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
+//! | [`login`], [`consent`], [`device`], [`home`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
 //! | [`one_time`] | a grant type of this host's own |
 //! | [`throttle`] | how often a password may be guessed |
-//! | [`api`] | the demo API |
+//! | [`api`], [`tv`] | the demo API, and a demo client: a television |
 //! | [`secret`], [`tls`], [`clock`], [`controls`], [`banner`] | the rest |
 
 mod api;
@@ -24,6 +24,7 @@ mod consent;
 mod controls;
 mod day;
 mod demo;
+mod device;
 mod home;
 mod login;
 mod logout;
@@ -34,6 +35,7 @@ mod scopes;
 mod secret;
 mod throttle;
 mod tls;
+mod tv;
 mod users;
 mod visit;
 

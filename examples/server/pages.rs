@@ -1,7 +1,7 @@
 //! The pages a person sees, one struct a template. Fields are plain text: the templates escape every one of them.
 //!
 //! Two pages carry a script, each the one that the library allows there: [`FormPostPage`], and the one
-//! [after a logout](crate::logout). No page has an inline style.
+//! [after a logout](crate::logout). [`TvPage`] loads one of its own. No page has an inline style.
 
 use askama::Template;
 use grantor::authorize::AuthorizationResponse;
@@ -19,6 +19,8 @@ pub(crate) struct LoginPage<'a> {
     /// The authorization that waits for this sign-in.
     pub(crate) interaction: Option<&'a str>,
     pub(crate) csrf: &'a str,
+    /// The user code, as far as it is known, of a device that the person wants to let in.
+    pub(crate) device: Option<&'a str>,
     /// What stands in the field already: a `login_hint`, or what was typed before.
     pub(crate) username: &'a str,
     /// Whether the client sent someone who has no account yet.
@@ -64,8 +66,7 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) claims: Vec<String>,
     /// The resource indicators (RFC 8707) asked for.
     pub(crate) resources: Vec<&'a str>,
-    /// Host, and port if any, of the redirect URI.
-    pub(crate) redirect_host: &'a str,
+    pub(crate) destination: ConsentFor<'a>,
     /// Why the last answer could not be used, as a sentence.
     pub(crate) problem: Option<&'a str>,
 }
@@ -74,6 +75,72 @@ impl ConsentPage<'_> {
     fn leaves_a_choice(&self) -> bool {
         self.scopes.iter().any(|scope| !scope.fixed)
     }
+}
+
+/// Who waits for the answer.
+pub(crate) enum ConsentFor<'a> {
+    /// An application, to which the browser goes.
+    Redirect {
+        /// Host, and port if any, of the redirect URI.
+        host: &'a str,
+    },
+    /// A device.
+    Device {
+        /// The code that it shows.
+        user_code: String,
+    },
+}
+
+/// Asks for the code that a device shows.
+#[derive(Template)]
+#[template(path = "device.html")]
+pub(crate) struct DevicePage<'a> {
+    pub(crate) username: &'a str,
+    pub(crate) csrf: &'a str,
+    /// What stands in the field already.
+    pub(crate) user_code: &'a str,
+    pub(crate) problem: Option<DeviceProblem>,
+}
+
+/// Why the last code was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeviceProblem {
+    WrongCode,
+    TooManyCodes { minutes: u32 },
+}
+
+/// Sends the person back to the device.
+#[derive(Template)]
+#[template(path = "device_answered.html")]
+pub(crate) struct DeviceAnsweredPage {
+    pub(crate) approved: bool,
+}
+
+/// A television that has no keyboard.
+#[derive(Template)]
+#[template(path = "tv.html")]
+pub(crate) struct TvPage<'a> {
+    /// What it shows while it waits.
+    pub(crate) waiting: Option<TvWaiting<'a>>,
+    /// What has come of it.
+    pub(crate) message: &'a str,
+}
+
+/// What a television shows while it waits.
+pub(crate) struct TvWaiting<'a> {
+    pub(crate) verification_uri: &'a str,
+    pub(crate) user_code: &'a str,
+    pub(crate) device_code: &'a str,
+    /// Seconds between two polls.
+    pub(crate) interval: u64,
+    pub(crate) qr: Qr,
+}
+
+/// A QR code as an SVG path of unit squares.
+pub(crate) struct Qr {
+    /// How many squares it is wide and high, with its margin.
+    pub(crate) size: usize,
+    pub(crate) path: String,
 }
 
 /// A link to a page of the client. The library takes none but `https`, or `http` on this machine.
@@ -223,7 +290,7 @@ mod tests {
             scopes: vec![RequestedScope { token: r#""onclick="x"#, words: "<b>all</b>", fixed: false }],
             claims: vec!["<em>all</em>".into()],
             resources: vec!["https://api.example/<i>"],
-            redirect_host: "<u>app.example</u>",
+            destination: ConsentFor::Redirect { host: "<u>app.example</u>" },
             problem: Some("<s>"),
         };
         let html = page.render().unwrap();

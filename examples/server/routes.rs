@@ -10,9 +10,10 @@ use axum::routing::{get, post};
 use http::{StatusCode, header};
 
 use crate::app::App;
-use crate::{api, consent, controls, home, login, logout, visit};
+use crate::{api, consent, controls, device, home, login, logout, tv, visit};
 
 const STYLE: &[u8] = include_bytes!("assets/style.css");
+const TV_SCRIPT: &[u8] = include_bytes!("assets/tv.js");
 const ICON: &[u8] = include_bytes!("assets/icon.svg");
 
 /// Every path of the server: the library's endpoints, this host's pages, the demo API.
@@ -22,10 +23,14 @@ pub(crate) fn router(app: &Arc<App>, test_controls: bool) -> Router {
         .route("/login", get(login::show).post(login::submit))
         .route("/continue", post(login::go_on))
         .route("/consent", get(consent::show).post(consent::submit))
+        .route("/device", get(device::show).post(device::submit))
+        .route("/tv", get(tv::show).post(tv::begin))
+        .route("/tv/poll", post(tv::poll))
         .route("/revoke-access", post(home::revoke_access))
         .route("/sign-out", post(login::as_somebody_else))
         .route("/logged-out", get(logout::logged_out))
         .route("/assets/style.css", get(|| asset("text/css; charset=utf-8", STYLE)))
+        .route("/assets/tv.js", get(|| asset("text/javascript; charset=utf-8", TV_SCRIPT)))
         .route("/assets/icon.svg", get(|| asset("image/svg+xml", ICON)))
         .route("/healthz", get(health))
         .route("/api/me", get(api::me));

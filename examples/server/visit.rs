@@ -59,6 +59,8 @@ pub(crate) struct Visit {
     pub(crate) browser: Browser,
     /// Where it came from.
     pub(crate) address: IpAddr,
+    /// The other end of the connection.
+    pub(crate) peer: Option<IpAddr>,
     /// The request itself.
     pub(crate) request: Request<Bytes>,
 }
@@ -71,7 +73,7 @@ impl FromRequest<Arc<App>> for Visit {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
         let address = app.proxies.client_address(peer, request.headers());
         let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-        Ok(Self { browser: app.http.browser(request.headers()), address, request })
+        Ok(Self { browser: app.http.browser(request.headers()), address, peer, request })
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::browser::{self, Browser, Cookie, Cookies};
+use super::device::DeviceAnswer;
 use super::grant;
 use super::request::{Asked, AuthorizationRequest};
 use super::request_object;
@@ -16,7 +17,7 @@ use crate::profile::SilentConsent;
 use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope, SubjectId};
 use crate::record::client::ConsentPolicy;
 use crate::record::facts::{Allowance, Counter};
-use crate::record::interaction::{InteractReason, Interaction, PendingRequest, SignedIn};
+use crate::record::interaction::{InteractReason, Interaction, Pending, PendingRequest, SignedIn};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
     SessionId,
@@ -50,6 +51,8 @@ pub enum Action {
     Respond(Box<AuthorizationResponse>),
     /// The user is needed.
     Interact(Interact),
+    /// The device that waits is answered, whenever it asks: the host tells the user to go back to it.
+    AnswerDevice(DeviceAnswer),
     /// The user has signed in, and no request waits: the host shows what it likes.
     SignedIn,
 }
@@ -220,6 +223,7 @@ impl Authorize<'_> {
         let id = InteractionId(cx.other_id());
         let valid_until = cx.now.plus(cx.settings.lifetimes.interaction);
         let mut batch = cx.batch();
+        let request = Pending::Authorization(Box::new(request));
         batch.put.push(put(id, Interaction { browser, request, reason, login, valid_until }, cx));
         let step = Step { action: Action::Interact(Interact { id, reason }), cookies };
         Ok(Decision { batch, outcome: Ok(step), events: SmallVec::new() })

@@ -114,7 +114,7 @@ fn redeemable(request: &PendingRequest, code: &Handle, cx: &Context<'_>) -> Rede
         digest: code.digest(HandleKind::Code),
         valid_until: cx.now.plus(cx.settings.lifetimes.code),
         spent: false,
-        redirect_uri: request.redirect_uri.clone(),
+        redirect_uri: Some(request.redirect_uri.clone()),
         redirect_uri_named: request.redirect_uri_named,
         code_challenge: request.code_challenge,
         nonce: request.nonce.clone(),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::browser::{Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Interact, Next, Step};
+use super::device;
 use super::grant;
 use super::request::still_asked;
 use super::response::{AuthorizationResponse, still_registered};
@@ -18,10 +19,12 @@ use super::session_state;
 use crate::grant::{begin, life, session};
 use crate::jose::Purpose;
 use crate::protocol::scope::OPENID;
-use crate::protocol::{ClientId, OAuthError, Reason, Resource, Scope, Secret, SubjectId};
+use crate::protocol::{
+    ClientId, MatchedRedirectUri, OAuthError, Reason, Resource, Scope, Secret, SubjectId, UserCode,
+};
 use crate::record::consent::{Consent, ConsentEntry};
 use crate::record::grant::Authentication;
-use crate::record::interaction::{InteractReason, Interaction, PageHints, PendingRequest, SignedIn};
+use crate::record::interaction::{InteractReason, Interaction, PageHints, Pending, PendingRequest, SignedIn};
 use crate::record::session::Session;
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
@@ -58,10 +61,30 @@ pub struct InteractionView {
     pub claims: Vec<String>,
     /// For which resources.
     pub resources: Vec<Resource>,
-    /// Where the browser will be sent, exactly.
-    pub redirect_uri: crate::protocol::MatchedRedirectUri,
+    /// Who waits for the answer.
+    pub destination: Destination,
     /// Goes into the form and comes back with it.
     pub csrf: Secret,
+}
+
+/// Who waits for the answer of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The client, to which the browser will be sent: here exactly.
+    RedirectUri(MatchedRedirectUri),
+    /// A device that shows this code. The page has to show it, too, and the user to compare (RFC 8628 §5.4).
+    Device(UserCode),
+}
+
+impl Destination {
+    /// Where the browser will be sent, as a source of the page's `form-action` (Content Security Policy).
+    #[must_use]
+    pub fn origin(&self) -> Option<String> {
+        match self {
+            Self::RedirectUri(uri) => Some(uri.origin()),
+            Self::Device(_) => None,
+        }
+    }
 }
 
 /// The user has signed in: the host has checked who it is. Without an interaction, the host also has to check that the
@@ -136,9 +159,14 @@ fn read_ahead(
     let [first, second] = beside;
     facts.read(&[Some(key), first, second])?;
     let Some(interaction) = facts.interaction(key)? else { return Ok(()) };
-    let client = cx.namespace().client_state(&interaction.record.request.client);
+    let request = &interaction.record.request;
+    let client = cx.namespace().client_state(request.client());
+    let grant = match request {
+        Pending::Authorization(_) => None,
+        Pending::Device(device) => Some(cx.namespace().grant(device.grant)),
+    };
     let [first, second] = named(interaction.record)?;
-    facts.read(&[Some(client), first, second])
+    facts.read(&[Some(client), grant, first, second])
 }
 
 /// Reads ahead what allowing takes besides: who seems to be signed in, and what that user allowed before.
@@ -150,8 +178,11 @@ fn read_consent_ahead(
 ) -> Result<(), Halt> {
     let named = |interaction: &Interaction| {
         let Some(subject) = browser.claimed_subject(facts, cx)? else { return Ok([None, None]) };
-        let consent = cx.namespace().consent(&interaction.request.client, &subject);
-        Ok([Some(cx.namespace().subject(&subject)), Some(consent)])
+        let consent = match &interaction.request {
+            Pending::Authorization(request) => Some(cx.namespace().consent(&request.client, &subject)),
+            Pending::Device(_) => None,
+        };
+        Ok([Some(cx.namespace().subject(&subject)), consent])
     };
     read_ahead(id, [browser.session_key(cx), None], named, facts, cx)
 }
@@ -169,7 +200,6 @@ impl Decide for View {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<InteractionView>, Halt> {
         let open = Open::find(self.id, &self.browser, facts, cx)?;
-        let request = &*open.request;
         let signed_in = open.same_user(&self.browser, facts, cx)?;
         let (reason, subject) = match (signed_in, open.record.record.reason) {
             (Some(login), _) => (InteractReason::Consent, Some(login.subject)),
@@ -180,18 +210,22 @@ impl Decide for View {
             (None, InteractReason::Create) => (InteractReason::Create, None),
             (None, _) => (InteractReason::Login, None),
         };
-        let view = InteractionView {
+        let mut view = InteractionView {
             id: self.id,
             client: Arc::clone(open.client),
             reason,
             subject,
-            hints: request.hints.as_deref().cloned().unwrap_or_default(),
-            scope: request.scope.clone(),
-            claims: decide::claims_by_name(request).into_iter().map(str::to_owned).collect(),
-            resources: request.resources.clone(),
-            redirect_uri: still_registered(request, open.client).ok_or(Reason::RedirectUriUnregistered)?,
+            hints: PageHints::default(),
+            scope: open.asked.scope().clone(),
+            claims: Vec::new(),
+            resources: open.asked.resources().to_vec(),
+            destination: open.destination(cx)?,
             csrf: open.csrf(&self.browser, cx),
         };
+        if let Asked::Authorization(request) = &open.asked {
+            view.hints = request.hints.as_deref().cloned().unwrap_or_default();
+            view.claims = decide::claims_by_name(request).into_iter().map(str::to_owned).collect();
+        }
         Ok(Decision::answer(cx, view))
     }
 }
@@ -204,7 +238,8 @@ impl Decide for Login {
         let beside = [Some(cx.namespace().subject(subject)), self.browser.session_key(cx)];
         let Some(answer) = &self.interaction else { return facts.read(&beside) };
         let named = |interaction: &Interaction| {
-            let client = facts.client(interaction.request.client.as_str())?;
+            let Pending::Authorization(request) = &interaction.request else { return Ok([None, None]) };
+            let client = facts.client(request.client.as_str())?;
             Ok([client.and_then(|client| decide::consent_key(client, subject, cx)), None])
         };
         read_ahead(answer.id, beside, named, facts, cx)
@@ -341,22 +376,24 @@ impl Decide for Approve {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
-        let request = &*open.request;
         let Some(login) = open.same_user(&self.browser, facts, cx)? else { return Ok(open.needs_login(cx)) };
-        // An ID token is all that some response types answer with.
-        let scope = self.scope.intersection(&request.scope);
-        let pointless = request.response_type.has_id_token() && !scope.contains(OPENID);
-        let nothing = scope.is_empty() && !request.scope.is_empty();
-        if !self.scope.is_subset(&open.record.record.request.scope) || nothing || pointless {
+        let scope = self.scope.intersection(open.asked.scope());
+        let nothing = scope.is_empty() && !open.asked.scope().is_empty();
+        if !self.scope.is_subset(open.shown) || nothing || open.asked.is_pointless_within(&scope) {
             return Err(OAuthError::new(Reason::ScopeNothingLeft).into());
         }
-        let mut decision = grant::grant(request, open.client, &login, &scope, facts, cx)?;
+        let mut decision = match &open.asked {
+            Asked::Authorization(request) => {
+                let mut decision = grant::grant(request, open.client, &login, &scope, facts, cx)?;
+                remember(&mut decision, request, &login.subject, &scope, facts, cx)?;
+                decision
+            }
+            Asked::Device(device) => device.approve(&login, &scope, cx),
+        };
         decide::remember_client(&mut decision, open.client, login.session, facts, cx)?;
         open.close(&mut decision, cx);
-        remember(&mut decision, request, &login.subject, &scope, facts, cx)?;
         session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
-        let event = Event::new(EventKind::ConsentGiven).client(&request.client).subject(Some(&login.subject));
-        Ok(decision.event(event))
+        Ok(decision.event(open.event(EventKind::ConsentGiven).subject(Some(&login.subject))))
     }
 }
 
@@ -369,12 +406,18 @@ impl Decide for Deny {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
-        let request = &*open.request;
-        let response = AuthorizationResponse::error_for(request, open.client, Reason::UserDenied.into(), cx)
-            .ok_or(Reason::RedirectUriUnregistered)?;
         let subject = open.record.record.login.as_ref().map(|login| &login.subject);
-        let event = Event::new(EventKind::ConsentDenied).client(&request.client).subject(subject);
-        let mut decision = Decision::answer(cx, Step::respond(response)).event(event);
+        let event = open.event(EventKind::ConsentDenied).subject(subject);
+        let mut decision = match &open.asked {
+            Asked::Authorization(request) => {
+                let denied = Reason::UserDenied.into();
+                let response = AuthorizationResponse::error_for(request, open.client, denied, cx)
+                    .ok_or(Reason::RedirectUriUnregistered)?;
+                Decision::answer(cx, Step::respond(response))
+            }
+            Asked::Device(device) => device.deny(cx),
+        }
+        .event(event);
         open.close(&mut decision, cx);
         session_state::tell(&mut decision, open.told(), &self.browser, facts, cx)?;
         Ok(decision)
@@ -405,9 +448,40 @@ impl Decide for ForgetLogin {
 struct Open<'f> {
     id: InteractionId,
     record: Versioned<&'f Interaction>,
-    /// What of its request may be asked now.
-    request: Cow<'f, PendingRequest>,
+    asked: Asked<'f>,
+    /// The scope that a page may have shown.
+    shown: &'f Scope,
     client: &'f Arc<Client>,
+}
+
+/// What of a request that waits may be asked now.
+enum Asked<'f> {
+    Authorization(Cow<'f, PendingRequest>),
+    Device(device::Waiting<'f>),
+}
+
+impl Asked<'_> {
+    fn scope(&self) -> &Scope {
+        match self {
+            Self::Authorization(request) => &request.scope,
+            Self::Device(device) => &device.scope,
+        }
+    }
+
+    fn resources(&self) -> &[Resource] {
+        match self {
+            Self::Authorization(request) => &request.resources,
+            Self::Device(device) => &device.grant.resources,
+        }
+    }
+
+    /// Whether this scope would leave nothing to answer: an ID token is all that some response types answer with.
+    fn is_pointless_within(&self, scope: &Scope) -> bool {
+        match self {
+            Self::Authorization(request) => request.response_type.has_id_token() && !scope.contains(OPENID),
+            Self::Device(_) => false,
+        }
+    }
 }
 
 impl<'f> Open<'f> {
@@ -419,13 +493,22 @@ impl<'f> Open<'f> {
         if record.record.valid_until.is_past(cx.now) {
             return Err(Reason::InteractionUnknown.into());
         }
-        let client =
-            facts.client(record.record.request.client.as_str())?.ok_or(Reason::AuthorizeClientUnknown)?;
+        let request = &record.record.request;
+        let client = facts.client(request.client().as_str())?.ok_or(Reason::AuthorizeClientUnknown)?;
         if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
             return Err(Reason::AuthorizeClientUnknown.into());
         }
-        let request = still_asked(&record.record.request, client, cx)?;
-        Ok(Self { id, record, request, client })
+        let (asked, shown) = match request {
+            Pending::Authorization(request) => {
+                (Asked::Authorization(still_asked(request, client, cx)?), &request.scope)
+            }
+            Pending::Device(device) => {
+                let device = device::Waiting::find(device, client, facts, cx)?;
+                let shown = &device.grant.scope;
+                (Asked::Device(device), shown)
+            }
+        };
+        Ok(Self { id, record, asked, shown, client })
     }
 
     fn answered(
@@ -444,7 +527,25 @@ impl<'f> Open<'f> {
 
     /// The client, if it asked who the user is.
     fn told(&self) -> Option<&'f ClientId> {
-        Some(&self.client.id).filter(|_| self.request.scope.contains(OPENID))
+        Some(&self.client.id).filter(|_| self.asked.scope().contains(OPENID))
+    }
+
+    fn destination(&self, cx: &Context<'_>) -> Result<Destination, Reason> {
+        match &self.asked {
+            Asked::Authorization(request) => still_registered(request, self.client)
+                .map(Destination::RedirectUri)
+                .ok_or(Reason::RedirectUriUnregistered),
+            Asked::Device(device) => Ok(Destination::Device(device.user_code(cx))),
+        }
+    }
+
+    /// Something that happens to this request.
+    fn event(&self, kind: EventKind) -> Event {
+        let event = Event::new(kind).client(&self.client.id);
+        match &self.asked {
+            Asked::Authorization(_) => event,
+            Asked::Device(device) => event.grant(device.id),
+        }
     }
 
     /// What the forms of this interaction carry: known only to who can read pages of this browser.
@@ -467,7 +568,9 @@ impl<'f> Open<'f> {
 
     /// The user has signed in: the request is answered, or the user is asked.
     fn signed_in(&self, login: SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
-        let request = &*self.request;
+        let Asked::Authorization(request) = &self.asked else {
+            return Ok(self.wait(Some(login), InteractReason::Consent, cx));
+        };
         if let Err(reason) = decide::suits(request, self.client, &login, cx) {
             let response = AuthorizationResponse::error_for(request, self.client, reason.into(), cx)
                 .ok_or(Reason::RedirectUriUnregistered)?;

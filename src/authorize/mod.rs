@@ -11,6 +11,7 @@
 //! - [`decide`]: what happens next, and the request that opens it all
 //! - [`interaction`]: the user's answers: [`Login`], [`Approve`],
 //!   [`Deny`]
+//! - [`device`]: the same answers to a device that waits (RFC 8628)
 //! - [`logout`]: the end of it
 //! - [`browser`]: the cookies that bind it all to one browser
 //! - [`response`]: how the answer travels (RFC 9207, response modes)
@@ -18,6 +19,7 @@
 
 pub mod browser;
 pub mod decide;
+pub mod device;
 mod grant;
 pub mod interaction;
 pub mod logout;
@@ -28,7 +30,10 @@ mod session_state;
 
 pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
 pub use decide::{Action, Authorize, Interact, Step};
-pub use interaction::{Approve, Continue, Deny, ForgetLogin, FormAnswer, InteractionView, Login, View};
+pub use device::{DeviceAnswer, EnterUserCode};
+pub use interaction::{
+    Approve, Continue, Deny, Destination, ForgetLogin, FormAnswer, InteractionView, Login, View,
+};
 pub use logout::{
     LoggedOut, Logout, LogoutAction, LogoutFrame, LogoutHints, LogoutPage, LogoutRequest, LogoutStep,
 };

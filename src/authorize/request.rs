@@ -299,19 +299,9 @@ impl<'p> AuthorizationRequest<'p> {
         }
     }
 
-    /// What of the asked scope exists (RFC 6749 §3.3). What does not exist is dropped; what exists and is not
-    /// allowed to this client is refused. No scope asked is no scope granted. `offline_access` is dropped unless the
-    /// client may refresh and the user is asked for it, or need not be (OpenID Connect Core §11).
+    /// What of the asked scope could be granted (RFC 6749 §3.3). `offline_access` is dropped unless the client may refresh and the user is asked for it, or need not be (OpenID Connect Core §11).
     fn grantable_scope(&self, client: &Client, prompts: Prompts, cx: &Context<'_>) -> Result<Scope, Reason> {
-        let Some(text) = &self.scope else { return Ok(Scope::empty()) };
-        let asked = Scope::parse(text).map_err(|_| Reason::ScopeMalformed)?;
-        let known = asked.intersection(&cx.settings.scope);
-        if !known.is_subset(&client.scope) {
-            return Err(Reason::ScopeNotAllowed);
-        }
-        if known.is_empty() && !asked.is_empty() {
-            return Err(Reason::ScopeNothingLeft);
-        }
+        let known = life::known_scope(self.scope.as_deref(), client, cx)?;
         let asked_for = prompts.consent || client.consent == ConsentPolicy::FirstParty;
         let codes = self.response_type.as_deref().and_then(ResponseType::from_values);
         let asked_for = asked_for && codes.is_some_and(ResponseType::has_code);

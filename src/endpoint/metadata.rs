@@ -23,6 +23,8 @@ pub struct Paths {
     pub revoke: String,
     /// The introspection endpoint.
     pub introspect: String,
+    /// The device authorization endpoint.
+    pub device_authorization: String,
     /// The key set.
     pub jwks: String,
     /// The UserInfo endpoint.
@@ -38,8 +40,9 @@ pub struct Paths {
 impl Paths {
     /// The URLs of the endpoints at which clients authenticate.
     #[must_use]
-    pub fn authenticated(&self, issuer: &Issuer) -> [String; 3] {
-        [&self.token, &self.revoke, &self.introspect].map(|path| issuer.endpoint(path))
+    pub fn authenticated(&self, issuer: &Issuer) -> [String; 4] {
+        [&self.token, &self.revoke, &self.introspect, &self.device_authorization]
+            .map(|path| issuer.endpoint(path))
     }
 
     /// Refuses a path that no router could serve as it is published.
@@ -57,6 +60,7 @@ impl Paths {
             ("paths.token", &self.token),
             ("paths.revoke", &self.revoke),
             ("paths.introspect", &self.introspect),
+            ("paths.device_authorization", &self.device_authorization),
             ("paths.jwks", &self.jwks),
             ("paths.userinfo", &self.userinfo),
             ("paths.logout", &self.logout),
@@ -96,6 +100,7 @@ impl Default for Paths {
             token: "/token".into(),
             revoke: "/revoke".into(),
             introspect: "/introspect".into(),
+            device_authorization: "/device_authorization".into(),
             jwks: "/jwks".into(),
             userinfo: "/userinfo".into(),
             logout: "/logout".into(),
@@ -236,6 +241,9 @@ pub struct Metadata {
     pub revocation_endpoint: String,
     /// `introspection_endpoint`.
     pub introspection_endpoint: String,
+    /// `device_authorization_endpoint` (RFC 8628 §4); absent where no device is authorized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<String>,
     /// `jwks_uri`; absent where nothing is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
@@ -286,6 +294,7 @@ impl Metadata {
     pub fn new(settings: &Settings, paths: &Paths, signs: bool) -> Self {
         let at = |path: &str| settings.issuer.endpoint(path);
         let codes = settings.grant_types.contains(&GrantType::AuthorizationCode);
+        let devices = settings.grant_types.contains(&GrantType::DeviceCode);
         let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
         let implicit = codes && settings.response_types.iter().any(in_front);
         let implicit = implicit.then_some(GrantType::Implicit);
@@ -299,6 +308,7 @@ impl Metadata {
             token_endpoint: at(&paths.token),
             revocation_endpoint: at(&paths.revoke),
             introspection_endpoint: at(&paths.introspect),
+            device_authorization_endpoint: devices.then(|| at(&paths.device_authorization)),
             jwks_uri: signs.then(|| at(&paths.jwks)),
             registration_endpoint: settings
                 .self_registration
@@ -318,7 +328,8 @@ impl Metadata {
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
             request_objects: codes.then(|| RequestObjectSupport::new(settings)),
-            openid: (codes && settings.is_openid_provider()).then(|| OpenIdMetadata::new(settings, paths)),
+            openid: ((codes || devices) && settings.is_openid_provider())
+                .then(|| OpenIdMetadata::new(settings, paths)),
         }
     }
 }

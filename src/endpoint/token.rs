@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::client::Credentials;
 use crate::grant::authorization_code::AuthorizationCodeRequest;
 use crate::grant::client_credentials::ClientCredentialsRequest;
+use crate::grant::device_code::DeviceCodeRequest;
 use crate::grant::extension::ExtensionGrantRequest;
 use crate::grant::issue::TokenPlan;
 use crate::grant::password::PasswordRequest;
@@ -25,6 +26,8 @@ pub enum TokenRequest {
     RefreshToken(RefreshTokenRequest),
     /// `client_credentials`.
     ClientCredentials(ClientCredentialsRequest),
+    /// `urn:ietf:params:oauth:grant-type:device_code`.
+    DeviceCode(DeviceCodeRequest),
     /// `password`.
     Password(PasswordRequest),
     /// One of the host's own.
@@ -84,6 +87,11 @@ impl TokenRequest {
                 scope: scope(params)?,
                 resources,
             }),
+            GrantType::DeviceCode => Self::DeviceCode(DeviceCodeRequest {
+                credentials,
+                device_code: Handle::decode(HandleKind::DeviceCode, required(params, "device_code")?),
+                resources,
+            }),
         })
     }
 
@@ -94,6 +102,7 @@ impl TokenRequest {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::DeviceCode(_) => GrantType::DeviceCode,
             Self::Password(_) => GrantType::Password,
             Self::Extension(request) => GrantType::Extension(request.grant_type.clone()),
         }
@@ -106,6 +115,7 @@ impl TokenRequest {
             Self::AuthorizationCode(request) => &request.credentials.client_id,
             Self::RefreshToken(request) => &request.credentials.client_id,
             Self::ClientCredentials(request) => &request.credentials.client_id,
+            Self::DeviceCode(request) => &request.credentials.client_id,
             Self::Password(request) => &request.credentials.client_id,
             Self::Extension(request) => &request.credentials.client_id,
         }
@@ -124,6 +134,7 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.read_ahead(facts, cx),
             Self::RefreshToken(request) => request.read_ahead(facts, cx),
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
+            Self::DeviceCode(request) => request.read_ahead(facts, cx),
             Self::Password(request) => request.read_ahead(facts, cx),
             Self::Extension(request) => request.read_ahead(facts, cx),
         }
@@ -137,6 +148,7 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.decide(facts, cx),
             Self::RefreshToken(request) => request.decide(facts, cx),
             Self::ClientCredentials(request) => request.decide(facts, cx),
+            Self::DeviceCode(request) => request.decide(facts, cx),
             Self::Password(request) => request.decide(facts, cx),
             Self::Extension(request) => request.decide(facts, cx),
         }

@@ -3,15 +3,14 @@
 //! Everything is checked before anything is spent: a request that fails a check leaves the code as it was. A
 //! second request that passes every check ends the grant and with it all its tokens (OAuth 2.1 §7.5.3).
 
-use smallvec::smallvec;
-
-use super::issue::{self, TokenPlan};
+use super::issue::TokenPlan;
+use super::redeem::redeem;
 use super::{life, target};
 use crate::client::Credentials;
 use crate::proof::pkce;
 use crate::protocol::{GrantType, OAuthError, Reason, Resource};
 use crate::record::grant::{EndReason, Grant, Redeemable};
-use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
+use crate::record::{Client, Context, Decide, Decision, Facts, GrantId, Halt};
 use crate::token::{Handle, HandleKind};
 
 /// A token request with `grant_type=authorization_code`.
@@ -59,21 +58,21 @@ impl Decide for AuthorizationCodeRequest {
         if let Some(reason) = life::obstacle(grant.record, facts, cx)? {
             return Err(reason.into());
         }
-        let target = target::resolve(&resources, client, facts, cx)?;
-        redeem(id, grant.record, client, &target, facts, cx)
+        redeem(id, grant.record, client, &resources, facts, cx)
     }
 }
 
 impl AuthorizationCodeRequest {
     fn check_redirect_uri(&self, code: &Redeemable, client: &Client) -> Result<(), OAuthError> {
+        let sent_to = code.redirect_uri.as_deref().ok_or(Reason::CodeUnknown)?;
         match &self.redirect_uri {
             None if code.redirect_uri_named => {
                 return Err(OAuthError::new(Reason::ParameterMissing).parameter("redirect_uri"));
             }
-            Some(uri) if **uri != *code.redirect_uri => return Err(Reason::CodeRedirectUriDiffers.into()),
+            Some(uri) if **uri != *sent_to => return Err(Reason::CodeRedirectUriDiffers.into()),
             _ => {}
         }
-        if client.redirect_uris.iter().any(|registered| registered.matches(&code.redirect_uri)) {
+        if client.redirect_uris.iter().any(|registered| registered.matches(sent_to)) {
             Ok(())
         } else {
             Err(Reason::CodeRedirectUriRemoved.into())
@@ -106,34 +105,6 @@ fn presented_code<'g>(
         return Err(Reason::CodeOtherClient.into());
     }
     Ok(code)
-}
-
-fn redeem(
-    id: GrantId,
-    before: &Grant,
-    client: &Client,
-    target: &target::Target,
-    facts: &Facts,
-    cx: &Context<'_>,
-) -> Result<Decision<TokenPlan>, Halt> {
-    let mut grant = before.clone();
-    if let Some(code) = grant.redeemable.as_deref_mut() {
-        code.spent = true;
-    }
-    let scope = target.narrow(&life::some_scope_left(&grant.scope, client, cx)?);
-    let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, target, cx)?;
-    let refresh_token =
-        issue::may_refresh(client, cx).then(|| issue::first_refresh_token(&mut grant, id, client, cx));
-    let nonce = grant.redeemable.as_ref().and_then(|code| code.nonce.as_deref());
-    let id_token = issue::id_token(&grant, client, &scope, nonce, false, facts, cx)?;
-    let event = Event::new(EventKind::TokensIssued)
-        .client(&client.id)
-        .subject(grant.subject.as_ref().map(|subject| &subject.id))
-        .grant(id);
-    let mut batch = cx.batch();
-    batch.put = vec![life::put(id, grant, cx)];
-    let plan = TokenPlan { access_token, expires_in, scope, refresh_token, id_token };
-    Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }
 
 /// An otherwise valid second redemption: the grant dies, unless it is already dead.

@@ -5,9 +5,7 @@ use super::{begin, life, target, target::Target};
 use crate::client::Credentials;
 use crate::protocol::{GrantType, Reason, Resource, Scope};
 use crate::record::grant::{Grant, GrantStatus};
-use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, TokenFormat,
-};
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, TokenFormat};
 use crate::token::claims::TokenId;
 use smallvec::{SmallVec, smallvec};
 
@@ -43,8 +41,6 @@ impl Decide for ClientCredentialsRequest {
     }
 }
 
-/// One write and, at first, no read: that nobody has touched the client's standing is a condition of the commit,
-/// and only when it fails is the standing read.
 fn opaque(
     client: &Client,
     scope: &Scope,
@@ -53,12 +49,7 @@ fn opaque(
     cx: &Context<'_>,
 ) -> Result<Decision<TokenPlan>, Halt> {
     let mut batch = cx.batch();
-    let epoch = if cx.attempt == 0 {
-        batch.expect(cx.namespace().client_state(&client.id), Expectation::Absent);
-        0
-    } else {
-        life::client_enabled(client, facts, cx)?.epoch
-    };
+    let epoch = life::epoch_for_new(client, &mut batch, facts, cx)?;
     let id = GrantId(cx.id());
     let mut grant = new_grant(client, scope, target, epoch, cx);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, client, scope, target, cx)?;

@@ -10,8 +10,8 @@ use crate::protocol::{Reason, Scope, SubjectId, Timestamp};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
 use crate::record::{
-    Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt, Index, Key, Put, Record, Standing,
-    Versioned,
+    Batch, Client, Context, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Index, Key, Put,
+    Record, Standing, Versioned,
 };
 
 /// How long a record is kept beyond the last moment at which it could matter, for clocks that differ.
@@ -147,6 +147,39 @@ pub fn client_enabled(client: &Client, facts: &Facts, cx: &Context<'_>) -> Resul
     if standing.disabled { Err(Reason::ClientDisabled.into()) } else { Ok(standing) }
 }
 
+/// The epoch of a client for which a grant begins. It takes one write and, at first, no read: that nobody has touched the
+/// client's standing is a condition of the commit, and only when it fails is the standing read.
+///
+/// # Errors
+/// [`Halt::Need`] while the standing is unknown; `invalid_client` when the client is switched off.
+pub fn epoch_for_new(
+    client: &Client,
+    batch: &mut Batch,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<u64, Halt> {
+    if cx.attempt > 0 {
+        return Ok(client_enabled(client, facts, cx)?.epoch);
+    }
+    batch.expect(cx.namespace().client_state(&client.id), Expectation::Absent);
+    Ok(0)
+}
+
+/// What of an asked scope exists (RFC 6749 §3.3). What does not exist is dropped; what exists and is not allowed to this
+/// client is refused. No scope asked is no scope granted.
+///
+/// # Errors
+/// `invalid_scope` when it is malformed, not allowed, or nothing of it exists.
+pub fn known_scope(text: Option<&str>, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
+    let Some(text) = text else { return Ok(Scope::empty()) };
+    let asked = Scope::parse(text).map_err(|_| Reason::ScopeMalformed)?;
+    let known = asked.intersection(&cx.settings.scope);
+    if !known.is_subset(&client.scope) {
+        return Err(Reason::ScopeNotAllowed);
+    }
+    if known.is_empty() && !asked.is_empty() { Err(Reason::ScopeNothingLeft) } else { Ok(known) }
+}
+
 /// A grant as it is written: listed under its client, its subject and its session, kept while it could matter.
 #[must_use]
 pub fn put(id: GrantId, grant: Grant, cx: &Context<'_>) -> Put {
@@ -169,7 +202,7 @@ pub fn ended(grant: &Grant, reason: EndReason) -> Grant {
 }
 
 /// When the last thing that the grant issued is over, and a little more.
-fn retain_until(grant: &Grant) -> Timestamp {
+pub(crate) fn retain_until(grant: &Grant) -> Timestamp {
     let access = grant.access.iter().map(|token| token.valid_until);
     let redeemable = grant.redeemable.iter().map(|code| code.valid_until);
     let refresh = grant.refresh.iter().map(|refresh| refresh.valid_until);
@@ -185,8 +218,12 @@ pub fn end<P>(id: GrantId, before: &Grant, end: EndReason, reason: Reason, cx: &
     let mut events = SmallVec::new();
     if let GrantStatus::Pending | GrantStatus::Active = before.status {
         batch.put.push(put(id, ended(before, end), cx));
+        let kind = match end {
+            EndReason::Replayed => EventKind::ReplayDetected,
+            _ => EventKind::GrantEnded,
+        };
         events.push(
-            Event::new(EventKind::ReplayDetected)
+            Event::new(kind)
                 .client(&before.client)
                 .subject(before.subject.as_ref().map(|subject| &subject.id))
                 .grant(id)

@@ -8,19 +8,24 @@
 //! - [`authorization_code`]: a code is redeemed (RFC 6749 §4.1.3, RFC 7636)
 //! - [`refresh_token`]: a refresh token is used (RFC 6749 §6, RFC 9700 §4.14)
 //! - [`client_credentials`]: a client acts for itself (RFC 6749 §4.4)
+//! - [`device_code`]: a device waits for its user, who decides elsewhere (RFC 8628)
 //! - [`password`]: a client sends its user's password (RFC 6749 §4.3), discouraged
 //! - [`extension`]: whatever the host thinks of (RFC 6749 §4.5)
 //!
-//! What they share: [`begin`] makes a grant that has its tokens from the start, [`life`] says whether a grant may be used at all, [`target`] for which resources, [`issue`]
-//! adds tokens to it, [`resolve`] finds the grant behind a token.
+//! What they share: [`begin`] makes a grant that has its tokens from the start, [`life`] says whether a grant may be used at
+//! all, [`target`] for which resources, [`issue`] adds tokens to it, [`redeem`] spends what a grant waited to see redeemed,
+//! [`pending`] is the wait for a user who decides elsewhere, [`resolve`] finds the grant behind a token.
 
 pub mod authorization_code;
 pub mod begin;
 pub mod client_credentials;
+pub mod device_code;
 pub mod extension;
 pub mod issue;
 pub mod life;
 pub mod password;
+pub mod pending;
+pub mod redeem;
 pub mod refresh_token;
 pub mod resolve;
 pub mod session;

@@ -33,6 +33,14 @@ pub struct Limits {
     pub slow_comparisons: u32,
     /// Interactions begun for one client from one address.
     pub interactions: u32,
+    /// Device authorizations begun by one client from one address.
+    pub device_authorizations: u32,
+    /// The window in which user codes are counted, which stands for itself because few are enough to try.
+    pub user_code_window: Duration,
+    /// User codes tried, right or wrong, in one session.
+    pub user_codes_of_session: u32,
+    /// User codes tried, right or wrong, from one address.
+    pub user_codes_from_address: u32,
     /// Clients that register from one address without an initial access token.
     pub registrations: u32,
     /// Changes of the registration of one client from one address: each may have keys checked, documents fetched and a host
@@ -51,6 +59,10 @@ impl Default for Limits {
             client_failures: 100,
             slow_comparisons: 100,
             interactions: 1000,
+            device_authorizations: 1000,
+            user_code_window: Duration::from_secs(60 * 60),
+            user_codes_of_session: 5,
+            user_codes_from_address: 100,
             registrations: 1000,
             registration_updates: 10,
             passwords: 10,
@@ -68,6 +80,9 @@ pub struct MemoryLimiter {
     client_failures: Mutex<Windows>,
     slow_comparisons: Mutex<Windows>,
     interactions: Mutex<Windows>,
+    device_authorizations: Mutex<Windows>,
+    user_codes_of_session: Mutex<Windows>,
+    user_codes_from_address: Mutex<Windows>,
     registrations: Mutex<Windows>,
     registration_updates: Mutex<Windows>,
     passwords: Mutex<Windows>,
@@ -92,6 +107,9 @@ impl MemoryLimiter {
             client_failures: Mutex::default(),
             slow_comparisons: Mutex::default(),
             interactions: Mutex::default(),
+            device_authorizations: Mutex::default(),
+            user_codes_of_session: Mutex::default(),
+            user_codes_from_address: Mutex::default(),
             registrations: Mutex::default(),
             registration_updates: Mutex::default(),
             passwords: Mutex::default(),
@@ -116,6 +134,19 @@ impl MemoryLimiter {
                 limits.interactions,
                 Counter::Interactions(client.clone(), network(*address)),
             ),
+            Counter::DeviceAuthorizations(client, address) => (
+                &self.device_authorizations,
+                limits.device_authorizations,
+                Counter::DeviceAuthorizations(client.clone(), network(*address)),
+            ),
+            Counter::UserCodesOfSession(_) => {
+                (&self.user_codes_of_session, limits.user_codes_of_session, counter.clone())
+            }
+            Counter::UserCodesFrom(address) => (
+                &self.user_codes_from_address,
+                limits.user_codes_from_address,
+                Counter::UserCodesFrom(network(*address)),
+            ),
             Counter::Registrations(address) => {
                 (&self.registrations, limits.registrations, Counter::Registrations(network(*address)))
             }
@@ -130,8 +161,12 @@ impl MemoryLimiter {
                 Counter::Passwords(*name, network(*address)),
             ),
         };
+        let window = match counter {
+            Counter::UserCodesOfSession(_) | Counter::UserCodesFrom(_) => limits.user_code_window,
+            _ => limits.window,
+        };
         let mut windows = windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        windows.count(counter, limit, limits.window, now)
+        windows.count(counter, limit, window, now)
     }
 }
 

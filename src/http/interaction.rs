@@ -1,13 +1,18 @@
 //! What the host's login and consent pages need: reading their requests, and answering them.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::{Request, Response};
 
 use super::pages::hidden_field;
 use super::{HttpServer, form, reply};
-use crate::authorize::{Approve, Deny, FormAnswer, HostLogin, InteractionView, Login, Step, View};
+use crate::authorize::{
+    Approve, Deny, EnterUserCode, FormAnswer, HostLogin, InteractionView, Login, Step, View,
+};
 use crate::protocol::{OAuthError, Params, Reason, Scope, Secret};
 use crate::record::InteractionId;
+use crate::server::Origin;
 
 impl HttpServer {
     /// What the page at `?interaction=…` is about.
@@ -32,7 +37,7 @@ impl HttpServer {
     #[must_use]
     pub fn page(&self, html: impl Into<Bytes>, view: Option<&InteractionView>) -> Response<Bytes> {
         let mut response = Response::new(html.into());
-        let onward = view.map(|view| view.redirect_uri.origin());
+        let onward = view.and_then(|view| view.destination.origin());
         response.headers_mut().extend(reply::page_headers(None, onward.as_deref()));
         response
     }
@@ -69,6 +74,28 @@ impl HttpServer {
             Some("deny") => self.server().deny(&Deny { answer, browser }).await,
             _ => Err(OAuthError::new(Reason::ParameterMissing).parameter("decision")),
         }
+    }
+
+    /// The user posted the form of the page at `verification_uri`: the typed `user_code`, and `csrf`, a
+    /// [form token](crate::server::AuthorizationServer::form_token). `peer` is the other end of the connection.
+    ///
+    /// # Errors
+    /// Those of [`enter_user_code`](crate::server::AuthorizationServer::enter_user_code), inside the step.
+    pub async fn enter_user_code(
+        &self,
+        request: &Request<Bytes>,
+        peer: Option<IpAddr>,
+    ) -> Result<Step, OAuthError> {
+        let params = form::body(request)?;
+        let required = |name| {
+            let missing = || OAuthError::new(Reason::ParameterMissing).parameter(name);
+            params.get(name).map(Secret::new).ok_or_else(missing)
+        };
+        let (typed, csrf) = (required("user_code")?, required("csrf")?);
+        let mut browser = self.browser(request.headers());
+        self.recognise(&mut browser, request.headers()).await?;
+        let origin = Origin { address: self.proxies.client_address(peer, request.headers()) };
+        self.server().enter_user_code(&EnterUserCode { typed, csrf, browser }, origin).await
     }
 
     fn read_view(&self, request: &Request<Bytes>) -> Result<View, OAuthError> {

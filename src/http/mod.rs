@@ -7,7 +7,7 @@
 //! | endpoint | methods | across origins |
 //! |---|---|---|
 //! | `/authorize` | GET, POST | no |
-//! | `/token`, `/revoke`, `/introspect` | POST | yes, without credentials |
+//! | `/token`, `/revoke`, `/introspect`, `/device_authorization` | POST | yes, without credentials |
 //! | `/logout` | GET, POST | no |
 //! | `/check_session` | GET, HEAD | no; it may be framed |
 //! | `/userinfo` | GET, POST | yes, without credentials |
@@ -41,11 +41,12 @@ pub use pages::{DefaultPages, ErrorPage, FORM_POST_SCRIPT_HASH, Pages};
 pub use proxy::TrustedProxies;
 
 use crate::authorize::{Action, AuthorizationRequest, Authorize, Browser, Cookies, InteractReason, Step};
+use crate::endpoint::device_authorization::DeviceAuthorizationRequest;
 use crate::endpoint::introspection::IntrospectionRequest;
 use crate::endpoint::metadata::{Metadata, Paths};
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::TokenRequest;
-use crate::protocol::{OAuthError, Reason};
+use crate::protocol::{GrantType, OAuthError, Reason};
 use crate::record::Decide;
 use crate::server::{AuthorizationServer, Begun, Mint, Origin};
 
@@ -92,6 +93,8 @@ pub enum Endpoint {
     Revoke,
     /// RFC 7662.
     Introspect,
+    /// RFC 8628 §3.1.
+    DeviceAuthorization,
     /// RFC 7517 §5.
     Jwks,
     /// RFC 8414 §3, OpenID Connect Discovery §4: one document at both places.
@@ -208,7 +211,7 @@ impl HttpServer {
                 let page = check_session::page(request, &self.server.settings().issuer);
                 Answer::Now(page.unwrap_or_else(refused))
             }
-            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => {
+            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::DeviceAuthorization => {
                 self.post(endpoint, request, origin).unwrap_or_else(|error| Answer::Now(refused(error)))
             }
         }
@@ -256,6 +259,12 @@ impl HttpServer {
                 let request = IntrospectionRequest::read(authorization, &params)?;
                 self.run(request, origin, move |answer| {
                     answer.map_or_else(failed, |token| reply::secret(token.to_json()))
+                })
+            }
+            Endpoint::DeviceAuthorization => {
+                let request = DeviceAuthorizationRequest::read(authorization, &params)?;
+                self.run(request, origin, move |answer| {
+                    answer.and_then(|device| reply::json(device.to_json())).unwrap_or_else(failed)
                 })
             }
             _ => {
@@ -371,6 +380,7 @@ impl HttpServer {
                 };
                 reply::redirect(&format!("{url}?interaction={}", interact.id), method)
             }
+            Action::AnswerDevice(answer) => reply::plain_page(self.pages.device_answered(*answer)),
             Action::SignedIn => reply::redirect(&self.server.settings().issuer.endpoint("/"), method),
         };
         self.set_cookies(&mut response, &step.cookies);
@@ -430,6 +440,9 @@ fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)
         (Endpoint::Jwks, at(&paths.jwks)),
         (Endpoint::Metadata, issuer.well_known_path("oauth-authorization-server")),
     ];
+    if server.settings().grant_types.contains(&GrantType::DeviceCode) {
+        routes.push((Endpoint::DeviceAuthorization, at(&paths.device_authorization)));
+    }
     if server.settings().self_registration.is_some() {
         routes.push((Endpoint::Register, at(&paths.register)));
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::logout;
-use crate::authorize::{AuthorizationResponse, LoggedOut, LogoutPage};
+use crate::authorize::{AuthorizationResponse, DeviceAnswer, LoggedOut, LogoutPage};
 use crate::protocol::OAuthError;
 
 /// The source expression for the one script of the page that posts an answer: `document.forms[0].submit()`.
@@ -16,6 +16,18 @@ pub trait Pages: Send + Sync {
 
     /// The page that posts an answer to the client. Its only script must be exactly `document.forms[0].submit()`.
     fn form_post(&self, response: &AuthorizationResponse) -> String;
+
+    /// The page that sends a user back to the device that waited for an answer; a plain page unless given.
+    fn device_answered(&self, answer: DeviceAnswer) -> String {
+        let (title, words) = match answer {
+            DeviceAnswer::Approved => ("Access allowed", "You can go back to your device."),
+            DeviceAnswer::Denied => ("Access denied", "The device gets no access. You can close this page."),
+        };
+        format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
+             <main><h1>{title}</h1><p>{words}</p></main></html>"
+        )
+    }
 
     /// The page that asks whether to sign out. Its form is posted to where the page came from, with the
     /// [hidden fields](LogoutPage::hidden_fields); a plain page unless given.

@@ -166,7 +166,9 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
             Endpoint::CheckSession => "GET, HEAD",
             Endpoint::Register => "GET, POST, PUT, DELETE, OPTIONS",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
-            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect => "POST, OPTIONS",
+            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::DeviceAuthorization => {
+                "POST, OPTIONS"
+            }
         };
         headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
     }
@@ -233,6 +235,13 @@ pub(super) fn headers_under(policy: String) -> Vec<(HeaderName, HeaderValue)> {
             HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
         ),
     ]
+}
+
+/// A page that leads nowhere else.
+pub(super) fn plain_page(html: String) -> Response<Bytes> {
+    let mut response = respond(StatusCode::OK, html, []);
+    response.headers_mut().extend(page_headers(None, None));
+    response
 }
 
 /// An error page.

@@ -60,6 +60,10 @@ pub enum Purpose {
     PairwiseSubject = 4,
     /// What a client of a sector calls a session.
     PairwiseSession = 5,
+    /// The user code of a grant that waits for its user.
+    UserCode = 6,
+    /// Where it is kept which grant a user code is of.
+    UserCodeKey = 7,
 }
 
 impl Sealer {

@@ -63,6 +63,10 @@ pub enum ErrorCode {
     InvalidSoftwareStatement,
     /// `unapproved_software_statement` (RFC 7591 §3.2.2).
     UnapprovedSoftwareStatement,
+    /// `authorization_pending` (RFC 8628 §3.5).
+    AuthorizationPending,
+    /// `expired_token` (RFC 8628 §3.5).
+    ExpiredToken,
     /// `slow_down` (RFC 8628 §3.5), with status 429 for exhausted quotas.
     SlowDown,
     /// `temporarily_unavailable` (RFC 6749 §4.1.2.1), with status 503 where the channel is JSON.
@@ -101,6 +105,8 @@ impl ErrorCode {
             Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidSoftwareStatement => "invalid_software_statement",
             Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::ExpiredToken => "expired_token",
             Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
@@ -215,6 +221,11 @@ reasons! {
     SubjectNamesClient: ServerError 500, "the server met an unexpected condition", "RFC 9700 §4.15";
     QuotaExhausted: SlowDown 429, "too many requests", "RFC 6585 §4";
 
+    // The user code of a device
+    UserCodeUnknown: InvalidRequest 400, "the code is not right, or no longer valid", "RFC 8628 §3.3";
+    UserCodeTriesExhausted: SlowDown 429, "too many codes were tried", "RFC 8628 §5.1";
+    AlreadyDecided: InvalidRequest 400, "this request was answered already, or nobody answered it in time", "RFC 8628 §3.3";
+
     // Logout
     LogoutHintInvalid: InvalidRequest 400, "the ID token hint is not one of ours", "OpenID Connect RP-Initiated Logout §2";
     LogoutClientMismatch: InvalidRequest 400, "the ID token hint was issued to another application", "OpenID Connect RP-Initiated Logout §2";
@@ -241,6 +252,14 @@ reasons! {
     RefreshTokenReplayed: InvalidGrant 400, "the refresh token is invalid", "RFC 9700 §4.14.2";
     RefreshTokenRetriesExhausted: InvalidGrant 400, "the refresh token is invalid", "RFC 9700 §4.14.2";
     RefreshTokenOtherClient: InvalidGrant 400, "the refresh token is invalid", "RFC 6749 §6";
+    PendingCodeMalformed: InvalidGrant 400, "the code that was waited with is invalid", "RFC 6749 §5.2";
+    PendingCodeUnknown: InvalidGrant 400, "the code that was waited with is invalid", "RFC 6749 §5.2";
+    PendingCodeOtherClient: InvalidGrant 400, "the code that was waited with is invalid", "RFC 6749 §5.2";
+    PendingCodeReplayed: InvalidGrant 400, "the code that was waited with is invalid", "RFC 8628 §3.5";
+    DecisionPending: AuthorizationPending 400, "the user has not answered yet", "RFC 8628 §3.5";
+    PolledTooFast: SlowDown 400, "polled too fast: wait five seconds longer from now on", "RFC 8628 §3.5";
+    DecisionDenied: AccessDenied 400, "the user denied the request", "RFC 8628 §3.5";
+    DecisionExpired: ExpiredToken 400, "nobody answered in time", "RFC 8628 §3.5";
     PasswordWrong: InvalidGrant 400, "the username or the password is wrong", "RFC 6749 §4.3.2";
     PasswordGuessesExhausted: SlowDown 429, "too many attempts", "RFC 6749 §4.3.2";
     ExtensionRefused: InvalidGrant 400, "the grant is not accepted", "RFC 6749 §4.5";

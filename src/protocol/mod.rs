@@ -18,6 +18,7 @@ pub mod scope;
 pub mod secret;
 pub mod time;
 mod uri;
+pub mod user_code;
 
 pub use digest::Digest;
 pub use error::{ErrorCode, OAuthError, Reason};
@@ -31,3 +32,4 @@ pub use resource::Resource;
 pub use scope::Scope;
 pub use secret::Secret;
 pub use time::Timestamp;
+pub use user_code::{UserCode, UserCodeAlphabet};

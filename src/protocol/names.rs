@@ -128,6 +128,8 @@ grant_types! {
         RefreshToken = "refresh_token",
         /// RFC 6749 §4.4.
         ClientCredentials = "client_credentials",
+        /// RFC 8628 §3.4.
+        DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
         /// RFC 6749 §4.2: only a registration names it, never a token request.
         Implicit = "implicit",
         /// RFC 6749 §4.3, discouraged (RFC 9700 §2.4); only with the feature `legacy-password`.

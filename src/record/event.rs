@@ -39,6 +39,8 @@ pub enum EventKind {
     ConsentDenied,
     /// An authorization code was issued.
     CodeIssued,
+    /// A device code and a user code were issued.
+    DeviceCodeIssued,
     /// Tokens were issued for a new grant or a redeemed code.
     TokensIssued,
     /// Tokens were issued for a refresh token.
@@ -47,6 +49,8 @@ pub enum EventKind {
     TokenRevoked,
     /// A grant was revoked.
     GrantRevoked,
+    /// A grant ended by itself: nobody decided in time.
+    GrantEnded,
     /// A spent credential came back and the grant was ended.
     ReplayDetected,
     /// A subject or a client was switched off, on, or lost everything issued to it.

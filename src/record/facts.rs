@@ -18,8 +18,8 @@ use super::key_ring::PublishedKeys;
 use super::password::{PasswordAttempt, PasswordVerdict};
 use super::registration::{Applicant, Verdict};
 use super::{
-    Client, Consent, Grant, InitialAccess, Interaction, Outbox, Record, RegisteredClient, ResourceServer,
-    Session, Standing, Versioned,
+    Client, Consent, Grant, InitialAccess, Interaction, Outbox, Poll, Record, RegisteredClient,
+    ResourceServer, Session, Standing, UserCodeEntry, Versioned,
 };
 use crate::jose::KeyAlgorithm;
 use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
@@ -126,6 +126,13 @@ pub enum Counter {
     SlowComparisons(Option<ClientId>, Option<IpAddr>),
     /// Interactions begun by a client's users from an address.
     Interactions(ClientId, Option<IpAddr>),
+    /// Device authorizations begun by a client from an address.
+    DeviceAuthorizations(ClientId, Option<IpAddr>),
+    /// User codes tried, right or wrong, by someone who is signed in: in one session, or as one user where the host keeps the
+    /// sessions.
+    UserCodesOfSession(Id),
+    /// User codes tried, right or wrong, from an address.
+    UserCodesFrom(Option<IpAddr>),
     /// Registrations begun from an address without an initial access token.
     Registrations(Option<IpAddr>),
     /// Changes of the registration of a client, from an address.
@@ -544,6 +551,10 @@ typed_records! {
     outbox: Outbox => Outbox;
     /// A client that registered itself.
     registered_client: Client => RegisteredClient;
+    /// The grant that a user code is of.
+    user_code: UserCode => UserCodeEntry;
+    /// How a client polls for a grant.
+    poll: Poll => Poll;
     /// An initial access token.
     initial_access: InitialAccess => InitialAccess;
 }

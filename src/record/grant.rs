@@ -118,20 +118,22 @@ pub enum EndReason {
     Replayed,
 }
 
-/// A single-use artefact: an authorization code.
+/// A single-use artefact: an authorization code or a device code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redeemable {
-    /// Digest of the code.
+    /// Digest of it.
     pub digest: Digest,
     /// Until when it can be redeemed.
     pub valid_until: Timestamp,
     /// Whether it has been redeemed. It stays here, spent, for as long as a replay could do harm.
     pub spent: bool,
-    /// The redirect URI it was sent to.
-    pub redirect_uri: Arc<str>,
+    /// The redirect URI it was sent to; `None` where no browser carried it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uri: Option<Arc<str>>,
     /// Whether the authorization request named the redirect URI, so that the token request must too
     /// (RFC 6749 §4.1.3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redirect_uri_named: bool,
     /// The S256 code challenge: the digest of the code verifier (RFC 7636 §4.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]

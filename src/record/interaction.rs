@@ -1,4 +1,4 @@
-//! An authorization request that waits for the user.
+//! A request that waits for the user in a browser.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims_request::ClaimsRequest;
 use super::grant::Authentication;
-use super::key::SessionId;
+use super::key::{GrantId, SessionId};
 use crate::protocol::{ClientId, Digest, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp};
 
 /// The request as it was validated, and how far the user has come. Nothing the browser sends later changes the
@@ -17,7 +17,7 @@ pub struct Interaction {
     /// Digest of the cookie of the browser it belongs to.
     pub browser: Digest,
     /// What was asked.
-    pub request: PendingRequest,
+    pub request: Pending,
     /// What the user is needed for while nobody has signed in for it.
     #[serde(default, skip_serializing_if = "InteractReason::is_login")]
     pub reason: InteractReason,
@@ -25,6 +25,37 @@ pub struct Interaction {
     pub login: Option<SignedIn>,
     /// Until when it can be completed.
     pub valid_until: Timestamp,
+}
+
+/// What waits for the user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Pending {
+    /// An authorization request.
+    Authorization(Box<PendingRequest>),
+    /// A device, whose user code was entered.
+    Device(PendingDevice),
+}
+
+/// A grant that a device waits for. What was asked stands in the grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingDevice {
+    /// Who asks.
+    pub client: ClientId,
+    /// What it waits for.
+    pub grant: GrantId,
+}
+
+impl Pending {
+    /// Who asks.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        match self {
+            Self::Authorization(request) => &request.client,
+            Self::Device(device) => &device.client,
+        }
+    }
 }
 
 /// Who is signed in while an interaction goes on.

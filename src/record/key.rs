@@ -120,6 +120,18 @@ impl Namespace {
         self.key(Kind::Grant, id.0)
     }
 
+    /// The key of how a client polls for a grant.
+    #[must_use]
+    pub const fn poll(self, id: GrantId) -> Key {
+        self.key(Kind::Poll, id.0)
+    }
+
+    /// The key of a user code, by a keyed digest of it.
+    #[must_use]
+    pub const fn user_code(self, id: Id) -> Key {
+        self.key(Kind::UserCode, id)
+    }
+
     /// The key of a session.
     #[must_use]
     pub const fn session(self, id: SessionId) -> Key {
@@ -227,6 +239,10 @@ pub enum Kind {
     Client = 11,
     /// [`Record::InitialAccess`](super::Record::InitialAccess).
     InitialAccess = 12,
+    /// [`Record::UserCode`](super::Record::UserCode).
+    UserCode = 13,
+    /// [`Record::Poll`](super::Record::Poll).
+    Poll = 14,
 }
 
 impl Kind {
@@ -244,6 +260,8 @@ impl Kind {
         Self::Outbox,
         Self::Client,
         Self::InitialAccess,
+        Self::UserCode,
+        Self::Poll,
     ];
 }
 

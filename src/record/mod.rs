@@ -21,6 +21,7 @@ pub mod key_ring;
 pub mod logout;
 pub mod outbox;
 pub mod password;
+pub mod pending;
 pub mod registration;
 pub mod request_object;
 pub mod resource_server;
@@ -44,6 +45,7 @@ pub use interaction::Interaction;
 pub use key::{GrantId, Id, InteractionId, Key, Kind, Namespace, OutboxId, SessionId};
 pub use key_ring::KeyRing;
 pub use outbox::Outbox;
+pub use pending::{Poll, UserCodeEntry};
 pub use registration::{InitialAccess, RegisteredClient};
 pub use resource_server::{ResourceServer, TokenFormat};
 pub use session::Session;
@@ -79,6 +81,10 @@ pub enum Record {
     Client(RegisteredClient),
     /// An initial access token, with which clients may register themselves.
     InitialAccess(InitialAccess),
+    /// Which grant a user code is of.
+    UserCode(UserCodeEntry),
+    /// How a client polls for a grant that waits for its user.
+    Poll(Poll),
 }
 
 /// A record and the version it was read at.

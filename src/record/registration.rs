@@ -135,7 +135,12 @@ impl Default for Admission {
     fn default() -> Self {
         Self {
             scope: None,
-            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::Implicit],
+            grant_types: vec![
+                GrantType::AuthorizationCode,
+                GrantType::RefreshToken,
+                GrantType::Implicit,
+                GrantType::DeviceCode,
+            ],
             metadata: Map::new(),
             lifetime: None,
             secret_lifetime: None,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use super::assertion::{self, AssertionAlgorithm, AssertionPolicy};
 use super::extension::Extensions;
 use super::key_ring::PublishedKeys;
@@ -11,7 +13,9 @@ use super::{Client, Namespace};
 use crate::jose::{Algorithm, Audience, KeyManagement, Sealer};
 use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
-use crate::protocol::{ClientAuthMethod, GrantType, Issuer, ResponseMode, ResponseType, Scope};
+use crate::protocol::{
+    ClientAuthMethod, GrantType, Issuer, ResponseMode, ResponseType, Scope, UserCodeAlphabet,
+};
 
 /// Everything a decision may know of the server. Built by
 /// [`AuthorizationServer::builder`](crate::server::AuthorizationServer::builder).
@@ -43,6 +47,8 @@ pub struct Settings {
     pub lifetimes: Lifetimes,
     /// How refresh tokens behave.
     pub refresh: RefreshPolicy,
+    /// How devices are authorized, where `grant_types` has that switched on.
+    pub device: DevicePolicy,
     /// The longest that a JWT may live, one day at most: it cannot be called back from those who check it by
     /// themselves, and has to end before the signer forgets its key.
     pub longest_jwt: Duration,
@@ -92,6 +98,9 @@ pub struct SelfRegistration {
 pub struct Lifetimes {
     /// An authorization code; at most 10 minutes (RFC 6749 §4.1.2).
     pub code: Duration,
+    /// A device code and its user code: long enough to fetch another device and sign in there, and no longer, for whoever
+    /// has a user code by fraud has it as long (RFC 8628 §5.4).
+    pub device_code: Duration,
     /// A JWT access token, unless its resource or client says otherwise.
     pub jwt_access_token: Duration,
     /// An opaque access token, unless its resource or client says otherwise.
@@ -108,6 +117,17 @@ pub struct Lifetimes {
     pub session: Duration,
     /// A remembered consent.
     pub consent: Duration,
+}
+
+/// How devices are authorized (RFC 8628).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicePolicy {
+    /// How long a device waits between two polls; longer once it has polled too fast.
+    pub interval: Duration,
+    /// What user codes are made of.
+    pub alphabet: UserCodeAlphabet,
+    /// Where users enter them, on a page of the host's: best short, for it is typed. `/device` below the issuer unless set.
+    pub verification_uri: String,
 }
 
 /// How refresh tokens behave when they are used.
@@ -135,6 +155,11 @@ impl Settings {
         let dials = profile.dials();
         Self {
             namespace: Namespace::of_issuer(issuer.as_str()),
+            device: DevicePolicy {
+                interval: Duration::from_secs(5),
+                alphabet: UserCodeAlphabet::default(),
+                verification_uri: issuer.endpoint("/device"),
+            },
             issuer,
             profile,
             scope: Scope::empty(),
@@ -150,6 +175,7 @@ impl Settings {
             signing_algorithms: Vec::new(),
             lifetimes: Lifetimes {
                 code: dials.code_lifetime,
+                device_code: Duration::from_secs(10 * 60),
                 jwt_access_token: dials.jwt_lifetime,
                 opaque_access_token: dials.opaque_lifetime,
                 id_token: Duration::from_secs(60 * 60),
@@ -231,6 +257,13 @@ impl Settings {
         }
     }
 
+    /// Whether users can be sent to this URL, with something appended.
+    fn is_page(&self, url: &str) -> bool {
+        let scheme =
+            |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && !self.issuer.is_https());
+        Url::parse(url).is_ok_and(|url| scheme(&url) && url.query().is_none() && url.fragment().is_none())
+    }
+
     /// Refuses a configuration that contradicts its profile or a specification. Lifetimes other than the code's are
     /// knobs: the profile sets their defaults.
     ///
@@ -242,18 +275,33 @@ impl Settings {
     }
 
     /// Whether each rule holds, the setting it is about, and the rule.
-    fn rules(&self) -> [(bool, &'static str, &'static str); 23] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 26] {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         const MINUTE: Duration = Duration::from_secs(60);
         const WHOLE: &str = "whole seconds, and above zero";
         let whole = |time: Duration| time.subsec_nanos() == 0;
         let lasting = |time: Duration| whole(time) && !time.is_zero();
-        let Self { lifetimes, refresh, assertions, grant_types, response_types, .. } = self;
+        let Self { lifetimes, refresh, device, assertions, grant_types, response_types, .. } = self;
         [
             (
                 lasting(lifetimes.code) && lifetimes.code <= self.dials.code_lifetime,
                 "lifetimes.code",
                 "whole seconds, above zero and at most what the profile allows",
+            ),
+            (
+                lasting(lifetimes.device_code) && lifetimes.device_code <= 60 * MINUTE,
+                "lifetimes.device_code",
+                "whole seconds, above zero and at most one hour: a user code can be phished as long",
+            ),
+            (
+                lasting(device.interval) && device.interval <= MINUTE,
+                "device.interval",
+                "whole seconds, above zero and at most one minute",
+            ),
+            (
+                self.is_page(&device.verification_uri),
+                "device.verification_uri",
+                "an https URL without query and fragment, or an http URL where the issuer is one",
             ),
             (lasting(lifetimes.session), "lifetimes.session", WHOLE),
             (whole(lifetimes.consent), "lifetimes.consent", "whole seconds"),
@@ -386,6 +434,15 @@ mod tests {
         ("lifetimes.code", |s| s.lifetimes.code = Duration::ZERO),
         ("lifetimes.code", |s| s.lifetimes.code = s.dials.code_lifetime + SECOND),
         ("lifetimes.code", |s| s.lifetimes.code = HALF),
+        ("lifetimes.device_code", |s| s.lifetimes.device_code = Duration::ZERO),
+        ("lifetimes.device_code", |s| s.lifetimes.device_code = Duration::from_secs(3601)),
+        ("device.interval", |s| s.device.interval = HALF),
+        ("device.interval", |s| s.device.interval = Duration::ZERO),
+        ("device.interval", |s| s.device.interval = Duration::from_secs(61)),
+        ("device.verification_uri", |s| s.device.verification_uri = "http://as.example/device".into()),
+        ("device.verification_uri", |s| s.device.verification_uri = "https://as.example/device?x=y".into()),
+        ("device.verification_uri", |s| s.device.verification_uri = "https://as.example/device#x".into()),
+        ("device.verification_uri", |s| s.device.verification_uri = "/device".into()),
         ("request_objects", |s| s.request_objects = RequestObjects::OpenId),
         ("lifetimes.session", |s| s.lifetimes.session = HALF),
         ("lifetimes.session", |s| s.lifetimes.session = Duration::ZERO),

@@ -16,7 +16,9 @@ use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
 use crate::protocol::{ExtensionGrantType, GrantType, Issuer, ResponseType, Scope};
 use crate::record::assertion::AssertionPolicy;
-use crate::record::settings::{ConfigError, Lifetimes, RefreshPolicy, SelfRegistration, Settings};
+use crate::record::settings::{
+    ConfigError, DevicePolicy, Lifetimes, RefreshPolicy, SelfRegistration, Settings,
+};
 use crate::store::Store;
 
 /// Configures an [`AuthorizationServer`].
@@ -125,7 +127,7 @@ impl Builder {
         self.change(|settings| settings.scope = scope)
     }
 
-    /// The grant types that are switched on; all that this release implements unless given.
+    /// The grant types that are switched on; `authorization_code`, `refresh_token` and `client_credentials` unless given.
     pub fn grant_types(self, grant_types: impl IntoIterator<Item = GrantType>) -> Self {
         let grant_types = grant_types.into_iter().collect();
         self.change(|settings| settings.grant_types = grant_types)
@@ -153,6 +155,11 @@ impl Builder {
     /// How refresh tokens behave.
     pub fn refresh(self, change: impl FnOnce(&mut RefreshPolicy) + Send + 'static) -> Self {
         self.change(|settings| change(&mut settings.refresh))
+    }
+
+    /// How devices are authorized, where the [grant types](Self::grant_types) have that switched on (RFC 8628).
+    pub fn device(self, change: impl FnOnce(&mut DevicePolicy) + Send + 'static) -> Self {
+        self.change(|settings| change(&mut settings.device))
     }
 
     /// Lets clients register as `pairwise` (OpenID Connect Core §8.1), which none may unless this is given: each sector of

@@ -479,10 +479,14 @@ impl AuthorizationServer {
         #[cfg(feature = "tracing")]
         tracing::info!(target: "grantor::refused", %error);
         let event = Event::new(EventKind::Refused).reason(error.reason());
-        self.tell(match request.client_id() {
+        let event = match request.client_id() {
             Some(client) => event.client(&client),
             None => event,
-        });
+        };
+        // Who is told to ask again later is not refused.
+        if error.code() != ErrorCode::AuthorizationPending {
+            self.tell(event);
+        }
         error
     }
 

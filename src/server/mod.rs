@@ -18,12 +18,13 @@ use driver::unavailable;
 pub use mint::Mint;
 
 use crate::authorize::{
-    Approve, Authorize, Browser, Continue, Deny, ForgetLogin, FormToken, InteractionView, Login, Logout,
-    LogoutStep, Step, View,
+    Approve, Authorize, Browser, Continue, Deny, EnterUserCode, ForgetLogin, FormToken, InteractionView,
+    Login, Logout, LogoutStep, Step, View,
 };
 use crate::endpoint::administration::{
     ChangeStanding, EndSession, EraseRecords, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
+use crate::endpoint::device_authorization::{DeviceAuthorization, DeviceAuthorizationRequest};
 use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
 use crate::endpoint::metadata::Paths;
 use crate::endpoint::registration::{
@@ -199,6 +200,27 @@ impl AuthorizationServer {
     /// What is shown on an error page.
     pub async fn forget_login(&self, forget: &ForgetLogin) -> Result<Step, OAuthError> {
         self.run(forget, Origin::default()).await
+    }
+
+    /// The device authorization endpoint (RFC 8628 §3.1).
+    ///
+    /// # Errors
+    /// As RFC 6749 §5.2; 429 beyond the limits; 503 when the store cannot be reached.
+    pub async fn authorize_device(
+        &self,
+        request: &DeviceAuthorizationRequest,
+        origin: Origin,
+    ) -> Result<DeviceAuthorization, OAuthError> {
+        self.run(request, origin).await
+    }
+
+    /// Someone enters the user code of a device (RFC 8628 §3.3): the next step is the page that asks.
+    ///
+    /// # Errors
+    /// What is shown on an error page, but for these: `UserCodeUnknown`, after which the page can be shown again;
+    /// `UserCodeTriesExhausted`, with the seconds to wait; `LoginNeeded`, when nobody is signed in.
+    pub async fn enter_user_code(&self, entered: &EnterUserCode, origin: Origin) -> Result<Step, OAuthError> {
+        self.run(entered, origin).await
     }
 
     /// The logout endpoint (OpenID Connect RP-Initiated Logout §2). When it answers that nobody is signed in any more, every

@@ -44,6 +44,8 @@ pub enum HandleKind {
     Registration,
     /// An initial access token (RFC 7591 §1.2).
     InitialAccess,
+    /// A device code (RFC 8628 §3.2).
+    DeviceCode,
 }
 
 impl HandleKind {
@@ -56,6 +58,7 @@ impl HandleKind {
         Self::Browser,
         Self::Registration,
         Self::InitialAccess,
+        Self::DeviceCode,
     ];
 
     /// The text a handle of this kind begins with.
@@ -69,6 +72,7 @@ impl HandleKind {
             Self::Browser => "gbr_",
             Self::Registration => "grg_",
             Self::InitialAccess => "gia_",
+            Self::DeviceCode => "gdc_",
         }
     }
 }
@@ -232,6 +236,7 @@ fn checksum(kind: HandleKind, body: &[u8]) -> [u8; CHECKSUM_LEN] {
         HandleKind::Browser => const { of_prefix(HandleKind::Browser) },
         HandleKind::Registration => const { of_prefix(HandleKind::Registration) },
         HandleKind::InitialAccess => const { of_prefix(HandleKind::InitialAccess) },
+        HandleKind::DeviceCode => const { of_prefix(HandleKind::DeviceCode) },
     });
     digest.update(body);
     let [_, checksum @ ..] = digest.finalize().to_be_bytes();

@@ -7,6 +7,7 @@ pub mod logout_token;
 mod presented;
 pub mod subject;
 pub mod user_claims;
+pub mod user_code;
 
 pub use claims::AccessTokenClaims;
 pub use handle::{Handle, HandleKind, RefreshHandle};

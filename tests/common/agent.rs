@@ -24,6 +24,18 @@ impl<'f> Agent<'f> {
         Self { fixture, cookies: BTreeMap::new() }
     }
 
+    pub(crate) const fn fixture(&self) -> &'f Fixture {
+        self.fixture
+    }
+
+    /// Takes the cookies that came with a page of the host.
+    pub(crate) fn take(&mut self, cookies: &grantor::authorize::Cookies) {
+        for line in cookies.headers(&self.fixture.server.settings().issuer) {
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
     fn cookie_header(&self) -> HeaderMap {
         let line = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
         let mut headers = HeaderMap::new();

@@ -170,7 +170,7 @@ pub(crate) fn secret(client: &str) -> String {
 /// How a client authenticates, and the form with what belongs into it.
 pub(crate) fn authenticated(client: &str, form: &Form) -> (Option<String>, Form) {
     match client {
-        "spa" | "native" | "app" | "dynamic" => (None, form.add("client_id", client)),
+        "spa" | "native" | "app" | "dynamic" | "tv" => (None, form.add("client_id", client)),
         "post" => (None, form.add("client_id", client).add("client_secret", &secret(client))),
         _ => (Some(basic(client, &secret(client))), form.clone()),
     }

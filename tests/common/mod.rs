@@ -6,6 +6,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod clients;
+pub(crate) mod devices;
 pub(crate) mod host;
 pub(crate) mod races;
 pub(crate) mod stores;

@@ -10,6 +10,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::clients::JWT_API;
+use super::devices::{self, Devices as _};
 use super::{Answer, Fixture, Tokens, alice, authorization, machine, redemption, refreshing};
 
 type AnyStore = Arc<dyn Store>;
@@ -138,6 +139,97 @@ pub(crate) async fn many_submissions_of_one_consent_give_one_code(store: AnyStor
     assert_eq!(steps.iter().filter(|step| step.is_ok()).count(), 1);
     assert!(steps.iter().flat_map(|step| step.as_ref().err()).all(|error| error.status() == 400));
     assert_eq!(fixture.grants("web").await.len(), 1);
+}
+
+pub(crate) async fn of_many_redemptions_of_a_device_code_one_succeeds_and_the_grant_ends_replayed(
+    store: AnyStore,
+) {
+    let fixture = Arc::new(devices::over(store, |builder| builder));
+    for client in ["tv", "box"] {
+        let device = fixture.device(client).await;
+        fixture.agent().let_in(&device, "alice").await;
+        let tokens = granted(&crowd(&fixture, client, device.polling()).await);
+        assert_eq!(tokens.len(), 1);
+        assert_eq!(fixture.status(client).await, GrantStatus::Ended(EndReason::Replayed));
+        assert!(!fixture.is_live(&tokens[0].access).await);
+        fixture.refresh(client, &tokens[0].refresh).await.refused(400, "invalid_grant");
+    }
+}
+
+/// Somebody approves, somebody else denies, time runs out, and the device polls all the while.
+pub(crate) async fn of_all_who_decide_about_a_device_the_first_wins(store: AnyStore, turns: usize) {
+    const POLLS: usize = 32;
+    enum Did {
+        Polled(Answer),
+        Decided(bool, bool),
+        Waited,
+    }
+    let fixture = Arc::new(devices::over(store, |builder| builder));
+    let mut ends = std::collections::BTreeSet::new();
+    for turn in 0..turns.div_ceil(3) {
+        let device = fixture.device("tv").await;
+        let (mut yes, mut no) = (fixture.agent(), fixture.agent());
+        yes.sign_in("alice").await;
+        no.sign_in("bob").await;
+        let (one, two) = (yes.at_device(&device).await, no.at_device(&device).await);
+        let approve = grantor::authorize::Approve {
+            answer: yes.form(one).await,
+            scope: super::scope("read"),
+            browser: yes.browser(),
+        };
+        let deny = grantor::authorize::Deny { answer: no.form(two).await, browser: no.browser() };
+        let each = (0..POLLS + 3).map(|n| {
+            let (fixture, device) = (Arc::clone(&fixture), device.clone());
+            let (approve, deny) = (approve.clone(), deny.clone());
+            async move {
+                for _ in 0..(turn * 7 + n) % 5 {
+                    tokio::task::yield_now().await;
+                }
+                match n {
+                    0 => Did::Decided(true, fixture.server.approve(&approve).await.is_ok()),
+                    1 => Did::Decided(false, fixture.server.deny(&deny).await.is_ok()),
+                    2 => {
+                        if turn % 3 == 0 {
+                            fixture.clock.forward(600);
+                        }
+                        Did::Waited
+                    }
+                    _ => Did::Polled(fixture.poll("tv", &device).await),
+                }
+            }
+        });
+        let (mut tokens, mut decisions, mut codes) = (0, Vec::new(), Vec::new());
+        for did in at_once(each).await {
+            match did {
+                Did::Polled(answer) if answer.status == 200 => tokens += 1,
+                Did::Polled(answer) => {
+                    assert_eq!(answer.status, 400, "{answer:?}");
+                    codes.push(answer.error().1);
+                }
+                Did::Decided(approved, true) => decisions.push(approved),
+                Did::Decided(_, false) | Did::Waited => {}
+            }
+        }
+        assert!(tokens <= 1 && decisions.len() <= 1, "{tokens} {decisions:?}");
+        let status = fixture.grants("tv").await.pop().unwrap().1.status;
+        let told = |code: &str| codes.iter().any(|own| own == code);
+        match (decisions.first(), status) {
+            (Some(true), GrantStatus::Active) => assert!(!told("access_denied") && !told("expired_token")),
+            (Some(true), GrantStatus::Ended(EndReason::Replayed)) => {
+                assert!(tokens == 1 && !told("access_denied") && !told("expired_token"));
+            }
+            (Some(false), GrantStatus::Ended(EndReason::Denied)) => {
+                assert!(tokens == 0 && !told("expired_token") && !told("invalid_grant"));
+            }
+            (None | Some(true), GrantStatus::Ended(EndReason::Expired)) => {
+                assert!(tokens == 0 && !told("access_denied") && !told("invalid_grant"));
+            }
+            (None, GrantStatus::Pending) => assert_eq!((tokens, turn % 3), (0, 0)),
+            other => panic!("{other:?} {tokens} {codes:?}"),
+        }
+        ends.insert(format!("{:?} {status:?}", decisions.first()));
+    }
+    assert!(ends.len() > 1, "it always ends in the same way: {ends:?}");
 }
 
 /// Whether any of these tokens can still be used for anything.

@@ -223,7 +223,7 @@ impl Browser {
 
     /// Signs in on the page that is shown, and goes on.
     pub(crate) async fn sign_in(&mut self, page: &Page, username: &str, password: &str) -> Page {
-        let mut fields = page.fields(&["interaction", "csrf"]);
+        let mut fields = page.fields(&["interaction", "csrf", "then", "user_code"]);
         fields.extend([("username", username.into()), ("password", password.into())]);
         let page = self.post("/login", &borrow(&fields)).await;
         self.follow(page).await

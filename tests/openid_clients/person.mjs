@@ -11,7 +11,7 @@ const USERNAME = "alice";
 const PASSWORD = "wonderland";
 const MAX_PAGES = 10;
 
-/** Answers every page of the server until it leads to somewhere else; returns that address. */
+/** Answers every page of the server until it leads to somewhere else, or back to a device; returns that address. */
 export async function visit(start, cookies) {
   const { origin } = new URL(start);
   let [url, form] = [new URL(start), undefined];
@@ -33,19 +33,26 @@ export async function visit(start, cookies) {
       if (url.origin !== origin) return url;
     } else {
       if (!response.ok) throw new Error(`${url} answers ${response.status}`);
-      [url, form] = answer(await response.text(), url);
+      const html = await response.text();
+      if (html.includes('id="device-approved"')) return url;
+      [url, form] = answer(html, url);
     }
   }
   throw new Error(`the server shows more than ${MAX_PAGES} pages`);
 }
 
-/** What the person does with the page: sign in, allow what is asked, or sign out. */
+/** What the person does with the page: sign in, enter a code, allow what is asked, or sign out. */
 function answer(html, url) {
   if (html.includes('id="password"')) {
-    const form = fields(html, ["interaction", "csrf"]);
+    const form = fields(html, ["interaction", "csrf", "then", "user_code"]);
     form.append("username", USERNAME);
     form.append("password", PASSWORD);
     return [new URL("/login", url), form];
+  }
+  if (html.includes('id="device-submit"')) {
+    const form = fields(html, ["csrf"]);
+    form.append("user_code", html.match(/id="user-code"[^>]* value="([^"]*)"/)[1]);
+    return [new URL("/device", url), form];
   }
   if (html.includes('id="consent-allow"')) {
     const form = fields(html, ["interaction", "csrf", "scope"]);

@@ -13,12 +13,12 @@ use crate::record::grant::{
     AccessToken, Authentication, GrantStatus, GrantSubject, JwtLedger, Nonce, Redeemable, RefreshState,
     Retry, TagKey,
 };
-use crate::record::interaction::{InteractReason, PageHints, PendingRequest, SignedIn};
+use crate::record::interaction::{InteractReason, PageHints, Pending, PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
 use crate::record::outbox::{Message, Outbox};
 use crate::record::{
-    ClaimsRequest, Consent, Grant, Id, InitialAccess, Interaction, KeyRing, Kind, Record, RegisteredClient,
-    Session, SessionId, Standing,
+    ClaimsRequest, Consent, Grant, GrantId, Id, InitialAccess, Interaction, KeyRing, Kind, Poll, Record,
+    RegisteredClient, Session, SessionId, Standing, UserCodeEntry,
 };
 
 const NOW: Timestamp = Timestamp(1_800_000_000);
@@ -40,6 +40,8 @@ pub fn sample(kind: Kind) -> Record {
         Kind::Outbox => Record::Outbox(outbox()),
         Kind::Client => Record::Client(registered_client()),
         Kind::InitialAccess => Record::InitialAccess(initial_access()),
+        Kind::UserCode => Record::UserCode(UserCodeEntry { grant: GrantId(Id([5; 16])) }),
+        Kind::Poll => Record::Poll(Poll { polled_at: NOW, interval: 10 }),
     }
 }
 
@@ -99,7 +101,7 @@ fn grant() -> Grant {
             digest: Digest::of(b"code"),
             valid_until: LATER,
             spent: true,
-            redirect_uri: Arc::from("https://client.example/callback?a=b"),
+            redirect_uri: Some(Arc::from("https://client.example/callback?a=b")),
             redirect_uri_named: true,
             code_challenge: Some(Digest::of(b"verifier")),
             nonce: Some(Arc::from("n-0S6_WzA2Mj")),
@@ -200,7 +202,7 @@ fn consent() -> Consent {
 fn interaction(state: Option<Arc<str>>) -> Interaction {
     Interaction {
         browser: Digest::of(b"browser"),
-        request: PendingRequest {
+        request: Pending::Authorization(Box::new(PendingRequest {
             client: client(),
             redirect_uri: Arc::from("https://client.example/callback"),
             redirect_uri_named: true,
@@ -218,7 +220,7 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
                 login_hint: Some(Arc::from("alice@example.com")),
                 ..PageHints::default()
             })),
-        },
+        })),
         reason: InteractReason::SelectAccount,
         login: Some(SignedIn {
             subject: subject(),

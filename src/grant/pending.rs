@@ -1,0 +1,173 @@
+//! A grant that waits for its user, who decides on another device, while its client polls (RFC 8628 §3.3 to §3.5).
+//!
+//! ```text
+//!               approve                       redeem
+//! Pending ────────────────► Active ────────────────────────► Active, spent
+//!    │                        │ nobody redeemed it in time     │ redeemed again
+//!    ├── deny ─────► Ended(denied)                             ▼
+//!    └── nobody decided in time, or redeemed ─► Ended(expired) Ended(replayed)
+//! ```
+//!
+//! The first decision wins: each is a condition of its own commit. A poll writes beside the grant and never into it, so
+//! that no number of polls is in the way of a decision; a decision makes every poll that did not see it decide again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::issue::TokenPlan;
+use super::redeem::redeem;
+use super::{life, target};
+use crate::client::Credentials;
+use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
+use crate::protocol::{GrantType, Reason, Resource, Scope};
+use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject, Redeemable};
+use crate::record::interaction::SignedIn;
+use crate::record::{Client, Context, Decision, Facts, GrantId, Halt, Poll, Put, Record};
+use crate::token::{Handle, HandleKind};
+
+/// How many seconds longer a client has to wait from now on, each time it has polled too fast.
+const SLOW_DOWN: u32 = 5;
+
+/// A grant that nobody has decided yet, whose client waits with `code`.
+#[must_use]
+pub fn begun(
+    grant_type: GrantType,
+    (code, kind): (&Handle, HandleKind),
+    client: &Client,
+    client_epoch: u64,
+    (scope, resources): (Scope, Vec<Resource>),
+    cx: &Context<'_>,
+) -> Grant {
+    Grant {
+        status: GrantStatus::Pending,
+        grant_type,
+        created_at: cx.now,
+        client: client.id.clone(),
+        client_epoch,
+        subject: None,
+        session: None,
+        offline: false,
+        scope,
+        resources,
+        redeemable: Some(Box::new(Redeemable {
+            digest: code.digest(kind),
+            valid_until: cx.now.plus(cx.settings.lifetimes.device_code),
+            spent: false,
+            redirect_uri: None,
+            redirect_uri_named: false,
+            code_challenge: None,
+            nonce: None,
+        })),
+        refresh: None,
+        access: SmallVec::new(),
+        claims: None,
+        jwts: None,
+    }
+}
+
+/// Whether a user may still decide.
+#[must_use]
+pub fn is_open(grant: &Grant, cx: &Context<'_>) -> bool {
+    grant.status == GrantStatus::Pending && !is_late(grant, cx)
+}
+
+fn is_late(grant: &Grant, cx: &Context<'_>) -> bool {
+    grant.redeemable.as_ref().is_none_or(|code| code.valid_until.is_past(cx.now))
+}
+
+/// The grant once a user has allowed `scope` of it. Whether somebody may still decide was asked before: [`is_open`].
+#[must_use]
+pub fn approved(grant: &Grant, login: &SignedIn, scope: &Scope) -> Grant {
+    Grant {
+        status: GrantStatus::Active,
+        subject: Some(GrantSubject {
+            id: login.subject.clone(),
+            epoch: login.subject_epoch,
+            authentication: login.authentication.clone(),
+        }),
+        session: login.session.filter(|_| scope.contains(OPENID)),
+        offline: scope.contains(OFFLINE_ACCESS),
+        scope: scope.clone(),
+        ..grant.clone()
+    }
+}
+
+/// A token request of a client that waits for a user.
+#[derive(Debug)]
+pub(super) struct Request<'r> {
+    pub(super) grant_type: GrantType,
+    pub(super) credentials: &'r Credentials,
+    pub(super) code: Option<&'r Handle>,
+    pub(super) kind: HandleKind,
+    pub(super) resources: &'r [Resource],
+}
+
+impl Request<'_> {
+    pub(super) fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let id = self.code.map(|code| GrantId(code.id));
+        let grant = id.map(|id| cx.namespace().grant(id));
+        self.credentials.read_ahead(&[grant, id.map(|id| cx.namespace().poll(id))], facts, cx)?;
+        life::read_ahead(grant, facts, cx)
+    }
+
+    pub(super) fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+        let client = life::acting_client(self.credentials, facts, cx)?;
+        if !client.may_use(&self.grant_type) {
+            return Err(Reason::GrantTypeUnregistered.into());
+        }
+        let handle = self.code.ok_or(Reason::PendingCodeMalformed)?;
+        let id = GrantId(handle.id);
+        let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::PendingCodeUnknown)?.record;
+        let code = grant.redeemable.as_deref().ok_or(Reason::PendingCodeUnknown)?;
+        if code.digest != handle.digest(self.kind) {
+            return Err(Reason::PendingCodeUnknown.into());
+        }
+        if grant.client != client.id {
+            return Err(Reason::PendingCodeOtherClient.into());
+        }
+        let resources = target::within_grant(self.resources, &grant.resources)?;
+        if code.spent {
+            return Ok(life::end(id, grant, EndReason::Replayed, Reason::PendingCodeReplayed, cx));
+        }
+        match grant.status {
+            GrantStatus::Ended(EndReason::Denied) => Err(Reason::DecisionDenied.into()),
+            GrantStatus::Ended(EndReason::Expired) => Err(Reason::DecisionExpired.into()),
+            GrantStatus::Ended(_) => Err(Reason::GrantEnded.into()),
+            // Whoever was told that it is too late is told so for ever, whatever clocks do.
+            _ if is_late(grant, cx) => {
+                Ok(life::end(id, grant, EndReason::Expired, Reason::DecisionExpired, cx))
+            }
+            GrantStatus::Pending => polled(id, grant, facts, cx),
+            GrantStatus::Active => match life::obstacle(grant, facts, cx)? {
+                Some(reason) => Err(reason.into()),
+                None => redeem(id, grant, client, &resources, facts, cx),
+            },
+        }
+    }
+}
+
+/// Nobody has decided yet. A client that asks too fast has to wait longer, now and from now on (RFC 8628 §3.5).
+fn polled(id: GrantId, grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+    let key = cx.namespace().poll(id);
+    let shortest = u32::try_from(cx.settings.device.interval.as_secs()).unwrap_or(u32::MAX);
+    let (interval, reason) = match facts.poll(key)?.map(|poll| *poll.record) {
+        None => (shortest, Reason::DecisionPending),
+        Some(last) if may_ask_again(last).is_past(cx.now) => (last.interval, Reason::DecisionPending),
+        Some(last) => (last.interval.saturating_add(SLOW_DOWN), Reason::PolledTooFast),
+    };
+    let poll = Poll { polled_at: cx.now, interval };
+    let mut batch = cx.batch();
+    batch.put.push(Put {
+        key,
+        record: Arc::new(Record::Poll(poll)),
+        terms: Vec::new(),
+        retain_until: life::retain_until(grant),
+    });
+    Ok(Decision { batch, outcome: Err(reason.into()), events: SmallVec::new() })
+}
+
+const fn may_ask_again(last: Poll) -> crate::protocol::Timestamp {
+    last.polled_at.plus(Duration::from_secs(last.interval as u64))
+}
