@@ -218,25 +218,32 @@ impl TokenResponse {
     /// controls (RFC 6749 appendix A.4).
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = String::with_capacity(512);
-        json.push_str("{\"access_token\":\"");
-        json.push_str(self.access_token.expose());
-        json.push_str("\",\"token_type\":\"");
-        json.push_str(self.token_type);
-        json.push_str("\",\"expires_in\":");
-        json.push_str(itoa::Buffer::new().format(self.expires_in));
+        let mut len = 0;
+        self.write_json(|part| len += part.len());
+        let mut json = String::with_capacity(len);
+        self.write_json(|part| json.push_str(part));
+        json.into_bytes()
+    }
+
+    #[inline]
+    fn write_json(&self, mut push: impl FnMut(&str)) {
+        push("{\"access_token\":\"");
+        push(self.access_token.expose());
+        push("\",\"token_type\":\"");
+        push(self.token_type);
+        push("\",\"expires_in\":");
+        push(itoa::Buffer::new().format(self.expires_in));
         for (name, value) in [
-            ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
-            ("id_token", self.id_token.as_ref().map(Secret::expose)),
-            ("scope", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
-            ("issued_token_type", self.issued_token_type.map(TokenType::as_str)),
+            (",\"refresh_token\":\"", self.refresh_token.as_ref().map(Secret::expose)),
+            (",\"id_token\":\"", self.id_token.as_ref().map(Secret::expose)),
+            (",\"scope\":\"", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
+            (",\"issued_token_type\":\"", self.issued_token_type.map(TokenType::as_str)),
         ] {
             if let Some(value) = value {
-                json.extend([",\"", name, "\":\"", value, "\""]);
+                [name, value, "\""].into_iter().for_each(&mut push);
             }
         }
-        json.push('}');
-        json.into_bytes()
+        push("}");
     }
 }
 

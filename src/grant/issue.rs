@@ -138,7 +138,7 @@ fn opaque(
     valid_until: Timestamp,
     cx: &Context<'_>,
 ) -> Secret {
-    let handle = Handle { id: id.0, secret: cx.random.secret };
+    let handle = Handle { id: id.0, secret: cx.random.secret() };
     grant.access.retain(|token| !token.valid_until.is_past(cx.now));
     let others = cx.settings.max_access_tokens.saturating_sub(1);
     grant.access.drain(..grant.access.len().saturating_sub(others));
@@ -254,8 +254,8 @@ pub fn may_refresh(client: &Client, cx: &Context<'_>) -> bool {
 
 /// Gives a grant its first refresh token.
 pub fn first_refresh_token(grant: &mut Grant, id: GrantId, client: &Client, cx: &Context<'_>) -> Secret {
-    let key = TagKey(Id(cx.random.key));
-    let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret, &key);
+    let key = TagKey(Id(cx.random.key()));
+    let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret(), &key);
     let longest = cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
     let valid_until = within(grant, longest);
     grant.refresh = Some(Box::new(RefreshState {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 pub use builder::Builder;
+pub(crate) use driver::Begun;
 pub use driver::Trace;
 use driver::unavailable;
 pub use mint::Mint;
@@ -153,7 +154,7 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// What is shown on an error page and never sent to a redirect URI, because there is none that was verified.
-    pub async fn authorize(&self, request: &Authorize, origin: Origin) -> Result<Step, OAuthError> {
+    pub async fn authorize(&self, request: &Authorize<'_>, origin: Origin) -> Result<Step, OAuthError> {
         self.run(request, origin).await
     }
 
