@@ -7,9 +7,11 @@ mod common;
 use std::sync::Arc;
 
 use common::clients::{all, authenticated, client, secret};
+use common::foreign::Trust;
 use common::host::TestPasswords;
 use common::{Agent, Fixture, ISSUER, NOW, authorization, form, machine, redemption, refreshing};
 use grantor::endpoint::metadata::Paths;
+use grantor::host::OwnTokenExchange;
 use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::profile::Profile;
 use grantor::protocol::{ClientAuthMethod, GrantType, ResponseType};
@@ -62,6 +64,9 @@ async fn the_document_is_this() {
             "request_parameter_supported": true,
             "request_uri_parameter_supported": false,
             "request_object_signing_alg_values_supported": algorithms,
+            "request_object_encryption_alg_values_supported": ["A128KW", "A256KW", "dir"],
+            "request_object_encryption_enc_values_supported":
+                ["A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM", "A256GCM"],
         })
     );
 }
@@ -75,6 +80,8 @@ async fn exactly_the_advertised_grant_types_are_supported() {
                 GrantType::Password => {
                     builder.profile(Profile::OidcCompat).password_verifier(Arc::new(TestPasswords::default()))
                 }
+                GrantType::TokenExchange => builder.token_exchange(Arc::new(OwnTokenExchange)),
+                GrantType::JwtBearer => builder.assertion_trust(Arc::new(Trust::default())),
                 _ => builder,
             }
         })

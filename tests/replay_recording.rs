@@ -219,10 +219,9 @@ fn machine(resource: Option<&str>) -> TokenRequest {
     })
 }
 
-fn authorize(client: &str, browser: Browser) -> Authorize {
-    let form = authorization(client);
-    let params = Params::from_pairs(form.0.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    Authorize { request: AuthorizationRequest::read(&params).unwrap(), browser }
+fn authorize(client: &str, browser: Browser) -> Authorize<'static> {
+    let params = Params::from_pairs(authorization(client).0);
+    Authorize { request: AuthorizationRequest::read(params).unwrap(), browser }
 }
 
 #[tokio::test]

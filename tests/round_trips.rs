@@ -251,7 +251,7 @@ async fn an_authorization_request_costs_a_second_load_only_for_what_the_session_
     let params = Params::from_pairs(form.0.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut browser = agent.browser();
     browser.host_login = Some(agent.host_login("alice"));
-    let request = Authorize { request: AuthorizationRequest::read(&params).unwrap(), browser };
+    let request = Authorize { request: AuthorizationRequest::read(params).unwrap(), browser };
     let (_, cost) = world.cost(world.fixture.server.authorize(&request, Origin::default())).await;
     assert_eq!(cost, trips(1, 1), "the host keeps the session");
 

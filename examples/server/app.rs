@@ -22,6 +22,7 @@ use grantor::store::{MemoryStore, SqliteStore, Store, StoreError};
 
 use crate::args::{Args, Database};
 use crate::clock::DemoClock;
+use crate::login::PASSWORD_CLASS;
 use crate::one_time::OneTimePasswords;
 use crate::throttle::Throttle;
 use crate::users::Users;
@@ -73,6 +74,7 @@ impl App {
             .profile(args.profile)
             .grant_types(demo::GRANT_TYPES.iter().cloned())
             .frontchannel_logout()
+            .acr_values([PASSWORD_CLASS])
             .scope(demo::scope()?)
             .token_exchange(exchange::policy(&args.resources))
             .assertion_trust(Arc::new(exchange::trust(args.trusted_issuers.as_deref())?))

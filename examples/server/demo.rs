@@ -24,9 +24,9 @@ pub(crate) const GRANT_TYPES: &[GrantType] = &[
     GrantType::AuthorizationCode,
     GrantType::RefreshToken,
     GrantType::ClientCredentials,
+    GrantType::DeviceCode,
     GrantType::TokenExchange,
     GrantType::JwtBearer,
-    GrantType::DeviceCode,
 ];
 
 /// The scope values there are.

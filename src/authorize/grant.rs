@@ -42,7 +42,7 @@ pub(super) fn grant(
     let mut grant = begun(request, client, client_epoch, login, scope, cx);
     let mut response = AuthorizationResponse::new(uri, request.response_mode);
     if response_type.has_code() {
-        let code = Handle { id: id.0, secret: cx.random.code_secret };
+        let code = Handle { id: id.0, secret: cx.random.code_secret() };
         grant.redeemable = Some(Box::new(redeemable(request, &code, cx)));
         response.parameters.push(("code", code.encode(HandleKind::Code)));
     }
@@ -59,7 +59,8 @@ pub(super) fn grant(
         let id_token = issue::id_token(&grant, client, scope, nonce, only, facts, cx)?;
         front.id_token = if only { id_token } else { id_token.map(|plan| plan.of_grant(id, cx)) };
     }
-    response.to_sign = Some(front).filter(|front| *front != FrontTokens::default()).map(Box::new);
+    let signs = front.access_token.is_some() || front.id_token.is_some();
+    response.to_sign = signs.then(|| Box::new(front));
     response.close(request.state.as_deref(), cx);
 
     let mut batch = cx.batch();

@@ -28,12 +28,12 @@ pub enum TokenRequest {
     RefreshToken(RefreshTokenRequest),
     /// `client_credentials`.
     ClientCredentials(ClientCredentialsRequest),
+    /// `urn:ietf:params:oauth:grant-type:device_code`.
+    DeviceCode(DeviceCodeRequest),
     /// `urn:ietf:params:oauth:grant-type:token-exchange`, and its other form.
     TokenExchange(Box<TokenExchangeRequest>),
     /// `urn:ietf:params:oauth:grant-type:jwt-bearer`.
     JwtBearer(Box<JwtBearerRequest>),
-    /// `urn:ietf:params:oauth:grant-type:device_code`.
-    DeviceCode(DeviceCodeRequest),
     /// `password`.
     Password(PasswordRequest),
     /// One of the host's own.
@@ -93,6 +93,11 @@ impl TokenRequest {
                 scope: scope(params)?,
                 resources,
             }),
+            GrantType::DeviceCode => Self::DeviceCode(DeviceCodeRequest {
+                credentials,
+                device_code: Handle::decode(HandleKind::DeviceCode, required(params, "device_code")?),
+                resources,
+            }),
             GrantType::TokenExchange => Self::TokenExchange(Box::new(TokenExchangeRequest::read(
                 credentials,
                 scope(params)?,
@@ -116,11 +121,6 @@ impl TokenRequest {
                     return Err(OAuthError::new(Reason::ParameterMalformed).parameter("requested_token_use"));
                 }
             },
-            GrantType::DeviceCode => Self::DeviceCode(DeviceCodeRequest {
-                credentials,
-                device_code: Handle::decode(HandleKind::DeviceCode, required(params, "device_code")?),
-                resources,
-            }),
         })
     }
 
@@ -131,9 +131,9 @@ impl TokenRequest {
             Self::AuthorizationCode(_) => GrantType::AuthorizationCode,
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
+            Self::DeviceCode(_) => GrantType::DeviceCode,
             Self::TokenExchange(request) => request.form.grant_type(),
             Self::JwtBearer(_) => GrantType::JwtBearer,
-            Self::DeviceCode(_) => GrantType::DeviceCode,
             Self::Password(_) => GrantType::Password,
             Self::Extension(request) => GrantType::Extension(request.grant_type.clone()),
         }
@@ -146,9 +146,9 @@ impl TokenRequest {
             Self::AuthorizationCode(request) => &request.credentials.client_id,
             Self::RefreshToken(request) => &request.credentials.client_id,
             Self::ClientCredentials(request) => &request.credentials.client_id,
+            Self::DeviceCode(request) => &request.credentials.client_id,
             Self::TokenExchange(request) => &request.credentials.client_id,
             Self::JwtBearer(request) => &request.credentials.client_id,
-            Self::DeviceCode(request) => &request.credentials.client_id,
             Self::Password(request) => &request.credentials.client_id,
             Self::Extension(request) => &request.credentials.client_id,
         }
@@ -167,9 +167,9 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.read_ahead(facts, cx),
             Self::RefreshToken(request) => request.read_ahead(facts, cx),
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
+            Self::DeviceCode(request) => request.read_ahead(facts, cx),
             Self::TokenExchange(request) => request.read_ahead(facts, cx),
             Self::JwtBearer(request) => request.read_ahead(facts, cx),
-            Self::DeviceCode(request) => request.read_ahead(facts, cx),
             Self::Password(request) => request.read_ahead(facts, cx),
             Self::Extension(request) => request.read_ahead(facts, cx),
         }
@@ -183,9 +183,9 @@ impl Decide for TokenRequest {
             Self::AuthorizationCode(request) => request.decide(facts, cx),
             Self::RefreshToken(request) => request.decide(facts, cx),
             Self::ClientCredentials(request) => request.decide(facts, cx),
+            Self::DeviceCode(request) => request.decide(facts, cx),
             Self::TokenExchange(request) => request.decide(facts, cx),
             Self::JwtBearer(request) => request.decide(facts, cx),
-            Self::DeviceCode(request) => request.decide(facts, cx),
             Self::Password(request) => request.decide(facts, cx),
             Self::Extension(request) => request.decide(facts, cx),
         }
@@ -218,25 +218,32 @@ impl TokenResponse {
     /// controls (RFC 6749 appendix A.4).
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = String::with_capacity(512);
-        json.push_str("{\"access_token\":\"");
-        json.push_str(self.access_token.expose());
-        json.push_str("\",\"token_type\":\"");
-        json.push_str(self.token_type);
-        json.push_str("\",\"expires_in\":");
-        json.push_str(itoa::Buffer::new().format(self.expires_in));
+        let mut len = 0;
+        self.write_json(|part| len += part.len());
+        let mut json = String::with_capacity(len);
+        self.write_json(|part| json.push_str(part));
+        json.into_bytes()
+    }
+
+    #[inline]
+    fn write_json(&self, mut push: impl FnMut(&str)) {
+        push("{\"access_token\":\"");
+        push(self.access_token.expose());
+        push("\",\"token_type\":\"");
+        push(self.token_type);
+        push("\",\"expires_in\":");
+        push(itoa::Buffer::new().format(self.expires_in));
         for (name, value) in [
-            ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
-            ("id_token", self.id_token.as_ref().map(Secret::expose)),
-            ("scope", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
-            ("issued_token_type", self.issued_token_type.map(TokenType::as_str)),
+            (",\"refresh_token\":\"", self.refresh_token.as_ref().map(Secret::expose)),
+            (",\"id_token\":\"", self.id_token.as_ref().map(Secret::expose)),
+            (",\"scope\":\"", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
+            (",\"issued_token_type\":\"", self.issued_token_type.map(TokenType::as_str)),
         ] {
             if let Some(value) = value {
-                json.extend([",\"", name, "\":\"", value, "\""]);
+                [name, value, "\""].into_iter().for_each(&mut push);
             }
         }
-        json.push('}');
-        json.into_bytes()
+        push("}");
     }
 }
 

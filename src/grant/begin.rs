@@ -92,7 +92,7 @@ pub fn granted_scope(asked: Option<&Scope>, client: &Client, cx: &Context<'_>) -
     let allowed = client.scope.intersection(&cx.settings.scope);
     match asked {
         None => Ok(allowed),
-        Some(asked) if asked.is_subset(&allowed) => Ok(asked.clone()),
+        Some(asked) if asked.is_subset(&allowed) => Ok(allowed.intersection(asked)),
         Some(_) => Err(Reason::ScopeNotAllowed),
     }
 }

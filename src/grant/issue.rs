@@ -6,13 +6,15 @@ use serde_json::Map;
 
 use super::target::Target;
 use crate::client::encryption;
-use crate::jose::Algorithm;
+use crate::jose::{Algorithm, MacAlgorithm};
 use crate::profile::RefreshRotation;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{GrantType, Reason, Scope, Secret, Timestamp, TokenType};
+use crate::record::assertion::AssertionAlgorithm;
+use crate::record::client::ClientSecret;
 use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
-use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
+use crate::record::{ClaimsRequest, Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
 use crate::token::subject::{seen_by, session_seen_by};
 use crate::token::{
@@ -41,10 +43,30 @@ pub struct TokenPlan {
 pub struct IdTokenPlan {
     /// What it says.
     pub claims: IdTokenClaims,
-    /// How it is signed.
-    pub algorithm: Algorithm,
+    /// How it is protected.
+    pub protection: Protection,
     /// To whom it is encrypted, if it is.
     pub recipient: Option<Recipient>,
+}
+
+/// How a token is protected that a client is told something in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// The server signs it.
+    Signature(Algorithm),
+    /// With an HMAC under this secret of the client (OpenID Connect Core §10.1).
+    Mac(MacAlgorithm, ClientSecret),
+}
+
+impl Protection {
+    /// The algorithm.
+    #[must_use]
+    pub const fn algorithm(&self) -> AssertionAlgorithm {
+        match self {
+            Self::Signature(alg) => AssertionAlgorithm::Signature(*alg),
+            Self::Mac(alg, _) => AssertionAlgorithm::Mac(*alg),
+        }
+    }
 }
 
 impl IdTokenPlan {
@@ -116,7 +138,7 @@ fn opaque(
     valid_until: Timestamp,
     cx: &Context<'_>,
 ) -> Secret {
-    let handle = Handle { id: id.0, secret: cx.random.secret };
+    let handle = Handle { id: id.0, secret: cx.random.secret() };
     grant.access.retain(|token| !token.valid_until.is_past(cx.now));
     let others = cx.settings.max_access_tokens.saturating_sub(1);
     grant.access.drain(..grant.access.len().saturating_sub(others));
@@ -178,10 +200,13 @@ pub fn id_token(
     cx: &Context<'_>,
 ) -> Result<Option<Box<IdTokenPlan>>, Halt> {
     let Some(subject) = grant.subject.as_ref().filter(|_| scope.contains(OPENID)) else { return Ok(None) };
-    let algorithm = id_token_algorithm(client, cx)?;
-    let wishes = grant.claims.as_deref().map(|claims| claims.id_token.clone()).unwrap_or_default();
-    let user = match only || !wishes.is_empty() {
-        true => user_claims::select(facts.claims(&subject.id)?, only.then_some(scope), &wishes),
+    let protection = id_token_protection(client, cx)?;
+    let asked = grant.claims.as_deref().unwrap_or(ClaimsRequest::NOTHING);
+    let user = match only || !asked.id_token.is_empty() {
+        true => {
+            let told = facts.claims(&subject.id)?;
+            user_claims::select(told, only.then_some(scope), &asked.id_token, &asked.locales)
+        }
         false => Map::new(),
     };
     let claims = IdTokenClaims {
@@ -196,19 +221,28 @@ pub fn id_token(
         grant: None,
         user,
     };
-    let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
-    Ok(Some(Box::new(IdTokenPlan { claims, algorithm, recipient })))
+    let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
+    Ok(Some(Box::new(IdTokenPlan { claims, protection, recipient })))
 }
 
-/// How the ID tokens and logout tokens of a client are signed.
+/// How the ID tokens and logout tokens of a client are protected.
 ///
 /// # Errors
-/// [`Reason::SigningUnavailable`] when the server signs nothing, or not with the algorithm that the client registered:
-/// nobody gets a weaker signature than the one they rely on.
-pub fn id_token_algorithm(client: &Client, cx: &Context<'_>) -> Result<Algorithm, Reason> {
+/// [`Reason::SigningUnavailable`] when the server signs nothing, or not with the algorithm that the client registered, or has
+/// no secret of the client for its HMAC: nobody gets a weaker signature than the one they rely on.
+pub fn id_token_protection(client: &Client, cx: &Context<'_>) -> Result<Protection, Reason> {
     let algorithms = &cx.settings.signing_algorithms;
-    let chosen = client.openid.id_token_alg.or(algorithms.first().copied());
-    chosen.filter(|chosen| algorithms.contains(chosen)).ok_or(Reason::SigningUnavailable)
+    let first = || algorithms.first().copied().map(AssertionAlgorithm::Signature);
+    let protection = match client.openid.id_token_alg.or_else(first) {
+        Some(AssertionAlgorithm::Signature(alg)) if algorithms.contains(&alg) => {
+            Some(Protection::Signature(alg))
+        }
+        Some(AssertionAlgorithm::Mac(alg)) if cx.settings.id_token_macs().contains(&alg) => {
+            encryption::newest_secret(client, cx).map(|secret| Protection::Mac(alg, secret.clone()))
+        }
+        _ => None,
+    };
+    protection.ok_or(Reason::SigningUnavailable)
 }
 
 /// Whether a client gets refresh tokens at all.
@@ -220,8 +254,8 @@ pub fn may_refresh(client: &Client, cx: &Context<'_>) -> bool {
 
 /// Gives a grant its first refresh token.
 pub fn first_refresh_token(grant: &mut Grant, id: GrantId, client: &Client, cx: &Context<'_>) -> Secret {
-    let key = TagKey(Id(cx.random.key));
-    let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret, &key);
+    let key = TagKey(Id(cx.random.key()));
+    let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret(), &key);
     let longest = cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
     let valid_until = within(grant, longest);
     grant.refresh = Some(Box::new(RefreshState {

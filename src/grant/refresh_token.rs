@@ -187,7 +187,7 @@ fn rotate(
     if family.generation == u32::MAX {
         return Err(Reason::RefreshTokenExpired);
     }
-    let nonce = Nonce(Id(cx.random.nonce));
+    let nonce = Nonce(Id(cx.random.nonce()));
     let successor = successor(live, nonce, family, cx);
     let rotated = RefreshState {
         generation: successor.generation,

@@ -182,6 +182,7 @@ pub struct Presented {
 
 /// What a policy answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "there is one in each exchange")]
 pub enum Verdict {
     /// The exchange is made, on these terms.
     Allow(Terms),

@@ -161,12 +161,6 @@ impl PublishedKeys {
         }
     }
 
-    /// The subject of an ID token that one of these keys signed for this client, expired or not.
-    #[must_use]
-    pub fn id_token_subject(&self, token: &str, issuer: &str, client: &str) -> Option<String> {
-        self.id_token_hint(token, issuer).filter(|hint| hint.client == client).map(|hint| hint.subject)
-    }
-
     /// What an ID token says that one of these keys signed, expired or not.
     #[must_use]
     pub fn id_token_hint(&self, token: &str, issuer: &str) -> Option<IdTokenHint> {
@@ -175,18 +169,7 @@ impl PublishedKeys {
             use crate::jose::{Algorithm, Unverified, Verification};
             let accepted = Verification::new(&["JWT"], &Algorithm::ALL).or_untyped();
             let claims = Unverified::parse(token).ok()?.verify(&self.verifying, &accepted).ok()?.into_inner();
-            // A signed answer of the UserInfo endpoint has no `exp` and is no ID token.
-            let expires_at = claims.required_date("exp").ok()?;
-            let audience = claims.required_audience().ok()?;
-            let [client] = audience.recipients() else { return None };
-            let ours = claims.required_string("iss").ok()? == issuer;
-            ours.then_some(IdTokenHint {
-                subject: claims.required_string("sub").ok()?.to_owned(),
-                client: (*client).to_owned(),
-                session: claims.string("sid").ok()?.map(str::to_owned),
-                grant: claims.string("jti").ok()?.and_then(|id| Some(GrantId(id.parse().ok()?))),
-                valid_until: Timestamp(expires_at.floor()),
-            })
+            IdTokenHint::read(&claims, issuer)
         }
         #[cfg(not(feature = "aws-lc-rs"))]
         {
@@ -209,6 +192,25 @@ pub struct IdTokenHint {
     pub grant: Option<GrantId>,
     /// `exp`.
     pub valid_until: Timestamp,
+}
+
+impl IdTokenHint {
+    /// What these claims say, if they are those of an ID token of this issuer, expired or not.
+    #[must_use]
+    pub fn read(claims: &Claims, issuer: &str) -> Option<Self> {
+        // A signed answer of the UserInfo endpoint has no `exp` and is no ID token.
+        let expires_at = claims.required_date("exp").ok()?;
+        let audience = claims.required_audience().ok()?;
+        let [client] = audience.recipients() else { return None };
+        let ours = claims.required_string("iss").ok()? == issuer;
+        ours.then_some(Self {
+            subject: claims.required_string("sub").ok()?.to_owned(),
+            client: (*client).to_owned(),
+            session: claims.string("sid").ok()?.map(str::to_owned),
+            grant: claims.string("jti").ok()?.and_then(|id| Some(GrantId(id.parse().ok()?))),
+            valid_until: Timestamp(expires_at.floor()),
+        })
+    }
 }
 
 #[cfg(test)]

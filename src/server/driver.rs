@@ -52,13 +52,13 @@ enum Progress<'s, R> {
 }
 
 /// A request whose first steps are done.
-enum Begun<'s, R> {
+pub(crate) enum Begun<'s, R> {
     Answered(Result<R, OAuthError>),
     Waits(Box<Waiting<'s, R>>),
 }
 
 /// A request that has to wait.
-struct Waiting<'s, R> {
+pub(crate) struct Waiting<'s, R> {
     trace: Trace<'s>,
     needs: u32,
     progress: Progress<'s, R>,
@@ -89,7 +89,7 @@ impl AuthorizationServer {
 
     /// Runs a request until it has to wait. What it was decided under is only then moved to the heap, so that the
     /// futures around it stay small.
-    fn begin<Q>(&self, request: &Q, origin: Origin) -> Begun<'_, <Q::Plan as Mint>::Response>
+    pub(crate) fn begin<Q>(&self, request: &Q, origin: Origin) -> Begun<'_, <Q::Plan as Mint>::Response>
     where
         Q: Decide,
         Q::Plan: Mint,
@@ -107,7 +107,8 @@ impl AuthorizationServer {
         }
     }
 
-    async fn finish<Q>(
+    /// Runs it to its answer.
+    pub(crate) async fn finish<Q>(
         &self,
         request: &Q,
         waiting: Box<Waiting<'_, <Q::Plan as Mint>::Response>>,
@@ -314,9 +315,9 @@ impl AuthorizationServer {
     }
 
     pub(super) fn draw(&self) -> Result<Random, OAuthError> {
-        let mut block = [0; Random::LEN];
-        self.parts.entropy.fill(&mut block).map_err(|_| Reason::EntropyUnavailable)?;
-        Ok(Random::from_block(&block))
+        let mut seed = [0; Random::LEN];
+        self.parts.entropy.fill(&mut seed).map_err(|_| Reason::EntropyUnavailable)?;
+        Ok(Random::from_seed(seed))
     }
 
     /// Fetches what can be had without waiting; anything else it hands back.
@@ -363,6 +364,13 @@ impl AuthorizationServer {
                     None => serde_json::Map::new(),
                 };
                 Fact::Claims(subject, Arc::new(claims))
+            }
+            Need::Step(visitor) => {
+                let step = match &self.parts.requirements {
+                    Some(requirements) => requirements.step(&visitor).await.map_err(unavailable)?,
+                    None => None,
+                };
+                Fact::Step(visitor, step)
             }
             Need::Resource(resource) => {
                 let server = self.parts.resources.resource(&resource).await.map_err(unavailable)?;
@@ -559,7 +567,7 @@ fn unsigned(error: SignerError) -> OAuthError {
 
 /// Lets other tasks run before trying again: the more often a race was lost, and by chance, the longer.
 async fn step_aside(cx: &Context<'_>) {
-    let [chance, ..] = cx.random.nonce;
+    let [chance, ..] = cx.random.nonce();
     for _ in 0..u32::from(chance) % (cx.attempt + 1) {
         let mut yielded = false;
         std::future::poll_fn(|task| {

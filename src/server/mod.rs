@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 pub use builder::Builder;
+pub(crate) use driver::Begun;
 pub use driver::Trace;
 use driver::unavailable;
 pub use mint::Mint;
@@ -37,7 +38,7 @@ use crate::grant::resolve::LiveToken;
 use crate::host::{
     Accounts, AssertionTrust, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy,
     ExtensionGrant, Fetch, Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects,
-    ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard, TokenExchangePolicy,
+    Requirements, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard, TokenExchangePolicy,
 };
 use crate::protocol::{
     ClientId, ExtensionGrantType, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp,
@@ -61,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) accounts: Option<Arc<dyn Accounts>>,
+    pub(crate) requirements: Option<Arc<dyn Requirements>>,
     pub(crate) resources: Arc<dyn ResourceCatalog>,
     pub(crate) limiter: Arc<dyn Limiter>,
     /// `None`: over the store.
@@ -152,7 +154,7 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// What is shown on an error page and never sent to a redirect URI, because there is none that was verified.
-    pub async fn authorize(&self, request: &Authorize, origin: Origin) -> Result<Step, OAuthError> {
+    pub async fn authorize(&self, request: &Authorize<'_>, origin: Origin) -> Result<Step, OAuthError> {
         self.run(request, origin).await
     }
 

@@ -26,7 +26,7 @@ use crate::client::{ClientMetadata, MetadataError};
 use crate::grant::life::RETENTION_MARGIN;
 use crate::jose::json;
 use crate::protocol::{ClientId, Digest, GrantType, OAuthError, Reason, Secret, Timestamp};
-use crate::record::client::{ClientSecret, SecretVerifier};
+use crate::record::client::ClientSecret;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
 use crate::record::{Context, Facts, Halt, Id, Put, Record, RegisteredClient};
@@ -166,7 +166,7 @@ const fn refused(refusal: Refusal) -> Reason {
     }
 }
 
-/// A new secret of 512 bits, the most that any HMAC asks for, and what is kept of it; none for a client that has no use for
+/// A new secret of 64 bytes, the most that any HMAC asks for, and what is kept of it; none for a client that has no use for
 /// one. It is kept sealed only where it must be read back.
 fn fresh_secret(
     metadata: &ClientMetadata,
@@ -176,7 +176,7 @@ fn fresh_secret(
     if !metadata.needs_secret() {
         return Ok((None, Vec::new()));
     }
-    let bytes = [cx.random.other_secret, cx.random.code_secret];
+    let bytes = [cx.random.other_secret(), cx.random.code_secret()];
     let secret = Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_flattened()));
     let kept = match metadata.needs_secret_sealed() {
         true => sealed(&secret, id, cx)?,
@@ -191,7 +191,7 @@ fn sealed(secret: &Secret, id: &ClientId, cx: &Context<'_>) -> Result<ClientSecr
         .map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))
 }
 
-/// Without a crypto backend no profile takes `client_secret_jwt`.
+/// Without a crypto backend nothing is offered that needs the secret itself.
 #[cfg(not(feature = "aws-lc-rs"))]
 fn sealed(_: &Secret, _: &ClientId, _: &Context<'_>) -> Result<ClientSecret, OAuthError> {
     Err(Reason::Bug.into())
@@ -199,15 +199,14 @@ fn sealed(_: &Secret, _: &ClientId, _: &Context<'_>) -> Result<ClientSecret, OAu
 
 /// Whether a secret that a client has can be kept for these metadata: it has not expired, and is kept as they need it.
 fn still_serves(secret: &ClientSecret, metadata: &ClientMetadata, cx: &Context<'_>) -> bool {
-    let is_sealed = matches!(secret.verifier, SecretVerifier::Sealed(_));
     metadata.needs_secret()
-        && is_sealed == metadata.needs_secret_sealed()
+        && secret.is_sealed() == metadata.needs_secret_sealed()
         && !secret.expires_at.is_some_and(|at| at.is_past(cx.now))
 }
 
 /// A new registration access token of a client, and what is kept of it.
 fn fresh_token(id: &ClientId, cx: &Context<'_>) -> (Handle, Digest) {
-    let handle = Handle { id: Id(id.key()), secret: cx.random.secret };
+    let handle = Handle { id: Id(id.key()), secret: cx.random.secret() };
     let digest = handle.digest(HandleKind::Registration);
     (handle, digest)
 }
