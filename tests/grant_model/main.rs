@@ -18,6 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use common::clients::API;
+use common::devices::{Device, Devices as _};
 use common::host::TestPasswords;
 use common::{
     Agent, Answer, Fixture, Form, OTHER_VERIFIER, authorization, form, machine, redemption, refreshing, scope,
@@ -26,12 +27,12 @@ use grantor::Profile;
 use grantor::endpoint::administration::{Party, StandingChange};
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::grant::extension::refused;
-use grantor::host::{ExtensionGrant, Limits, MemoryLimiter};
+use grantor::host::{ExtensionGrant, Limits, MemoryLimiter, OwnTokenExchange};
 use grantor::protocol::{ExtensionGrantType, GrantType, Resource, Scope, SubjectId};
 use grantor::record::extension::{ExtensionRequest, Permission};
 use grantor::record::grant::{AuthenticatedSubject, Authentication, GrantStatus};
 use grantor::record::{Context, Facts, GrantId, Halt, Record};
-use grantor::token::{PresentedToken, RefreshHandle};
+use grantor::token::{Handle, HandleKind, PresentedToken, RefreshHandle};
 use model::{Change, Direct, Model, Outcome, SUBJECTS, Step, Whose};
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
@@ -65,6 +66,7 @@ struct Server {
     fixture: Fixture,
     grants: Vec<GrantId>,
     codes: Vec<String>,
+    devices: Vec<Device>,
     access: Vec<String>,
     refresh: Vec<String>,
     steps: usize,
@@ -88,6 +90,9 @@ impl Server {
         let limits = Limits {
             client_failures: u32::MAX,
             interactions: u32::MAX,
+            device_authorizations: u32::MAX,
+            user_codes_of_session: u32::MAX,
+            user_codes_from_address: u32::MAX,
             passwords: u32::MAX,
             passwords_of_all: u32::MAX,
             ..Limits::default()
@@ -95,22 +100,24 @@ impl Server {
         let fixture = Fixture::with(|builder| {
             let mut grant_types = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
             grant_types.extend([GrantType::ClientCredentials, GrantType::Password]);
+            grant_types.extend([GrantType::DeviceCode, GrantType::TokenExchange]);
             builder
                 .profile(Profile::OidcCompat)
                 .scope(scope("read write"))
                 .grant_types(grant_types)
                 .limiter(Arc::new(MemoryLimiter::new(limits)))
                 .password_verifier(Arc::new(TestPasswords::default()))
+                .token_exchange(Arc::new(OwnTokenExchange))
                 .extension_grant(extension(), Arc::new(ByName))
         });
         fixture.clients.change("web", |client| client.grant_types.push(GrantType::Password));
         for client in ["web", "spa"] {
-            fixture
-                .clients
-                .change(client, |client| client.grant_types.push(GrantType::Extension(extension())));
+            let more = [GrantType::Extension(extension()), GrantType::DeviceCode, GrantType::TokenExchange];
+            fixture.clients.change(client, |client| client.grant_types.extend(more));
         }
-        let (grants, codes, access, refresh) = Default::default();
-        Self { runtime, fixture, grants, codes, access, refresh, steps: 0 }
+        fixture.clients.change("machine", |client| client.grant_types.push(GrantType::TokenExchange));
+        let (grants, codes, devices, access, refresh) = Default::default();
+        Self { runtime, fixture, grants, codes, devices, access, refresh, steps: 0 }
     }
 
     /// Does a step and tells what it gave.
@@ -151,6 +158,46 @@ impl Server {
                 }
                 let answer = fixture.token(client.name(), &form).await;
                 self.keep(&answer, false)
+            }
+            Step::Device { client, scope } => {
+                let form = form([("scope", words(*scope))]);
+                let answer = fixture.post_as(client.name(), "/device_authorization", &form).await;
+                let granted = answer.status == 200;
+                if granted {
+                    let device = Device { told: answer.json() };
+                    let code = Handle::decode(HandleKind::DeviceCode, &device.device_code()).unwrap();
+                    self.grants.push(GrantId(code.id));
+                    self.devices.push(device);
+                }
+                Outcome { granted, ..Outcome::default() }
+            }
+            Step::Answer { device, subject, yes } => {
+                let device = &self.devices[device.index(self.devices.len())];
+                let granted = answer_device(fixture, device, SUBJECTS[*subject], *yes).await;
+                Outcome { granted, ..Outcome::default() }
+            }
+            Step::Poll { device, client } => {
+                let at = device.index(self.devices.len());
+                let client = client.unwrap_or(model.owner_of_device(at));
+                let answer = fixture.poll(client.name(), &self.devices[at]).await;
+                self.keep(&answer, false)
+            }
+            Step::Exchange { token, client, scope } => {
+                let at = token.index(self.access.len());
+                let mut form = form([
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+                    ("subject_token", &self.access[at]),
+                    ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+                ]);
+                if let Some(scope) = scope {
+                    form = form.set("scope", words(*scope));
+                }
+                if model.access[at].api {
+                    form = form.add("resource", API);
+                }
+                let client = client.unwrap_or(model.owner_of_access(at));
+                let answer = fixture.token(client.name(), &form).await;
+                self.keep(&answer, true)
             }
             Step::Begin { how, client, scope } => {
                 let mut form = begin(*how);
@@ -264,9 +311,21 @@ fn begin(how: Direct) -> Form {
     }
 }
 
+/// Whether a user could decide about a device.
+async fn answer_device(fixture: &Fixture, device: &Device, subject: &str, yes: bool) -> bool {
+    let mut agent = Agent::new(fixture);
+    agent.sign_in(subject).await;
+    let Ok(step) = agent.enter(&device.user_code()).await else { return false };
+    let answer = agent.shown(Ok(step));
+    let id = Agent::interaction(&answer);
+    let Ok(asked) = agent.view(id).await else { return false };
+    let answer = if yes { agent.approve(id, &asked.scope).await } else { agent.deny(id).await };
+    assert_eq!(answer.status, 200, "{answer:?}");
+    true
+}
+
 /// The grant that a token or a code names.
 fn grant_of(token: &str) -> GrantId {
-    use grantor::token::{Handle, HandleKind};
     let handle =
         Handle::decode(HandleKind::AccessToken, token).or_else(|| Handle::decode(HandleKind::Code, token));
     GrantId(handle.unwrap_or_else(|| panic!("{token}")).id)

@@ -9,6 +9,7 @@ use super::common::NOW;
 /// The scope values, as bits: `read` and `write`.
 pub(crate) const BOTH: u8 = 3;
 const CODE_LIFE: u64 = 60;
+const DEVICE_LIFE: u64 = 600;
 const ACCESS_LIFE: u64 = 3600;
 const REFRESH_IDLE: u64 = 14 * 24 * 3600;
 const REFRESH_LIFE: u64 = 30 * 24 * 3600;
@@ -105,6 +106,28 @@ pub(crate) enum Step {
         scope: Option<u8>,
         api: bool,
     },
+    /// A device begins to wait.
+    Device {
+        client: Who,
+        scope: u8,
+    },
+    /// A user signs in, enters the code of a device, and decides.
+    Answer {
+        device: Pick,
+        subject: usize,
+        yes: bool,
+    },
+    /// A device asks whether its user has decided.
+    Poll {
+        device: Pick,
+        client: Option<Who>,
+    },
+    /// An access token is given for another, with a narrower scope perhaps.
+    Exchange {
+        token: Pick,
+        client: Option<Who>,
+        scope: Option<u8>,
+    },
     /// A grant begins at the token endpoint.
     Begin {
         how: Direct,
@@ -158,6 +181,10 @@ struct Grant {
     scope: u8,
     api: bool,
     ended: bool,
+    /// Whether its user has not decided yet.
+    pending: bool,
+    /// The first of the grants whose tokens were exchanged for this one, and until when its own may live.
+    root: Option<(usize, u64)>,
     /// Whether the code was spent, and until when it is good.
     code: Option<(bool, u64)>,
     refresh: Option<Family>,
@@ -191,6 +218,8 @@ pub(crate) struct Model {
     grants: Vec<Grant>,
     /// The grant of each code.
     pub(crate) codes: Vec<usize>,
+    /// The grant of each device code.
+    pub(crate) devices: Vec<usize>,
     pub(crate) access: Vec<Access>,
     /// Grant and generation of each refresh token.
     pub(crate) refresh: Vec<(usize, u32)>,
@@ -209,6 +238,10 @@ impl Model {
 
     pub(crate) fn owner_of_code(&self, code: usize) -> Who {
         self.grants[self.codes[code]].client
+    }
+
+    pub(crate) fn owner_of_device(&self, device: usize) -> Who {
+        self.grants[self.devices[device]].client
     }
 
     pub(crate) fn owner_of_refresh(&self, token: usize) -> Who {
@@ -230,7 +263,9 @@ impl Model {
     fn usable(&self, grant: &Grant) -> bool {
         let client = self.clients[grant.client as usize];
         let subject = grant.subject.map(|subject| self.subjects[subject]).unwrap_or_default();
-        !grant.ended && !client.disabled && !subject.disabled && (client.epoch, subject.epoch) == grant.epochs
+        let rooted = grant.root.is_none_or(|(root, _)| self.usable(&self.grants[root]));
+        let parties = !client.disabled && !subject.disabled;
+        !grant.ended && !grant.pending && rooted && parties && (client.epoch, subject.epoch) == grant.epochs
     }
 
     fn begin(&mut self, client: Who, subject: Option<usize>, scope: u8, api: bool) -> usize {
@@ -245,6 +280,8 @@ impl Model {
             scope,
             api,
             ended: false,
+            pending: false,
+            root: None,
             code: None,
             refresh: None,
             access: Vec::new(),
@@ -259,7 +296,8 @@ impl Model {
         access.drain(..access.len().saturating_sub(MAX_ACCESS - 1));
         access.push(self.access.len());
         self.grants[at].access = access;
-        self.access.push(Access { grant: at, scope, api, until: now + ACCESS_LIFE });
+        let longest = self.grants[at].root.map_or(u64::MAX, |(_, until)| until);
+        self.access.push(Access { grant: at, scope, api, until: longest.min(now + ACCESS_LIFE) });
         Outcome { granted: true, scope: Some(scope), refresh: self.grants[at].refresh.is_some() }
     }
 
@@ -333,6 +371,59 @@ impl Model {
         self.issue(at, scope, api)
     }
 
+    /// The first decision counts, and only in time.
+    fn answer(&mut self, at: usize, subject: usize, yes: bool) -> bool {
+        let now = self.now;
+        let Standing { disabled, epoch } = self.subjects[subject];
+        let grant = &mut self.grants[at];
+        let disabled = disabled || self.clients[grant.client as usize].disabled;
+        let open = grant.pending && !grant.ended && grant.code.is_some_and(|(_, until)| now < until);
+        if !open || disabled {
+            return false;
+        }
+        grant.pending = !yes;
+        grant.ended = !yes;
+        if yes {
+            grant.subject = Some(subject);
+            grant.epochs.1 = epoch;
+        }
+        true
+    }
+
+    fn poll(&mut self, at: usize, client: Who) -> Outcome {
+        let refused = Outcome::default();
+        let grant = &self.grants[at];
+        if self.clients[client as usize].disabled || client != grant.client {
+            return refused;
+        }
+        let Some((spent, until)) = grant.code else { return refused };
+        if spent || self.now >= until {
+            self.grants[at].ended = true;
+            return refused;
+        }
+        if !self.usable(grant) {
+            return refused;
+        }
+        self.grants[at].code = Some((true, until));
+        self.first_refresh(at);
+        self.issue(at, self.grants[at].scope, self.grants[at].api)
+    }
+
+    /// What is got is for the same place, with no more scope, and ends no later; it dies with its root.
+    fn exchange(&mut self, token: usize, client: Who, asked: Option<u8>) -> Outcome {
+        let Access { grant, scope, api, until } = self.access[token];
+        let wished = asked.unwrap_or(scope);
+        let own = self.grants[grant].client == client && client != Who::Spa;
+        if self.clients[client as usize].disabled || !own || !self.lives(token) || wished & !scope != 0 {
+            return Outcome::default();
+        }
+        let subject = self.grants[grant].subject;
+        let root = self.grants[grant].root.map_or(grant, |(root, _)| root);
+        let at = self.begin(client, subject, wished, api);
+        self.grants[at].root = Some((root, until));
+        self.issue(at, wished, api)
+    }
+
     fn begin_with_tokens(&mut self, how: Direct, client: Who, asked: Option<u8>) -> Outcome {
         let (subject, allowed) = match how {
             Direct::Machine => (None, client == Who::Machine),
@@ -394,6 +485,7 @@ impl ReferenceStateMachine for Model {
         let narrower = || prop::option::weighted(0.3, 1..=BOTH);
         let pick = Pick::any;
         let caller = || prop::option::weighted(0.15, client());
+        let device = (signing_in(), scope()).prop_map(|(client, scope)| Step::Device { client, scope });
         let whose = prop_oneof![client().prop_map(Whose::Client), subject().prop_map(Whose::Subject)];
         let change = prop::sample::select(
             &[Change::Disable, Change::Enable, Change::Enable, Change::Enable, Change::RevokeAll][..],
@@ -418,6 +510,20 @@ impl ReferenceStateMachine for Model {
             (1, (whose, change).prop_map(|(whose, change)| Step::Stand { whose, change }).boxed()),
             (1, Just(Step::Purge).boxed()),
         ];
+        steps.push((2, device.boxed()));
+        if !model.devices.is_empty() {
+            let answer = (pick(), subject(), prop::bool::weighted(0.8));
+            let answer = answer.prop_map(|(device, subject, yes)| Step::Answer { device, subject, yes });
+            steps.push((4, answer.boxed()));
+            let poll = (pick(), caller()).prop_map(|(device, client)| Step::Poll { device, client });
+            steps.push((4, poll.boxed()));
+        }
+        if !model.access.is_empty() {
+            let exchange = (pick(), caller(), narrower());
+            let exchange =
+                exchange.prop_map(|(token, client, scope)| Step::Exchange { token, client, scope });
+            steps.push((4, exchange.boxed()));
+        }
         if !model.codes.is_empty() {
             let redeem = (pick(), caller(), prop::bool::weighted(0.9));
             steps.push((
@@ -443,6 +549,18 @@ impl ReferenceStateMachine for Model {
         prop::strategy::Union::new_weighted(steps).boxed()
     }
 
+    /// A step needs something to be done with, also in the shorter sequences that a failure is tried in.
+    fn preconditions(model: &Self, step: &Step) -> bool {
+        match step {
+            Step::Redeem { .. } => !model.codes.is_empty(),
+            Step::Refresh { .. } | Step::RevokeRefresh { .. } => !model.refresh.is_empty(),
+            Step::Exchange { .. } | Step::RevokeAccess { .. } => !model.access.is_empty(),
+            Step::Answer { .. } | Step::Poll { .. } => !model.devices.is_empty(),
+            Step::RevokeGrant { .. } => !model.grants.is_empty(),
+            _ => true,
+        }
+    }
+
     fn apply(mut model: Self, step: &Step) -> Self {
         model.outcome = Outcome::default();
         match step {
@@ -462,6 +580,28 @@ impl ReferenceStateMachine for Model {
                 let token = token.index(model.refresh.len());
                 let client = client.unwrap_or(model.owner_of_refresh(token));
                 model.outcome = model.refresh(token, client, *scope, *api);
+            }
+            Step::Device { client, scope } => {
+                if !model.clients[*client as usize].disabled {
+                    let at = model.begin(*client, None, *scope, false);
+                    model.grants[at].pending = true;
+                    model.grants[at].code = Some((false, model.now + DEVICE_LIFE));
+                    model.devices.push(at);
+                    model.outcome.granted = true;
+                }
+            }
+            Step::Answer { device, subject, yes } => {
+                let at = model.devices[device.index(model.devices.len())];
+                model.outcome.granted = model.answer(at, *subject, *yes);
+            }
+            Step::Poll { device, client } => {
+                let device = device.index(model.devices.len());
+                let client = client.unwrap_or(model.owner_of_device(device));
+                model.outcome = model.poll(model.devices[device], client);
+            }
+            Step::Exchange { token, client, scope } => {
+                let token = token.index(model.access.len());
+                model.outcome = model.exchange(token, client.unwrap_or(model.owner_of_access(token)), *scope);
             }
             Step::Begin { how, client, scope } => {
                 model.outcome = model.begin_with_tokens(*how, *client, *scope);
