@@ -9,7 +9,7 @@
 //! | [`app`] | puts the parts together |
 //! | [`demo`], [`users`] | the clients, and the people who sign in |
 //! | [`routes`], [`visit`] | paths, and what the pages read of a request |
-//! | [`login`], [`consent`], [`device`], [`home`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
+//! | [`login`], [`consent`], [`device`], [`home`], [`inbox`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
 //! | [`one_time`] | a grant type of this host's own |
 //! | [`throttle`] | how often a password may be guessed |
 //! | [`api`], [`tv`] | the demo API, and a demo client: a television |
@@ -26,6 +26,7 @@ mod day;
 mod demo;
 mod device;
 mod home;
+mod inbox;
 mod login;
 mod logout;
 mod one_time;

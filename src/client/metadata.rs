@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::backchannel::BackchannelMetadata;
 use super::description::{DescriptionMetadata, localized};
 use super::encryption::EncryptionMetadata;
 use super::logout::LogoutMetadata;
@@ -87,6 +88,9 @@ pub struct ClientMetadata {
     /// What it registers about signing in.
     #[serde(flatten)]
     pub sign_in: SignInMetadata,
+    /// What it registers about backchannel authentication.
+    #[serde(flatten)]
+    pub backchannel: BackchannelMetadata,
     /// What it registers about logout.
     #[serde(flatten)]
     pub logout: LogoutMetadata,
@@ -254,6 +258,7 @@ impl ClientMetadata {
                 initiate_login_uri: self.sign_in.login_uri()?,
             },
             request_objects,
+            backchannel: self.backchannel.register(&self.grant_types, method)?,
             logout,
         })
     }

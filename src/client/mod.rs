@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod authentication;
+pub mod backchannel;
 pub mod description;
 pub mod encryption;
 mod keys;

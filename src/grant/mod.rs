@@ -9,6 +9,7 @@
 //! - [`refresh_token`]: a refresh token is used (RFC 6749 §6, RFC 9700 §4.14)
 //! - [`client_credentials`]: a client acts for itself (RFC 6749 §4.4)
 //! - [`device_code`]: a device waits for its user, who decides elsewhere (RFC 8628)
+//! - [`ciba`]: a client names its user, who decides elsewhere (CIBA)
 //! - [`password`]: a client sends its user's password (RFC 6749 §4.3), discouraged
 //! - [`extension`]: whatever the host thinks of (RFC 6749 §4.5)
 //!
@@ -18,6 +19,7 @@
 
 pub mod authorization_code;
 pub mod begin;
+pub mod ciba;
 pub mod client_credentials;
 pub mod device_code;
 pub mod extension;

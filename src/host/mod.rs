@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod authentication_device;
 mod client_jwks;
 mod clients;
 mod clock;
@@ -26,6 +27,7 @@ mod slow_hash;
 
 pub use accounts::Accounts;
 pub use audit::{Audit, NoAudit};
+pub use authentication_device::AuthenticationDevice;
 #[cfg(feature = "aws-lc-rs")]
 pub use client_jwks::FetchedJwks;
 pub use client_jwks::{ClientJwks, KeysUnavailable, NoClientJwks};

@@ -7,7 +7,7 @@
 //! | endpoint | methods | across origins |
 //! |---|---|---|
 //! | `/authorize` | GET, POST | no |
-//! | `/token`, `/revoke`, `/introspect`, `/device_authorization` | POST | yes, without credentials |
+//! | `/token`, `/revoke`, `/introspect`, `/device_authorization`, `/bc-authorize` | POST | yes, without credentials |
 //! | `/logout` | GET, POST | no |
 //! | `/check_session` | GET, HEAD | no; it may be framed |
 //! | `/userinfo` | GET, POST | yes, without credentials |
@@ -39,6 +39,7 @@ pub use pages::{DefaultPages, ErrorPage, FORM_POST_SCRIPT_HASH, Pages};
 pub use proxy::TrustedProxies;
 
 use crate::authorize::{Action, AuthorizationRequest, Authorize, Browser, Cookies, InteractReason, Step};
+use crate::endpoint::backchannel_authentication::BackchannelAuthenticationRequest;
 use crate::endpoint::device_authorization::DeviceAuthorizationRequest;
 use crate::endpoint::introspection::IntrospectionRequest;
 use crate::endpoint::metadata::{Metadata, Paths};
@@ -80,6 +81,8 @@ pub enum Endpoint {
     Introspect,
     /// RFC 8628 §3.1.
     DeviceAuthorization,
+    /// CIBA Core §7.
+    BackchannelAuthentication,
     /// RFC 7517 §5.
     Jwks,
     /// RFC 8414 §3, OpenID Connect Discovery §4: one document at both places.
@@ -185,9 +188,11 @@ impl HttpServer {
             Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
             Endpoint::CheckSession => check_session::page(request, &self.server.settings().issuer)
                 .map_err(|error| self.refused(error)),
-            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::DeviceAuthorization => {
-                self.post(endpoint, request, origin).await
-            }
+            Endpoint::Token
+            | Endpoint::Revoke
+            | Endpoint::Introspect
+            | Endpoint::DeviceAuthorization
+            | Endpoint::BackchannelAuthentication => self.post(endpoint, request, origin).await,
         };
         result.unwrap_or_else(|error| reply::error(&error, endpoint))
     }
@@ -216,6 +221,12 @@ impl HttpServer {
                 let request = IntrospectionRequest::read(authorization, &params)
                     .map_err(|error| self.refused(error))?;
                 reply::json(Ok(self.server.introspect(&request, origin).await?.to_json()))
+            }
+            Endpoint::BackchannelAuthentication => {
+                let request = BackchannelAuthenticationRequest::read(authorization, &params)
+                    .map_err(|error| self.refused(error))?;
+                let answer = Box::pin(self.server.authenticate_backchannel(&request, origin)).await?;
+                reply::json(answer.to_json())
             }
             Endpoint::DeviceAuthorization => {
                 let request = DeviceAuthorizationRequest::read(authorization, &params)
@@ -394,6 +405,9 @@ fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)
     ];
     if server.settings().grant_types.contains(&GrantType::DeviceCode) {
         routes.push((Endpoint::DeviceAuthorization, at(&paths.device_authorization)));
+    }
+    if server.settings().grant_types.contains(&GrantType::Ciba) {
+        routes.push((Endpoint::BackchannelAuthentication, at(&paths.backchannel_authentication)));
     }
     if server.settings().self_registration.is_some() {
         routes.push((Endpoint::Register, at(&paths.register)));

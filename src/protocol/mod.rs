@@ -24,7 +24,9 @@ pub use digest::Digest;
 pub use error::{ErrorCode, OAuthError, Reason};
 pub use id::{ClientId, SubjectId};
 pub use issuer::Issuer;
-pub use names::{ClientAuthMethod, ExtensionGrantType, GrantType, ResponseMode, ResponseType, SubjectType};
+pub use names::{
+    ClientAuthMethod, DeliveryMode, ExtensionGrantType, GrantType, ResponseMode, ResponseType, SubjectType,
+};
 pub use params::{ParamFault, Params};
 pub use prompt::Prompts;
 pub use redirect_uri::{ApplicationType, MatchedRedirectUri, RedirectUri};

@@ -41,6 +41,8 @@ pub enum EventKind {
     CodeIssued,
     /// A device code and a user code were issued.
     DeviceCodeIssued,
+    /// A client asked for a user, who was asked.
+    UserAsked,
     /// Tokens were issued for a new grant or a redeemed code.
     TokensIssued,
     /// Tokens were issued for a refresh token.

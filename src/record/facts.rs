@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use smallvec::{SmallVec, smallvec};
 use url::Url;
 
+use super::backchannel::{Identified, UserEnquiry};
 use super::extension::HostQuestion;
 use super::key::{Id, Key};
 use super::key_ring::PublishedKeys;
@@ -89,6 +90,8 @@ pub enum Need {
     Registration(Box<Applicant>),
     /// The keys of an issuer of software statements.
     StatementKeys(String),
+    /// Who is meant by a hint, and whether that user may be asked.
+    User(Box<UserEnquiry>),
     /// Whose name and password these are.
     Password(PasswordAttempt),
     /// What the host answers to a grant type of its own.
@@ -128,6 +131,8 @@ pub enum Counter {
     Interactions(ClientId, Option<IpAddr>),
     /// Device authorizations begun by a client from an address.
     DeviceAuthorizations(ClientId, Option<IpAddr>),
+    /// Users asked by a client, from an address.
+    BackchannelAuthentications(ClientId, Option<IpAddr>),
     /// User codes tried, right or wrong, by someone who is signed in: in one session, or as one user where the host keeps the
     /// sessions.
     UserCodesOfSession(Id),
@@ -197,6 +202,8 @@ pub enum Fact {
     Registration(Box<Applicant>, Box<Verdict>),
     /// Answers [`Need::StatementKeys`]: the keys, or that this issuer is not trusted.
     StatementKeys(String, Option<Arc<PublishedKeys>>),
+    /// Answers [`Need::User`].
+    User(Box<UserEnquiry>, Identified),
     /// Answers [`Need::Password`].
     Password(PasswordAttempt, PasswordVerdict),
     /// Answers [`Need::Host`].
@@ -441,6 +448,20 @@ impl Facts {
                 _ => None,
             },
             || Need::Registration(Box::new(applicant.clone())),
+        )
+    }
+
+    /// Who is meant by a hint, as the host has it.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn identified(&self, enquiry: &UserEnquiry) -> Result<&Identified, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::User(own, identified) if **own == *enquiry => Some(identified),
+                _ => None,
+            },
+            || Need::User(Box::new(enquiry.clone())),
         )
     }
 

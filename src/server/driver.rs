@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::host::{FetchError, SignerError, sector_document};
 use crate::protocol::{ErrorCode, OAuthError, Reason};
+use crate::record::backchannel::Identified;
 use crate::record::facts::{Account, Fact};
 use crate::record::password::PasswordVerdict;
 use crate::record::registration::{Refusal, Verdict};
@@ -416,6 +417,13 @@ impl AuthorizationServer {
                     None => None,
                 };
                 Fact::StatementKeys(issuer, keys)
+            }
+            Need::User(enquiry) => {
+                let identified = match &self.parts.authentication_device {
+                    Some(device) => device.identify(&enquiry).await.map_err(unavailable)?,
+                    None => Identified::Unknown,
+                };
+                Fact::User(enquiry, identified)
             }
             Need::Password(attempt) => {
                 let verdict = match &self.parts.password_verifier {

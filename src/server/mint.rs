@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
 use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutStep, Step};
+use crate::endpoint::backchannel_authentication::BackchannelAuthentication;
 use crate::endpoint::device_authorization::DeviceAuthorization;
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::outbox::LogoutNotice;
@@ -62,6 +63,7 @@ macro_rules! already_made {
 
 already_made!(
     (),
+    BackchannelAuthentication,
     ClientInformation,
     DeviceAuthorization,
     Introspection,

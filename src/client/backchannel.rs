@@ -1,0 +1,70 @@
+//! Client metadata about backchannel authentication, and their rules (CIBA Core §4).
+
+use serde::{Deserialize, Serialize};
+
+use super::metadata::MetadataError;
+use crate::protocol::{ClientAuthMethod, DeliveryMode, GrantType};
+use crate::record::backchannel::BackchannelRegistration;
+
+/// The part of the metadata of a client that is about backchannel authentication, by its registered names.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct BackchannelMetadata {
+    /// `backchannel_token_delivery_mode`. Without effect unless the client may use the grant type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backchannel_token_delivery_mode: Option<DeliveryMode>,
+    /// `backchannel_user_code_parameter`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub backchannel_user_code_parameter: bool,
+}
+
+impl BackchannelMetadata {
+    /// What these metadata register for a client with these grant types.
+    ///
+    /// # Errors
+    /// [`MetadataError::Contradiction`] when a client of the grant type names no mode, or cannot authenticate.
+    pub fn register(
+        &self,
+        grant_types: &[GrantType],
+        method: ClientAuthMethod,
+    ) -> Result<BackchannelRegistration, MetadataError> {
+        if !grant_types.contains(&GrantType::Ciba) {
+            return Ok(BackchannelRegistration::default());
+        }
+        if method == ClientAuthMethod::None {
+            return Err(MetadataError::Contradiction(
+                "backchannel authentication needs a client that can authenticate (CIBA Core §7.1)",
+            ));
+        }
+        match self.backchannel_token_delivery_mode {
+            None => Err(MetadataError::Contradiction(
+                "backchannel authentication needs a backchannel_token_delivery_mode (CIBA Core §4)",
+            )),
+            mode => Ok(BackchannelRegistration { mode, user_code: self.backchannel_user_code_parameter }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_of_the_grant_type_authenticates_and_says_how_it_learns_of_the_answer() {
+        let register = |json: &str, grant_types: &[GrantType], method| {
+            serde_json::from_str::<BackchannelMetadata>(json).unwrap().register(grant_types, method)
+        };
+        let ciba = &[GrantType::Ciba];
+        let poll = r#"{"backchannel_token_delivery_mode":"poll","backchannel_user_code_parameter":true}"#;
+        let registered = register(poll, ciba, ClientAuthMethod::ClientSecretBasic).unwrap();
+        assert_eq!((registered.mode, registered.user_code), (Some(DeliveryMode::Poll), true));
+        assert!(register("{}", ciba, ClientAuthMethod::ClientSecretBasic).is_err());
+        assert!(register(poll, ciba, ClientAuthMethod::None).is_err());
+        let without = register(poll, &[GrantType::AuthorizationCode], ClientAuthMethod::None).unwrap();
+        assert_eq!(without, BackchannelRegistration::default());
+        assert!(
+            serde_json::from_str::<BackchannelMetadata>(r#"{"backchannel_token_delivery_mode":"telepathy"}"#)
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! The backchannel authentication endpoint (CIBA Core §7), and what the user answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::smallvec;
+
+use super::token::refuse_faults;
+use crate::client::Credentials;
+use crate::grant::{begin, life, pending, target};
+use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
+use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Resource, Scope, Secret, SubjectId};
+use crate::record::backchannel::{AskedUser, Identified, UserEnquiry, UserHint, UserQuestion};
+use crate::record::facts::{Allowance, Counter};
+use crate::record::grant::{Authentication, EndReason, Grant};
+use crate::record::interaction::SignedIn;
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
+use crate::token::{Handle, HandleKind};
+
+/// The longest binding message, in characters: it is shown on small screens.
+pub const MAX_BINDING_MESSAGE: usize = 100;
+
+/// A backchannel authentication request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackchannelAuthenticationRequest {
+    /// Who asks.
+    pub credentials: Credentials,
+    /// `scope`.
+    pub scope: Option<String>,
+    /// `login_hint`.
+    pub login_hint: Option<String>,
+    /// `login_hint_token`.
+    pub login_hint_token: Option<Secret>,
+    /// `id_token_hint`.
+    pub id_token_hint: Option<Secret>,
+    /// `binding_message`.
+    pub binding_message: Option<String>,
+    /// `user_code`.
+    pub user_code: Option<Secret>,
+    /// `requested_expiry`.
+    pub requested_expiry: Option<String>,
+    /// `acr_values`.
+    pub acr_values: Option<String>,
+    /// `resource`, sorted (RFC 8707 §2).
+    pub resources: Vec<Resource>,
+    /// Whether there is a `request`, which is not taken.
+    pub signed: bool,
+}
+
+impl BackchannelAuthenticationRequest {
+    /// Reads the form body and the `Authorization` header. Parameters that nobody asked for are ignored.
+    ///
+    /// # Errors
+    /// `invalid_request`, `invalid_client` or `invalid_target`, as the parameter at fault asks for.
+    pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
+        refuse_faults(params)?;
+        let text = |name: &str| params.get(name).map(str::to_owned);
+        let secret = |name: &str| params.get(name).map(Secret::new);
+        Ok(Self {
+            credentials: Credentials::read(authorization, params)?,
+            scope: text("scope"),
+            login_hint: text("login_hint"),
+            login_hint_token: secret("login_hint_token"),
+            id_token_hint: secret("id_token_hint"),
+            binding_message: text("binding_message"),
+            user_code: secret("user_code"),
+            requested_expiry: text("requested_expiry"),
+            acr_values: text("acr_values"),
+            resources: target::read_resources(params)?,
+            signed: params.get("request").is_some(),
+        })
+    }
+}
+
+/// What a client is told that asks (CIBA Core §7.3), and what its user is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackchannelAuthentication {
+    /// `auth_req_id`.
+    pub auth_req_id: Secret,
+    /// `expires_in`, in seconds.
+    pub expires_in: u64,
+    /// `interval`, in seconds.
+    pub interval: u64,
+    /// What the user is asked. The client is not told.
+    pub question: UserQuestion,
+}
+
+impl BackchannelAuthentication {
+    /// The answer as JSON.
+    ///
+    /// # Errors
+    /// None that its strings can cause.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&serde_json::json!({
+            "auth_req_id": self.auth_req_id.expose(),
+            "expires_in": self.expires_in,
+            "interval": self.interval,
+        }))
+    }
+}
+
+impl Decide for BackchannelAuthenticationRequest {
+    type Plan = BackchannelAuthentication;
+
+    fn client_id(&self) -> Option<ClientId> {
+        Some(self.credentials.client_id.as_str().into())
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt> {
+        let client = self.credentials.authenticate(facts, cx)?;
+        if !cx.settings.grant_types.contains(&GrantType::Ciba) {
+            return Err(Reason::GrantTypeUnsupported.into());
+        }
+        if !client.may_use(&GrantType::Ciba) || client.is_public() {
+            return Err(Reason::GrantTypeUnregistered.into());
+        }
+        if self.signed {
+            return Err(Reason::RequestObjectUnsupported.into());
+        }
+        let hint = self.hint(client, facts, cx)?;
+        let scope = self.grantable_scope(client, cx)?;
+        target::resolve(&self.resources, client, facts, cx)?;
+        let lifetime = self.lifetime(cx)?;
+        let enquiry = UserEnquiry {
+            client: client.id.clone(),
+            hint,
+            user_code: self.user_code.clone(),
+            binding_message: self.fit_binding_message()?,
+            acr_values: self.acr_values.as_deref().map(Into::into),
+            scope,
+        };
+        let counter = Counter::BackchannelAuthentications(client.id.clone(), cx.address);
+        if let Allowance::Exhausted { retry_after } = facts.allowance(&counter)? {
+            return Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into());
+        }
+        let subject = asked_subject(&enquiry, facts, cx)?;
+        self.begin(client, enquiry, subject, lifetime, facts, cx)
+    }
+}
+
+/// The user whom the host finds by a hint, and whom it lets be asked.
+fn asked_subject(enquiry: &UserEnquiry, facts: &Facts, cx: &Context<'_>) -> Result<SubjectId, Halt> {
+    let reason = match facts.identified(enquiry)? {
+        Identified::User(subject) => {
+            begin::check_subject(subject, facts)?;
+            match life::has_account(subject, facts, cx)? {
+                true => return Ok(subject.clone()),
+                false => Reason::HintedUserUnknown,
+            }
+        }
+        Identified::Unknown => Reason::HintedUserUnknown,
+        Identified::HintExpired => Reason::HintTokenExpired,
+        Identified::UserCodeMissing => Reason::BackchannelUserCodeMissing,
+        Identified::UserCodeWrong => Reason::BackchannelUserCodeWrong,
+        Identified::BindingMessageUnfit => Reason::BindingMessageUnfit,
+        Identified::Refused => Reason::BackchannelRefused,
+    };
+    Err(reason.into())
+}
+
+impl BackchannelAuthenticationRequest {
+    /// The one hint that there has to be (CIBA Core §7.1). An ID token is one that this server issued to this very client,
+    /// expired or not.
+    fn hint(&self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<UserHint, Halt> {
+        match (&self.login_hint, &self.login_hint_token, &self.id_token_hint) {
+            (Some(name), None, None) => Ok(UserHint::Login(name.clone())),
+            (None, Some(token), None) => Ok(UserHint::Token(token.clone())),
+            (None, None, Some(token)) => {
+                // What a pairwise client calls a user leads to nobody else.
+                if client.openid.sector.is_some() {
+                    return Err(Reason::HintedUserUnknown.into());
+                }
+                let issuer = cx.settings.issuer.as_str();
+                let keys = facts.signing_keys()?;
+                let subject = keys.id_token_subject(token.expose(), issuer, client.id.as_str());
+                let subject = subject.ok_or(Reason::HintedUserUnknown)?;
+                Ok(UserHint::Subject(subject.as_str().into()))
+            }
+            _ => Err(Reason::HintsNotOne.into()),
+        }
+    }
+
+    /// As at the authorization endpoint, but always of OpenID Connect; the user is asked in any case.
+    fn grantable_scope(&self, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
+        let known = life::known_scope(self.scope.as_deref(), client, cx)?;
+        if !known.contains(OPENID) {
+            return Err(Reason::BackchannelScope);
+        }
+        if client.may_use(&GrantType::RefreshToken) {
+            return Ok(known);
+        }
+        Ok(known.filter(|value| value != OFFLINE_ACCESS))
+    }
+
+    /// How long the user can answer: as long as the server lets it, or less where the client asks for that.
+    fn lifetime(&self, cx: &Context<'_>) -> Result<Duration, OAuthError> {
+        let longest = cx.settings.lifetimes.auth_req_id;
+        let Some(text) = &self.requested_expiry else { return Ok(longest) };
+        let digits = text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds: Option<u64> = text.parse().ok().filter(|seconds| digits && *seconds > 0);
+        let fault = || OAuthError::new(Reason::ParameterMalformed).parameter("requested_expiry");
+        Ok(Duration::from_secs(seconds.ok_or_else(fault)?).min(longest))
+    }
+
+    fn fit_binding_message(&self) -> Result<Option<Arc<str>>, Reason> {
+        let Some(text) = &self.binding_message else { return Ok(None) };
+        let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if text.len() > MAX_BINDING_MESSAGE || !plain {
+            return Err(Reason::BindingMessageUnfit);
+        }
+        Ok(Some(text.as_str().into()))
+    }
+
+    /// One write.
+    fn begin(
+        &self,
+        client: &Client,
+        enquiry: UserEnquiry,
+        subject: SubjectId,
+        lifetime: Duration,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Decision<BackchannelAuthentication>, Halt> {
+        let mut batch = cx.batch();
+        let epoch = life::epoch_for_new(client, &mut batch, facts, cx)?;
+        let id = GrantId(cx.id());
+        let code = Handle { id: id.0, secret: cx.random.code_secret };
+        let UserEnquiry { binding_message, acr_values, scope, .. } = enquiry;
+        let asked = (scope, self.resources.clone());
+        let valid_until = cx.now.plus(lifetime);
+        let with = (&code, HandleKind::AuthReqId, valid_until);
+        let user = AskedUser { subject, binding_message, acr_values };
+        let grant = Grant {
+            asked: Some(Box::new(user.clone())),
+            ..pending::begun(GrantType::Ciba, with, client, epoch, asked, cx)
+        };
+        let question = UserQuestion {
+            grant: id,
+            client: client.id.clone(),
+            user,
+            scope: grant.scope.clone(),
+            resources: grant.resources.clone(),
+            valid_until,
+        };
+        let event = Event::new(EventKind::UserAsked)
+            .client(&client.id)
+            .subject(Some(&question.user.subject))
+            .grant(id);
+        batch.put = vec![life::put(id, grant, cx)];
+        let plan = BackchannelAuthentication {
+            auth_req_id: code.encode(HandleKind::AuthReqId),
+            expires_in: lifetime.as_secs(),
+            interval: cx.settings.backchannel.interval.as_secs(),
+            question,
+        };
+        Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
+    }
+}
+
+/// A user whom a client asked answers on a device of theirs. The host has checked who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecideAuthentication {
+    /// What is decided.
+    pub grant: GrantId,
+    /// Who answers: the user who was asked.
+    pub subject: SubjectId,
+    /// What.
+    pub answer: UserAnswer,
+}
+
+/// What a user answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserAnswer {
+    /// The client may have this scope, or a part of it, with `openid` at least.
+    Approve {
+        /// What is allowed.
+        scope: Scope,
+        /// How and when the user signed in.
+        authentication: Authentication,
+    },
+    /// It may not.
+    Deny,
+}
+
+impl Decide for DecideAuthentication {
+    type Plan = ();
+
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let subject = cx.namespace().subject(&self.subject);
+        facts.read(&[Some(cx.namespace().grant(self.grant)), Some(subject)])
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        let grant = facts.grant(cx.namespace().grant(self.grant))?.ok_or(Reason::AlreadyDecided)?.record;
+        let asked = grant.asked.as_ref().is_some_and(|asked| asked.subject == self.subject);
+        if !asked || !pending::is_open(grant, cx) {
+            return Err(Reason::AlreadyDecided.into());
+        }
+        let (decided, kind) = match &self.answer {
+            UserAnswer::Deny => (life::ended(grant, EndReason::Denied), EventKind::ConsentDenied),
+            UserAnswer::Approve { scope, authentication } => {
+                if !scope.is_subset(&grant.scope) || !scope.contains(OPENID) {
+                    return Err(Reason::ScopeNothingLeft.into());
+                }
+                let standing = life::standing(facts.subject(cx.namespace().subject(&self.subject))?);
+                if standing.disabled || !life::has_account(&self.subject, facts, cx)? {
+                    return Err(Reason::SubjectDisabledAtAuthorize.into());
+                }
+                let login = SignedIn {
+                    subject: self.subject.clone(),
+                    subject_epoch: standing.epoch,
+                    authentication: authentication.clone(),
+                    session: None,
+                };
+                (pending::approved(grant, &login, scope), EventKind::ConsentGiven)
+            }
+        };
+        let event = Event::new(kind).client(&grant.client).subject(Some(&self.subject)).grant(self.grant);
+        let mut batch = cx.batch();
+        batch.put.push(life::put(self.grant, decided, cx));
+        Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
+    }
+}
