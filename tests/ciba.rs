@@ -5,13 +5,16 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use common::clients::{self, API, basic, client, secret};
 use common::{Answer, Fixture, Form, NOW, alice, authorization, claims, form, scope};
 use grantor::endpoint::backchannel_authentication::{DecideAuthentication, UserAnswer};
-use grantor::host::{AuthenticationDevice, Limits, MemoryLimiter};
+use grantor::host::{
+    AuthenticationDevice, Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, Limits, MemoryLimiter,
+};
 use grantor::protocol::{
     ClientAuthMethod, DeliveryMode, GrantType, OAuthError, Reason, SubjectId, Timestamp,
 };
@@ -85,7 +88,11 @@ fn with(configure: impl FnOnce(Builder) -> Builder) -> World {
         grant_types: vec![GrantType::Ciba, GrantType::RefreshToken],
         response_types: vec![],
         scope: scope(SCOPE),
-        backchannel: BackchannelRegistration { mode: Some(DeliveryMode::Poll), user_code: true },
+        backchannel: BackchannelRegistration {
+            mode: Some(DeliveryMode::Poll),
+            endpoint: None,
+            user_code: true,
+        },
         ..client(id, ClientAuthMethod::ClientSecretBasic, &[])
     };
     let mut all = clients::all();
@@ -335,6 +342,99 @@ async fn a_user_who_cannot_be_reached_is_not_waited_for() {
     let world = world();
     *world.phones.down.lock().unwrap() = true;
     world.ask(&asking()).await.refused(503, "temporarily_unavailable");
+}
+
+/// A client's server, which takes what it is sent or does not.
+struct Told {
+    posted: Mutex<Vec<FetchRequest>>,
+    status: AtomicU16,
+}
+
+#[async_trait]
+impl Fetch for Told {
+    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
+        self.posted.lock().unwrap().push(request);
+        let status = self.status.load(Ordering::SeqCst);
+        Ok(FetchResponse { status, headers: Vec::new(), body: Vec::new() })
+    }
+}
+
+/// A server at which `bank` is told that its user has answered.
+fn pinging(status: u16) -> (World, Arc<Told>) {
+    let told = Arc::new(Told { posted: Mutex::default(), status: AtomicU16::new(status) });
+    let world = with(|builder| builder.fetch(Arc::clone(&told) as _));
+    world.fixture.clients.change("bank", |client| {
+        client.backchannel.mode = Some(DeliveryMode::Ping);
+        client.backchannel.endpoint = Some("https://bank.example/ping".parse().unwrap());
+    });
+    (world, told)
+}
+
+const TOKEN: &str = "8d67dc78-7faa-4d41-aabd-67707b374255";
+
+#[tokio::test]
+async fn a_client_that_wants_to_be_told_is_told_once_the_user_has_answered() {
+    for approves in [true, false] {
+        let (world, told) = pinging(204);
+        let polling = world.asked(&asking().add("client_notification_token", TOKEN)).await;
+        world.poll(&polling).await.refused(400, "authorization_pending");
+        assert!(told.posted.lock().unwrap().is_empty());
+        match approves {
+            true => world.approve("alice", "openid").await.unwrap(),
+            false => world.answer("alice", UserAnswer::Deny).await.unwrap(),
+        }
+        let posted = told.posted.lock().unwrap().clone();
+        let [ping] = posted.as_slice() else { panic!("{posted:?}") };
+        assert_eq!((ping.method, ping.url.as_str()), (FetchMethod::Post, "https://bank.example/ping"));
+        assert!(ping.headers.contains(&("authorization", format!("Bearer {TOKEN}"))));
+        assert!(ping.headers.contains(&("content-type", "application/json".to_owned())));
+        let auth_req_id = &polling.0.iter().find(|(name, _)| name == "auth_req_id").unwrap().1;
+        let body: serde_json::Value = serde_json::from_slice(&ping.body).unwrap();
+        assert_eq!(body, json!({ "auth_req_id": auth_req_id }));
+        assert_eq!(world.poll(&polling).await.status, if approves { 200 } else { 400 });
+        assert_eq!(world.fixture.count(EventKind::AnswerNotified), 1);
+        world.fixture.clock.forward(120);
+        assert_eq!(world.fixture.server.deliver_outbox(10).await.unwrap(), 0, "it is told once");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_be_reached_is_told_again_and_one_that_refuses_is_not() {
+    for (status, again) in [(500, true), (503, true), (429, true), (401, false), (403, false), (301, false)] {
+        let (world, told) = pinging(status);
+        let polling = world.asked(&asking().add("client_notification_token", TOKEN)).await;
+        world.approve("alice", "openid").await.unwrap();
+        assert_eq!(world.fixture.count(EventKind::AnswerNoticeFailed), 1, "{status}");
+        told.status.store(200, Ordering::SeqCst);
+        world.fixture.clock.forward(61);
+        world.fixture.server.deliver_outbox(10).await.unwrap();
+        assert_eq!(told.posted.lock().unwrap().len(), 1 + usize::from(again), "{status}");
+        world.poll(&polling).await.tokens();
+    }
+}
+
+#[tokio::test]
+async fn a_client_says_with_which_token_it_wants_to_be_told() {
+    let (world, _) = pinging(204);
+    world.ask(&asking()).await.refused(400, "invalid_request");
+    for wrong in ["a b", "a\"b", "=", &"x".repeat(1025)] {
+        let request = asking().add("client_notification_token", wrong);
+        world.ask(&request).await.refused(400, "invalid_request");
+    }
+    let longest = "x".repeat(1024);
+    assert_eq!(world.ask(&asking().add("client_notification_token", &longest)).await.status, 200);
+    // Nothing that is kept tells the token, nor is it asked of a client that polls.
+    let (_, grant) = world.fixture.grants("bank").await.pop().unwrap();
+    let record = grantor::record::codec::encode(&grantor::record::Record::Grant(grant.clone())).unwrap();
+    assert!(!String::from_utf8(record).unwrap().contains(&longest) && !format!("{grant:?}").contains("xxxx"));
+    assert!(world.question().user.ping.is_none());
+    assert_eq!(self::world().ask(&asking().add("client_notification_token", "a b")).await.status, 200);
+    // Where clients cannot be told, one that wants to be cannot ask.
+    let deaf = self::world();
+    deaf.fixture.clients.change("bank", |client| client.backchannel.mode = Some(DeliveryMode::Ping));
+    deaf.ask(&asking().add("client_notification_token", TOKEN)).await.refused(400, "unauthorized_client");
+    let metadata = world.fixture.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(metadata["backchannel_token_delivery_modes_supported"], json!(["poll", "ping"]));
 }
 
 #[tokio::test]

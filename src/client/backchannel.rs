@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::metadata::MetadataError;
+use super::web_url::web_url;
 use crate::protocol::{ClientAuthMethod, DeliveryMode, GrantType};
 use crate::record::backchannel::BackchannelRegistration;
 
@@ -13,6 +14,9 @@ pub struct BackchannelMetadata {
     /// `backchannel_token_delivery_mode`. Without effect unless the client may use the grant type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backchannel_token_delivery_mode: Option<DeliveryMode>,
+    /// `backchannel_client_notification_endpoint`: an `https` URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backchannel_client_notification_endpoint: Option<String>,
     /// `backchannel_user_code_parameter`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub backchannel_user_code_parameter: bool,
@@ -36,12 +40,23 @@ impl BackchannelMetadata {
                 "backchannel authentication needs a client that can authenticate (CIBA Core §7.1)",
             ));
         }
-        match self.backchannel_token_delivery_mode {
-            None => Err(MetadataError::Contradiction(
-                "backchannel authentication needs a backchannel_token_delivery_mode (CIBA Core §4)",
-            )),
-            mode => Ok(BackchannelRegistration { mode, user_code: self.backchannel_user_code_parameter }),
+        let endpoint = match &self.backchannel_client_notification_endpoint {
+            Some(text) => match web_url(text).filter(|url| url.fragment().is_none()) {
+                Some(url) => Some(url),
+                None => return Err(MetadataError::NotOnTheWeb("backchannel_client_notification_endpoint")),
+            },
+            None => None,
+        };
+        let mode = self.backchannel_token_delivery_mode.ok_or(MetadataError::Contradiction(
+            "backchannel authentication needs a backchannel_token_delivery_mode (CIBA Core §4)",
+        ))?;
+        if mode == DeliveryMode::Ping && endpoint.is_none() {
+            return Err(MetadataError::Contradiction(
+                "ping needs a backchannel_client_notification_endpoint (CIBA Core §4)",
+            ));
         }
+        let user_code = self.backchannel_user_code_parameter;
+        Ok(BackchannelRegistration { mode: Some(mode), endpoint, user_code })
     }
 }
 
@@ -58,6 +73,19 @@ mod tests {
         let poll = r#"{"backchannel_token_delivery_mode":"poll","backchannel_user_code_parameter":true}"#;
         let registered = register(poll, ciba, ClientAuthMethod::ClientSecretBasic).unwrap();
         assert_eq!((registered.mode, registered.user_code), (Some(DeliveryMode::Poll), true));
+        let ping = |more: &str| {
+            let json = format!(r#"{{"backchannel_token_delivery_mode":"ping"{more}}}"#);
+            register(&json, ciba, ClientAuthMethod::ClientSecretBasic)
+        };
+        assert!(ping(r#","backchannel_client_notification_endpoint":"https://rp.example/cb""#).is_ok());
+        for more in [
+            "",
+            r#","backchannel_client_notification_endpoint":"http://rp.example/cb""#,
+            r#","backchannel_client_notification_endpoint":"https://a@rp.example/cb""#,
+            r#","backchannel_client_notification_endpoint":"https://rp.example/cb#f""#,
+        ] {
+            assert!(ping(more).is_err(), "{more}");
+        }
         assert!(register("{}", ciba, ClientAuthMethod::ClientSecretBasic).is_err());
         assert!(register(poll, ciba, ClientAuthMethod::None).is_err());
         let without = register(poll, &[GrantType::AuthorizationCode], ClientAuthMethod::None).unwrap();

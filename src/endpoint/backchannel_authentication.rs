@@ -7,18 +7,28 @@ use smallvec::smallvec;
 
 use super::token::refuse_faults;
 use crate::client::Credentials;
-use crate::grant::{begin, life, pending, target};
+use crate::grant::{begin, life, pending, session, target};
+use crate::protocol::id::is_b64token;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
-use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Resource, Scope, Secret, SubjectId};
+use crate::protocol::{
+    ClientId, DeliveryMode, Digest, GrantType, OAuthError, Params, Reason, Resource, Scope, Secret, SubjectId,
+};
 use crate::record::backchannel::{AskedUser, Identified, UserEnquiry, UserHint, UserQuestion};
+use crate::record::client::SealedSecret;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::grant::{Authentication, EndReason, Grant};
 use crate::record::interaction::SignedIn;
-use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
-use crate::token::{Handle, HandleKind};
+use crate::record::outbox::{Message, Outbox};
+use crate::record::{
+    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Id, OutboxId, Put,
+};
+use crate::token::{HandleKind, auth_req_id};
 
 /// The longest binding message, in characters: it is shown on small screens.
 pub const MAX_BINDING_MESSAGE: usize = 100;
+
+/// The longest `client_notification_token`, in bytes (CIBA Core §7.1).
+pub const MAX_NOTIFICATION_TOKEN: usize = 1024;
 
 /// A backchannel authentication request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +51,8 @@ pub struct BackchannelAuthenticationRequest {
     pub requested_expiry: Option<String>,
     /// `acr_values`.
     pub acr_values: Option<String>,
+    /// `client_notification_token`.
+    pub client_notification_token: Option<Secret>,
     /// `resource`, sorted (RFC 8707 §2).
     pub resources: Vec<Resource>,
     /// Whether there is a `request`, which is not taken.
@@ -66,6 +78,7 @@ impl BackchannelAuthenticationRequest {
             user_code: secret("user_code"),
             requested_expiry: text("requested_expiry"),
             acr_values: text("acr_values"),
+            client_notification_token: secret("client_notification_token"),
             resources: target::read_resources(params)?,
             signed: params.get("request").is_some(),
         })
@@ -114,6 +127,8 @@ impl Decide for BackchannelAuthenticationRequest {
         if !client.may_use(&GrantType::Ciba) || client.is_public() {
             return Err(Reason::GrantTypeUnregistered.into());
         }
+        let mode = client.backchannel.mode.filter(|mode| cx.settings.delivery_modes().contains(mode));
+        let mode = mode.ok_or(Reason::GrantTypeUnregistered)?;
         if self.signed {
             return Err(Reason::RequestObjectUnsupported.into());
         }
@@ -121,6 +136,10 @@ impl Decide for BackchannelAuthenticationRequest {
         let scope = self.grantable_scope(client, cx)?;
         target::resolve(&self.resources, client, facts, cx)?;
         let lifetime = self.lifetime(cx)?;
+        let token = match mode {
+            DeliveryMode::Poll => None,
+            DeliveryMode::Ping => Some(self.notification_token()?),
+        };
         let enquiry = UserEnquiry {
             client: client.id.clone(),
             hint,
@@ -134,7 +153,7 @@ impl Decide for BackchannelAuthenticationRequest {
             return Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into());
         }
         let subject = asked_subject(&enquiry, facts, cx)?;
-        self.begin(client, enquiry, subject, lifetime, facts, cx)
+        self.begin(client, enquiry, (subject, token), lifetime, facts, cx)
     }
 }
 
@@ -202,6 +221,15 @@ impl BackchannelAuthenticationRequest {
         Ok(Duration::from_secs(seconds.ok_or_else(fault)?).min(longest))
     }
 
+    /// What the client wants to be told with (CIBA Core §7.1).
+    fn notification_token(&self) -> Result<&Secret, OAuthError> {
+        let name = "client_notification_token";
+        let missing = || OAuthError::new(Reason::ParameterMissing).parameter(name);
+        let token = self.client_notification_token.as_ref().ok_or_else(missing)?;
+        let proper = token.expose().len() <= MAX_NOTIFICATION_TOKEN && is_b64token(token.expose());
+        if proper { Ok(token) } else { Err(OAuthError::new(Reason::ParameterMalformed).parameter(name)) }
+    }
+
     fn fit_binding_message(&self) -> Result<Option<Arc<str>>, Reason> {
         let Some(text) = &self.binding_message else { return Ok(None) };
         let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
@@ -216,7 +244,7 @@ impl BackchannelAuthenticationRequest {
         &self,
         client: &Client,
         enquiry: UserEnquiry,
-        subject: SubjectId,
+        (subject, token): (SubjectId, Option<&Secret>),
         lifetime: Duration,
         facts: &Facts,
         cx: &Context<'_>,
@@ -224,14 +252,15 @@ impl BackchannelAuthenticationRequest {
         let mut batch = cx.batch();
         let epoch = life::epoch_for_new(client, &mut batch, facts, cx)?;
         let id = GrantId(cx.id());
-        let code = Handle { id: id.0, secret: cx.random.code_secret };
+        let code = auth_req_id::of_grant(id, cx);
+        let ping = token.map(|token| sealed(token, id, cx)).transpose()?;
         let UserEnquiry { binding_message, acr_values, scope, .. } = enquiry;
         let asked = (scope, self.resources.clone());
         let valid_until = cx.now.plus(lifetime);
         let with = (&code, HandleKind::AuthReqId, valid_until);
-        let user = AskedUser { subject, binding_message, acr_values };
+        let user = AskedUser { subject, binding_message, acr_values, ping: None };
         let grant = Grant {
-            asked: Some(Box::new(user.clone())),
+            asked: Some(Box::new(AskedUser { ping, ..user.clone() })),
             ..pending::begun(GrantType::Ciba, with, client, epoch, asked, cx)
         };
         let question = UserQuestion {
@@ -257,6 +286,35 @@ impl BackchannelAuthenticationRequest {
     }
 }
 
+/// What the label of a sealed notification token is.
+#[cfg(feature = "aws-lc-rs")]
+const LABEL: &str = "client_notification_token";
+
+#[cfg(feature = "aws-lc-rs")]
+fn sealed(token: &Secret, grant: GrantId, cx: &Context<'_>) -> Result<SealedSecret, Reason> {
+    let sealed = cx.settings.sealer.seal(LABEL, &grant.0.0, token.expose().as_bytes());
+    Ok(SealedSecret(sealed.map_err(|_| Reason::Bug)?.into()))
+}
+
+#[cfg(not(feature = "aws-lc-rs"))]
+fn sealed(_: &Secret, _: GrantId, _: &Context<'_>) -> Result<SealedSecret, Reason> {
+    Err(Reason::Bug)
+}
+
+/// The token with which the client of a grant wants to be told, if it wants to be and the secret of the server is the one
+/// under which it was sealed.
+#[cfg(feature = "aws-lc-rs")]
+pub(super) fn notification_token(id: GrantId, grant: &Grant, cx: &Context<'_>) -> Option<Secret> {
+    let sealed = grant.asked.as_ref()?.ping.as_ref()?;
+    let opened = cx.settings.sealer.open(LABEL, &id.0.0, &sealed.0).ok()?;
+    Secret::from_utf8(opened.to_vec())
+}
+
+#[cfg(not(feature = "aws-lc-rs"))]
+pub(super) const fn notification_token(_: GrantId, _: &Grant, _: &Context<'_>) -> Option<Secret> {
+    None
+}
+
 /// A user whom a client asked answers on a device of theirs. The host has checked who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecideAuthentication {
@@ -266,6 +324,19 @@ pub struct DecideAuthentication {
     pub subject: SubjectId,
     /// What.
     pub answer: UserAnswer,
+}
+
+/// Tells the client that it can fetch the answer, for as long as it can.
+fn ping(id: GrantId, grant: &Grant, cx: &Context<'_>) -> Put {
+    let message = OutboxId(Id(Digest::key_of(&["answered", &id.to_string()])));
+    let outbox = Outbox {
+        client: grant.client.clone(),
+        message: Message::Answered { grant: id },
+        attempts: 0,
+        due_at: cx.now.plus(session::FIRST_TRY),
+        valid_until: grant.redeemable.as_ref().map_or(cx.now, |code| code.valid_until),
+    };
+    session::outbox_put(message, outbox, cx)
 }
 
 /// What a user answers.
@@ -317,6 +388,9 @@ impl Decide for DecideAuthentication {
         };
         let event = Event::new(kind).client(&grant.client).subject(Some(&self.subject)).grant(self.grant);
         let mut batch = cx.batch();
+        if grant.asked.as_ref().is_some_and(|asked| asked.ping.is_some()) {
+            batch.put.push(ping(self.grant, grant, cx));
+        }
         batch.put.push(life::put(self.grant, decided, cx));
         Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
     }

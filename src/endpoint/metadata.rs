@@ -350,7 +350,7 @@ impl Metadata {
             request_objects: codes.then(|| RequestObjectSupport::new(settings)),
             backchannel: elsewhere.then(|| BackchannelSupport {
                 backchannel_authentication_endpoint: at(&paths.backchannel_authentication),
-                backchannel_token_delivery_modes_supported: DeliveryMode::ALL,
+                backchannel_token_delivery_modes_supported: settings.delivery_modes(),
                 backchannel_user_code_parameter_supported: settings.backchannel.user_codes,
             }),
             openid: ((codes || devices || elsewhere) && settings.is_openid_provider())

@@ -191,6 +191,8 @@ registered_names! {
     DeliveryMode {
         /// The client polls the token endpoint.
         Poll = "poll",
+        /// The client is told when to ask the token endpoint, and may poll it all the same.
+        Ping = "ping",
     }
 }
 

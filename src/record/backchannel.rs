@@ -4,15 +4,19 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
+use super::client::SealedSecret;
 use super::key::GrantId;
 use crate::protocol::{ClientId, DeliveryMode, Resource, Scope, Secret, SubjectId, Timestamp};
 
 /// What a client registered (CIBA Core §4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackchannelRegistration {
     /// `backchannel_token_delivery_mode`: how it learns of the answer; `None` of a client that does not ask in this way.
     pub mode: Option<DeliveryMode>,
+    /// `backchannel_client_notification_endpoint`: where it is told, in the modes in which it is.
+    pub endpoint: Option<Url>,
     /// `backchannel_user_code_parameter`: whether it asks its users for their user codes.
     pub user_code: bool,
 }
@@ -77,6 +81,9 @@ pub struct AskedUser {
     /// `acr_values`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr_values: Option<Arc<str>>,
+    /// `client_notification_token`, sealed: with it the client is told that the user has answered. No host sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping: Option<SealedSecret>,
 }
 
 /// What a user is asked on a device of theirs.

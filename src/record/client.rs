@@ -183,6 +183,12 @@ pub enum SecretVerifier {
 #[serde(try_from = "String", into = "String")]
 pub struct SealedSecret(pub Box<[u8]>);
 
+impl fmt::Debug for SealedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[sealed]")
+    }
+}
+
 impl From<SealedSecret> for String {
     fn from(sealed: SealedSecret) -> Self {
         URL_SAFE_NO_PAD.encode(sealed.0)

@@ -67,6 +67,10 @@ pub enum EventKind {
     ClientDeregistered,
     /// An initial access token was issued or ended.
     InitialAccessChanged,
+    /// A client was told that the user whom it named has answered.
+    AnswerNotified,
+    /// A client could not be told that, this time or for good.
+    AnswerNoticeFailed,
     /// A client was told that a session has ended.
     LogoutNotified,
     /// A client could not be told, this time or for good.

@@ -14,7 +14,7 @@ use crate::jose::{Algorithm, Audience, KeyManagement, Sealer};
 use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{
-    ClientAuthMethod, GrantType, Issuer, ResponseMode, ResponseType, Scope, UserCodeAlphabet,
+    ClientAuthMethod, DeliveryMode, GrantType, Issuer, ResponseMode, ResponseType, Scope, UserCodeAlphabet,
 };
 
 /// Everything a decision may know of the server. Built by
@@ -132,6 +132,8 @@ pub struct BackchannelPolicy {
     pub reaches_users: bool,
     /// Whether users may have user codes.
     pub user_codes: bool,
+    /// Whether clients can be told that the user has answered.
+    pub pings: bool,
 }
 
 /// How devices are authorized (RFC 8628).
@@ -174,6 +176,7 @@ impl Settings {
                 interval: Duration::from_secs(5),
                 reaches_users: false,
                 user_codes: false,
+                pings: false,
             },
             device: DevicePolicy {
                 interval: Duration::from_secs(5),
@@ -276,6 +279,12 @@ impl Settings {
                 audience.contains(issuer) || self.endpoint_urls.iter().any(|url| audience.contains(url))
             }
         }
+    }
+
+    /// How clients may learn of the answer of a user whom they named (CIBA Core §5).
+    #[must_use]
+    pub const fn delivery_modes(&self) -> &'static [DeliveryMode] {
+        if self.backchannel.pings { DeliveryMode::ALL } else { &[DeliveryMode::Poll] }
     }
 
     /// Whether users can be sent to this URL, with something appended.

@@ -99,7 +99,7 @@ impl Builder {
         replay_guard: ReplayGuard;
         /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given.
         client_jwks: ClientJwks;
-        /// Reaches other servers, to tell clients that a session has ended, and to fetch request objects where the profile
+        /// Reaches other servers, to tell clients that a session has ended or a user has answered, and to fetch request objects where the profile
         /// allows it; neither is done unless given.
         fetch: Fetch;
         /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
@@ -242,6 +242,7 @@ impl Builder {
                 .add(name.clone(), Arc::new(move |request, facts, cx| grant.decide(request, facts, cx)));
         }
         settings.backchannel.reaches_users = parts.authentication_device.is_some();
+        settings.backchannel.pings = cfg!(feature = "aws-lc-rs") && parts.fetch.is_some();
         settings.backchannel.user_codes =
             parts.authentication_device.as_ref().is_some_and(|device| device.takes_user_codes());
         settings.passwords = parts.password_verifier.is_some();

@@ -100,6 +100,7 @@ fn grant() -> Grant {
             subject: subject(),
             binding_message: Some(Arc::from("W4SCT")),
             acr_values: Some(Arc::from("urn:mace:incommon:iap:silver")),
+            ping: Some(SealedSecret(Box::from(*b"sealed"))),
         })),
         scope: scope("openid profile offline_access"),
         resources: resources(),
