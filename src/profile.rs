@@ -32,6 +32,9 @@ pub struct Dials {
     pub client_auth_methods: &'static [ClientAuthMethod],
     /// Whom the assertion of a client must be meant for.
     pub assertion_audience: AssertionAudience,
+    /// Whether clients may register for ID tokens with an HMAC instead of a signature. Such a token proves nothing to
+    /// anyone but its client, which could have made it (OpenID Connect Core §10.1).
+    pub id_token_macs: bool,
     /// Which request objects are taken unless the host says otherwise.
     pub request_objects: RequestObjects,
     /// Whether clients may send passwords of users, where the host wants that.
@@ -154,6 +157,10 @@ impl Profile {
             password: match self {
                 Self::Strict => false,
                 Self::OidcCompat => cfg!(feature = "legacy-password"),
+            },
+            id_token_macs: match self {
+                Self::Strict => false,
+                Self::OidcCompat => cfg!(feature = "aws-lc-rs"),
             },
             client_auth_methods: CLIENT_AUTH_METHODS,
             refresh_rotation: RefreshRotation::Public,

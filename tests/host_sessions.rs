@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::{Agent, Answer, Fixture, Form, NOW, authorization, claims, form, scope};
-use grantor::authorize::HostLogin;
+use grantor::authorize::{HostLogin, InteractReason, InteractionView};
 use grantor::http::HostSessions;
+use grantor::record::InteractionId;
 use grantor::{OAuthError, Reason, Timestamp};
 use http::{HeaderMap, HeaderValue, Request, header};
 
@@ -35,7 +36,8 @@ impl HostSessions for Sessions {
             value => {
                 let sessions = self.0.lock().unwrap();
                 let user = value.and_then(|value| sessions.get(value).copied());
-                Ok(user.map(|user| HostLogin::now(user, Timestamp(NOW))))
+                let one_of_several = value.is_some_and(|value| value.ends_with("or another"));
+                Ok(user.map(|user| HostLogin { one_of_several, ..HostLogin::now(user, Timestamp(NOW)) }))
             }
         }
     }
@@ -83,6 +85,14 @@ fn post(agent: &Agent<'_>, form: &Form) -> Request<Bytes> {
         .unwrap()
 }
 
+/// What the host's page is told of an interaction.
+async fn view(fixture: &Fixture, agent: &Agent<'_>, id: InteractionId) -> InteractionView {
+    let (mut parts, _) = post(agent, &form([])).into_parts();
+    parts.method = http::Method::GET;
+    parts.uri = format!("/consent?interaction={id}").parse().unwrap();
+    fixture.http.interaction(&Request::from_parts(parts, Bytes::new())).await.unwrap()
+}
+
 #[tokio::test]
 async fn whoever_the_host_has_signed_in_is_not_asked_to_sign_in() {
     let (fixture, _) = world();
@@ -102,11 +112,7 @@ async fn the_consent_page_knows_whom_the_host_has_signed_in() {
     let (fixture, _) = world();
     let mut agent = signed_in(&fixture);
     let id = Agent::interaction(&agent.authorize(&authorization("web")).await);
-    let view = post(&agent, &form([]));
-    let (mut parts, _) = view.into_parts();
-    parts.method = http::Method::GET;
-    parts.uri = format!("/consent?interaction={id}").parse().unwrap();
-    let view = fixture.http.interaction(&Request::from_parts(parts, Bytes::new())).await.unwrap();
+    let view = view(&fixture, &agent, id).await;
     assert_eq!(view.subject, Some(common::alice()));
     let answer = form([
         ("interaction", &id.to_string()),
@@ -131,6 +137,48 @@ async fn a_login_at_the_hosts_page_begins_no_session_of_the_library() {
     let answer: Answer = fixture.http.login(&post(&agent, &posted), login).await.into();
     assert!(answer.param("code").is_some(), "{answer:?}");
     assert!(answer.header("set-cookie").is_none(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn who_is_one_of_several_chooses_before_a_client_is_answered_that_does_not_say_whom_it_means() {
+    let (fixture, sessions) = world();
+    sessions.0.lock().unwrap().extend([("alice or another".to_owned(), "alice"), ("b".to_owned(), "bob")]);
+    let browser = || {
+        let mut agent = fixture.agent();
+        agent.cookies.insert("host".to_owned(), "alice or another".to_owned());
+        agent
+    };
+    let request = authorization("first").set("scope", "openid read");
+    let silent = request.add("prompt", "none");
+    let answer = browser().authorize(&silent).await;
+    assert_eq!(answer.param("error").as_deref(), Some("account_selection_required"));
+    assert!(answer.param("state").is_some() && answer.param("iss").is_some(), "{answer:?}");
+    let fields = |id: InteractionId, csrf: &str| form([("interaction", &id.to_string()), ("csrf", csrf)]);
+
+    // The one that is suggested.
+    let mut agent = browser();
+    let id = Agent::interaction(&agent.authorize(&request).await);
+    let view = view(&fixture, &agent, id).await;
+    assert_eq!((view.reason, view.subject), (InteractReason::SelectAccount, Some(common::alice())));
+    let chosen: Answer = fixture.http.go_on(&post(&agent, &fields(id, view.csrf.expose()))).await.into();
+    let tokens = fixture.redeem("first", &chosen.param("code").unwrap()).await.json();
+    let id_token = tokens["id_token"].as_str().unwrap().to_owned();
+    assert_eq!(claims(&id_token)["sub"], "alice");
+
+    // Another one, whom the host's session then names.
+    let mut agent = browser();
+    let id = Agent::interaction(&agent.authorize(&request).await);
+    let csrf = agent.form(id).await.csrf;
+    agent.cookies.insert("host".to_owned(), "b".to_owned());
+    let login = HostLogin::now("bob", Timestamp(NOW));
+    let chosen: Answer = fixture.http.login(&post(&agent, &fields(id, csrf.expose())), login).await.into();
+    let tokens = fixture.redeem("first", &chosen.param("code").unwrap()).await.json();
+    assert_eq!(claims(tokens["id_token"].as_str().unwrap())["sub"], "bob");
+    assert!(agent.authorize(&silent).await.param("code").is_some(), "the choice is made");
+
+    // A client that says whom it means asks for no choice.
+    let answer = browser().authorize(&silent.add("id_token_hint", &id_token)).await;
+    assert!(answer.param("code").is_some(), "{answer:?}");
 }
 
 #[tokio::test]

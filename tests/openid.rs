@@ -13,10 +13,11 @@ use common::clients::{API, all};
 use common::{Agent, Answer, Fixture, Form, ISSUER, NOW, authorization, form, refreshing, scope};
 use grantor::authorize::{Continue, InteractReason};
 use grantor::jose::Algorithm;
-use grantor::protocol::{ErrorCode, ResponseMode};
+use grantor::protocol::{ErrorCode, Locales, ResponseMode};
 use grantor::record::Client;
 use grantor::record::client::{ConsentPolicy, OpenIdRegistration};
 use grantor::record::grant::Authentication;
+use grantor::record::settings::Languages;
 use grantor::store::MemoryStore;
 use http::{Method, Request, header};
 use jsonwebtoken as judge;
@@ -158,6 +159,57 @@ async fn claims_may_be_asked_for_one_by_one_in_either_place() {
 }
 
 #[tokio::test]
+async fn claims_come_in_the_language_that_was_preferred_as_long_as_the_grant_lives() {
+    let fixture = provider();
+    let claims = r#"{"id_token":{"name":null}}"#;
+    for (preferred, names) in [
+        ("de", json!({"name": "Benutzer alice"})),
+        ("fr DE-at en", json!({"name": "Benutzer alice"})),
+        ("fr", json!({"name": "The user alice"})),
+        ("* d\u{e9} -", json!({"name": "The user alice", "name#de": "Benutzer alice"})),
+    ] {
+        let request = asking("web", "openid profile offline_access").add("claims", claims);
+        let request = request.add("claims_locales", preferred).add("prompt", "consent");
+        let tokens = fixture.agent().tokens("web", &request).await;
+        let later = fixture.refresh("web", tokens["refresh_token"].as_str().unwrap()).await.json();
+        for tokens in [tokens, later] {
+            let told = userinfo(&fixture, tokens["access_token"].as_str().unwrap()).await.json();
+            for claims in [told, id_token(&fixture, &tokens, "web").await] {
+                let named = claims.as_object().unwrap().iter().filter(|(name, _)| name.starts_with("name"));
+                assert_eq!(
+                    named.map(|(name, value)| (name.clone(), value.clone())).collect::<Value>(),
+                    names
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_claim_asked_for_in_a_language_comes_in_it_whatever_is_preferred() {
+    let fixture = provider();
+    let request = asking("web", "openid profile").add("claims", r#"{"userinfo":{"name#de":null}}"#);
+    let tokens = fixture.agent().tokens("web", &request.add("claims_locales", "fr")).await;
+    let told = userinfo(&fixture, tokens["access_token"].as_str().unwrap()).await.json();
+    assert_eq!(
+        (told["name"].as_str(), told["name#de"].as_str()),
+        (Some("The user alice"), Some("Benutzer alice"))
+    );
+}
+
+#[tokio::test]
+async fn languages_are_advertised_where_the_host_says_which_it_has() {
+    let languages = async |fixture: &Fixture| {
+        let document = fixture.get("/.well-known/openid-configuration").await.json();
+        ["ui_locales_supported", "claims_locales_supported"].map(|name| document[name].clone())
+    };
+    assert_eq!(languages(&provider()).await, [Value::Null, Value::Null]);
+    let own = Languages { ui: Locales::parse("en-GB de"), claims: Locales::parse("en") };
+    let fixture = Fixture::with(|builder| builder.scope(scope(SCOPE)).languages(own));
+    assert_eq!(languages(&fixture).await, [json!(["en-GB", "de"]), json!(["en"])]);
+}
+
+#[tokio::test]
 async fn userinfo_takes_the_token_in_the_header_or_in_a_form_and_never_in_both() {
     let fixture = provider();
     let tokens = fixture.agent().tokens("web", &asking("web", "openid")).await;
@@ -235,7 +287,8 @@ async fn nobody_gets_another_signature_than_the_one_they_registered_for() {
     let told = fixture.agent().tokens("web", &asking("web", "openid")).await;
     assert_eq!(userinfo(&fixture, told["access_token"].as_str().unwrap()).await.status, 503);
 
-    let openid = OpenIdRegistration { id_token_alg: Some(Algorithm::Rs256), ..OpenIdRegistration::default() };
+    let openid =
+        OpenIdRegistration { id_token_alg: Some(Algorithm::Rs256.into()), ..OpenIdRegistration::default() };
     let fixture = with_clients(|client| client.openid = openid.clone());
     let answer = fixture.agent().walk(&asking("web", "openid"), "alice").await;
     let answer = fixture.redeem("web", &answer.param("code").unwrap()).await;
@@ -443,6 +496,32 @@ async fn an_essential_context_class_is_reached_or_the_client_is_told() {
         let login = grantor::authorize::Login { interaction: Some(form), login, browser: agent.browser() };
         let step = fixture.server.login(&login).await;
         assert_eq!(agent.shown(step).param("error").as_deref(), code, "{acr:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_context_class_that_no_login_reaches_is_refused_before_anyone_signs_in() {
+    let fixture = Fixture::with(|builder| builder.scope(scope(SCOPE)).acr_values(["silver", "gold"]));
+    fixture.clients.change("web", |client| client.scope = scope(SCOPE));
+    let document = fixture.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(document["acr_values_supported"], json!(["silver", "gold"]));
+    let asked = async |wish: &str, prompt: &str| {
+        let claims = format!(r#"{{"id_token":{{"acr":{wish}}}}}"#);
+        let request = asking("web", "openid").add("claims", &claims).add("prompt", prompt);
+        let answer = fixture.agent().authorize(&request).await;
+        answer.param("error").unwrap_or_else(|| answer.target().unwrap().to_owned())
+    };
+    let (login, unmet) = (format!("{ISSUER}/login"), "unmet_authentication_requirements");
+    for (wish, said) in [
+        (r#"{"essential":true,"values":["platinum","diamond"]}"#, unmet),
+        (r#"{"essential":true,"value":"platinum"}"#, unmet),
+        (r#"{"essential":true,"values":["platinum","gold"]}"#, &login),
+        (r#"{"values":["platinum"]}"#, &login),
+        (r#"{"essential":true}"#, &login),
+    ] {
+        assert_eq!(asked(wish, "").await, said, "{wish}");
+        let silently = asked(wish, "none").await;
+        assert_eq!(silently, if said == unmet { unmet } else { "login_required" }, "{wish}");
     }
 }
 

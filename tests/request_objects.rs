@@ -21,7 +21,7 @@ use grantor::jose::{
     KeyManagement, MacAlgorithm, Sealer, SigningKey, attach, encrypt_compact, signing_input,
 };
 use grantor::profile::RequestObjects;
-use grantor::protocol::{ClientAuthMethod, Issuer};
+use grantor::protocol::{ClientAuthMethod, Issuer, Locales};
 use grantor::record::assertion::{AssertionAlgorithm, KeySource};
 use grantor::record::client::ClientSecret;
 use grantor::record::key_ring::PublishedKeys;
@@ -340,10 +340,13 @@ async fn members_are_parameters_whatever_their_json_type() {
     let fixture = compat();
     let object = set(claims("web"), "scope", "openid read");
     let object = set(object, "claims", json!({ "userinfo": { "email": { "essential": true } } }));
+    let object = set(object, "claims_locales", "de en");
     let object = set(set(object, "max_age", 600), "resource", json!([API]));
     let (code, ..) = allowed(&fixture, &carrying("web", &sign(&object))).await;
     assert_eq!(fixture.grant("web").await.resources[0].as_str(), API);
-    assert!(fixture.grant("web").await.claims.unwrap().userinfo["email"].essential);
+    let asked = fixture.grant("web").await.claims.unwrap();
+    assert!(asked.userinfo["email"].essential);
+    assert_eq!(asked.locales, Locales::parse("de en"));
     assert_eq!(fixture.redeem("web", &code).await.status, 200);
     for (name, value) in [("max_age", json!(1.5)), ("max_age", json!("x")), ("claims", json!([1]))] {
         let answer = ask(&fixture, &carrying("web", &sign(&set(object.clone(), name, value)))).await;
@@ -893,7 +896,10 @@ async fn what_is_encrypted_and_no_more_is_unsecured() {
 async fn keys_to_encrypt_to_are_published_and_outlive_their_rotation() {
     let (fixture, ring) = decrypting(&FOR_US[..1], |builder| builder).await;
     let document = fixture.get("/.well-known/openid-configuration").await.json();
-    assert_eq!(document["request_object_encryption_alg_values_supported"], json!(["ECDH-ES"]));
+    assert_eq!(
+        document["request_object_encryption_alg_values_supported"],
+        json!(["ECDH-ES", "A128KW", "A256KW", "dir"])
+    );
     assert_eq!(document["request_object_encryption_enc_values_supported"], json!(ContentEncryption::ALL));
     let kid = async || {
         let keys = fixture.get("/jwks").await.json();

@@ -23,6 +23,7 @@ use grantor::store::{MemoryStore, SqliteStore, Store, StoreError};
 use crate::args::{Args, Database};
 use crate::clock::DemoClock;
 use crate::inbox::Inbox;
+use crate::login::PASSWORD_CLASS;
 use crate::one_time::OneTimePasswords;
 use crate::throttle::Throttle;
 use crate::users::Users;
@@ -77,6 +78,7 @@ impl App {
             .grant_types(demo::GRANT_TYPES.iter().cloned())
             .authentication_device(Arc::new(inbox))
             .frontchannel_logout()
+            .acr_values([PASSWORD_CLASS])
             .scope(demo::scope()?)
             .extension_grant(one_time::grant_type()?, Arc::new(one_time))
             .clock(Arc::clone(&clock) as _)

@@ -20,6 +20,10 @@ use crate::pages::{self, AccountPage, LoginPage, LoginProblem};
 use crate::users::User;
 use crate::visit::{self, Answer, Visit};
 
+/// The authentication context class of a login here, the only one there is: by a password and nothing else (SAML 2.0
+/// Authentication Context §3.4).
+pub(crate) const PASSWORD_CLASS: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password";
+
 /// `GET /login`: the form, or the choice of accounts unless `account=other` says that it was made.
 pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     let query = visit.query()?;
@@ -85,6 +89,7 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, visit: Visit) -> Answer 
     app.throttle.succeeded(&attempt);
 
     let mut login = HostLogin::now(user.username.as_str(), app.clock.now());
+    login.authentication.acr = Some(PASSWORD_CLASS.into());
     login.authentication.amr = vec!["pwd".into()];
     let interaction = asked.by.map(|(id, _)| FormAnswer { id, csrf });
     let step = app.server.login(&Login { interaction, login, browser: visit.browser }).await;

@@ -30,6 +30,9 @@ pub struct Browser {
 pub struct HostLogin {
     /// Who.
     pub subject: SubjectId,
+    /// Whether the host's session signs in several users of which this is the one it would suggest, until the user has
+    /// chosen. A client that names its user is answered without a choice (OpenID Connect Core §3.1.2.1).
+    pub one_of_several: bool,
     /// How and when.
     pub authentication: crate::record::grant::Authentication,
 }

@@ -16,11 +16,11 @@ use crate::grant::{life, session};
 use crate::profile::SilentConsent;
 use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope, SubjectId};
 use crate::record::client::ConsentPolicy;
-use crate::record::facts::{Allowance, Counter};
+use crate::record::facts::{Allowance, Counter, Visitor};
 use crate::record::interaction::{InteractReason, Interaction, Pending, PendingRequest, SignedIn};
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
-    SessionId,
+    ClaimsRequest, Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put,
+    Record, SessionId,
 };
 use crate::token::subject::seen_by;
 use crate::token::{HandleKind, user_claims};
@@ -130,48 +130,58 @@ impl Authorize {
             Err(Halt::Refuse(error)) if client.self_registered && login.is_none() => return Err(error.into()),
             Err(Halt::Refuse(error)) => return Ok(refuse(request, client, redirect_uri, error, cx)),
         };
-        let reason = match (asked.needs_user(client, login.as_ref(), cx), &login) {
+        let ask = match (self.needs_user(&asked, client, login.as_ref(), cx), &login) {
             (None, Some(login)) => match next(&asked.pending, client, login, facts, cx)? {
                 Next::Grant(scope) => {
                     let mut decision = grant::grant(&asked.pending, client, login, &scope, facts, cx)?;
                     remember_client(&mut decision, client, login.session, facts, cx)?;
                     return Ok(decision);
                 }
-                Next::Consent => InteractReason::Consent,
+                Next::Ask(ask) => ask,
             },
-            (reason, _) => reason.unwrap_or_default(),
+            (reason, _) => reason.unwrap_or_default().into(),
         };
         if asked.prompts.none {
-            let refusal =
-                if reason == InteractReason::Consent { Reason::ConsentNeeded } else { Reason::LoginNeeded };
-            return Ok(refuse(request, client, redirect_uri, refusal.into(), cx));
+            return Ok(refuse(request, client, redirect_uri, unshown(ask.reason).into(), cx));
         }
-        let login = login.filter(|_| reason == InteractReason::Consent);
-        self.interact(asked.pending, reason, login, facts, cx)
+        let login = login.filter(|_| matches!(ask.reason, InteractReason::Step | InteractReason::Consent));
+        self.interact(asked.pending, ask, login, facts, cx)
     }
-}
 
-impl Asked {
     /// What the user is needed for before anything can be allowed, if anything (OpenID Connect Core §3.1.2.3).
     fn needs_user(
         &self,
+        asked: &Asked,
         client: &Client,
         login: Option<&SignedIn>,
         cx: &Context<'_>,
     ) -> Option<InteractReason> {
-        if self.prompts.create {
+        if asked.prompts.create {
             return Some(InteractReason::Create);
         }
         let fresh = |login: &&SignedIn| {
             let auth_time = login.authentication.auth_time;
-            !self.max_age.is_some_and(|age| auth_time.plus(age).is_past(cx.now))
+            !asked.max_age.is_some_and(|age| auth_time.plus(age).is_past(cx.now))
         };
         match login.filter(fresh) {
-            Some(login) if !self.prompts.login && suits(&self.pending, client, login, cx).is_ok() => {
-                self.prompts.select_account.then_some(InteractReason::SelectAccount)
+            Some(login) if !asked.prompts.login && suits(&asked.pending, client, login, cx).is_ok() => {
+                let several = self.browser.host_login.as_ref().is_some_and(|login| login.one_of_several);
+                let unnamed = asked.pending.subject.is_none();
+                let choose = asked.prompts.select_account || (several && unnamed);
+                choose.then_some(InteractReason::SelectAccount)
             }
             _ => Some(InteractReason::Login),
         }
+    }
+}
+
+/// What a client is told that wants no page to be shown where one is needed (OpenID Connect Core §3.1.2.6).
+const fn unshown(reason: InteractReason) -> Reason {
+    match reason {
+        InteractReason::Login | InteractReason::Create => Reason::LoginNeeded,
+        InteractReason::SelectAccount => Reason::AccountChoiceNeeded,
+        InteractReason::Step => Reason::StepNeeded,
+        InteractReason::Consent => Reason::ConsentNeeded,
     }
 }
 
@@ -190,10 +200,9 @@ pub(super) fn suits(
     {
         return Err(Reason::LoginOfAnother);
     }
-    let mut required = request.claims.iter().flat_map(|claims| claims.essential_acr()).peekable();
     let acr = login.authentication.acr.as_deref();
-    let unmet = required.peek().is_some() && !required.any(|required| Some(required) == acr);
-    if unmet { Err(Reason::AcrUnmet) } else { Ok(()) }
+    let suits = |claims: &ClaimsRequest| claims.acr_suits(|essential| Some(essential) == acr);
+    if request.claims.as_deref().is_none_or(suits) { Ok(()) } else { Err(Reason::AcrUnmet) }
 }
 
 impl Authorize {
@@ -201,7 +210,7 @@ impl Authorize {
     fn interact(
         &self,
         request: PendingRequest,
-        reason: InteractReason,
+        Ask { reason, step }: Ask,
         login: Option<SignedIn>,
         facts: &Facts,
         cx: &Context<'_>,
@@ -224,9 +233,9 @@ impl Authorize {
         let valid_until = cx.now.plus(cx.settings.lifetimes.interaction);
         let mut batch = cx.batch();
         let request = Pending::Authorization(Box::new(request));
-        batch.put.push(put(id, Interaction { browser, request, reason, login, valid_until }, cx));
-        let step = Step { action: Action::Interact(Interact { id, reason }), cookies };
-        Ok(Decision { batch, outcome: Ok(step), events: SmallVec::new() })
+        batch.put.push(put(id, Interaction { browser, request, reason, step, login, valid_until }, cx));
+        let shown = Step { action: Action::Interact(Interact { id, reason }), cookies };
+        Ok(Decision { batch, outcome: Ok(shown), events: SmallVec::new() })
     }
 }
 
@@ -253,13 +262,46 @@ pub(super) fn put(id: InteractionId, interaction: Interaction, cx: &Context<'_>)
     Put { key: cx.namespace().interaction(id), record, terms: Vec::new(), retain_until }
 }
 
-/// What a signed-in user still has to do.
+/// What comes next for a signed-in user.
 pub(super) enum Next {
-    Consent,
+    Ask(Ask),
     Grant(Scope),
 }
 
-/// Whether the user has to be asked (RFC 6749 §10.2, RFC 8252 §8.6, RFC 9700 §4.7).
+/// What the user is needed for, and which step of the host's own if it is for one.
+pub(super) struct Ask {
+    pub(super) reason: InteractReason,
+    pub(super) step: Option<Arc<str>>,
+}
+
+impl From<InteractReason> for Ask {
+    fn from(reason: InteractReason) -> Self {
+        Self { reason, step: None }
+    }
+}
+
+/// The step that the host requires of the user first.
+pub(super) fn required(
+    client: &ClientId,
+    scope: &Scope,
+    login: &SignedIn,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Option<Ask>, Halt> {
+    if !cx.settings.requirements {
+        return Ok(None);
+    }
+    let visitor = Visitor {
+        subject: login.subject.clone(),
+        authentication: login.authentication.clone(),
+        client: client.clone(),
+        scope: scope.clone(),
+    };
+    let step = facts.step(&visitor)?;
+    Ok(step.map(|step| Ask { reason: InteractReason::Step, step: Some(step.clone()) }))
+}
+
+/// Whether the user has something to do first, and whether to be asked (RFC 6749 §10.2, RFC 8252 §8.6, RFC 9700 §4.7).
 pub(super) fn next(
     request: &PendingRequest,
     client: &Client,
@@ -267,25 +309,29 @@ pub(super) fn next(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Next, Halt> {
+    if let Some(step) = required(&client.id, &request.scope, login, facts, cx)? {
+        return Ok(Next::Ask(step));
+    }
+    let consent = || Next::Ask(InteractReason::Consent.into());
     if request.ask {
-        return Ok(Next::Consent);
+        return Ok(consent());
     }
     if client.consent == ConsentPolicy::FirstParty {
         return Ok(Next::Grant(request.scope.clone()));
     }
     if !may_reuse_consent(request, client, cx) {
-        return Ok(Next::Consent);
+        return Ok(consent());
     }
-    let consent = facts.consent(cx.namespace().consent(&client.id, &login.subject))?;
-    let given = consent.is_some_and(|consent| {
-        consent.record.entries.iter().any(|entry| {
+    let recorded = facts.consent(cx.namespace().consent(&client.id, &login.subject))?;
+    let given = recorded.is_some_and(|recorded| {
+        recorded.record.entries.iter().any(|entry| {
             entry.redirect_uri == request.redirect_uri
                 && entry.resources == request.resources
                 && request.scope.is_subset(&entry.scope)
                 && !entry.valid_until.is_past(cx.now)
         })
     });
-    Ok(if given { Next::Grant(request.scope.clone()) } else { Next::Consent })
+    Ok(if given { Next::Grant(request.scope.clone()) } else { consent() })
 }
 
 /// Where it is kept what a user has allowed a client; `None` where no user is asked.

@@ -83,14 +83,17 @@ impl Decide for EnterUserCode {
         let code = grant.redeemable.as_ref().filter(|_| pending::is_open(grant, cx));
         let valid_until = code.ok_or(Reason::UserCodeUnknown)?.valid_until;
         let browser = self.browser.binding_digest().ok_or(Reason::CsrfMismatch)?;
+        let asked = decide::required(&grant.client, &grant.scope, &login, facts, cx)?;
+        let decide::Ask { reason, step } = asked.unwrap_or(InteractReason::Consent.into());
         let interaction = Interaction {
             browser,
             request: Pending::Device(PendingDevice { client: grant.client.clone(), grant: id }),
-            reason: InteractReason::Consent,
+            reason,
+            step,
             login: Some(login),
             valid_until: valid_until.min(cx.now.plus(cx.settings.lifetimes.interaction)),
         };
-        let interact = Interact { id: InteractionId(cx.other_id()), reason: InteractReason::Consent };
+        let interact = Interact { id: InteractionId(cx.other_id()), reason };
         let step = Step { action: Action::Interact(interact), cookies: Cookies::default() };
         let mut decision = Decision::answer(cx, step);
         decision.batch.put.push(decide::put(interact.id, interaction, cx));

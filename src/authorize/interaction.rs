@@ -1,16 +1,16 @@
 //! The user's answers. Each belongs to one stored request, one browser and one form, and the last one ends it.
 //!
 //! ```text
-//! login ──► (asked?) ──► approve ──► code
-//!   ▲           │           │
-//!   └── forget ─┴─── deny ──┴──► access_denied
+//! login ──► (steps of the host?) ──► (asked?) ──► approve ──► code
+//!   ▲                 │                  │           │
+//!   └───── forget ────┴─────── deny ─────┴───────────┴──► access_denied
 //! ```
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::browser::{Browser, Cookie, Cookies, HostLogin};
-use super::decide::{self, Action, Interact, Next, Step};
+use super::decide::{self, Action, Ask, Interact, Next, Step};
 use super::device;
 use super::grant;
 use super::request::still_asked;
@@ -50,6 +50,8 @@ pub struct InteractionView {
     pub client: Arc<Client>,
     /// What the user is needed for.
     pub reason: InteractReason,
+    /// Which step of the host's own, where it is for one.
+    pub step: Option<Arc<str>>,
     /// Who is signed in for it, or who could go on without signing in again.
     pub subject: Option<SubjectId>,
     /// What the client would like the page to know; nothing of it is verified.
@@ -128,7 +130,7 @@ pub struct Deny {
     pub browser: Browser,
 }
 
-/// The user goes on as who is signed in, where the client asked for a choice.
+/// The user goes on as who is signed in: that is the choice that was to be made, or a step of the host's own is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Continue {
     /// Which interaction.
@@ -202,6 +204,7 @@ impl Decide for View {
         let open = Open::find(self.id, &self.browser, facts, cx)?;
         let signed_in = open.same_user(&self.browser, facts, cx)?;
         let (reason, subject) = match (signed_in, open.record.record.reason) {
+            (Some(login), InteractReason::Step) => (InteractReason::Step, Some(login.subject)),
             (Some(login), _) => (InteractReason::Consent, Some(login.subject)),
             (None, InteractReason::SelectAccount) => match self.browser.signed_in(facts, cx)? {
                 Some(login) => (InteractReason::SelectAccount, Some(login.subject)),
@@ -214,6 +217,7 @@ impl Decide for View {
             id: self.id,
             client: Arc::clone(open.client),
             reason,
+            step: open.record.record.step.clone().filter(|_| reason == InteractReason::Step),
             subject,
             hints: PageHints::default(),
             scope: open.asked.scope().clone(),
@@ -246,7 +250,7 @@ impl Decide for Login {
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
-        let HostLogin { subject, authentication } = &self.login;
+        let HostLogin { subject, authentication, .. } = &self.login;
         begin::check_subject(subject, facts)?;
         let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
         if standing.disabled || !life::has_account(subject, facts, cx)? {
@@ -377,6 +381,10 @@ impl Decide for Approve {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
         let Some(login) = open.same_user(&self.browser, facts, cx)? else { return Ok(open.needs_login(cx)) };
+        // Whoever posts this form has not always been shown it.
+        if let Some(ask) = open.required(&login, facts, cx)? {
+            return Ok(open.wait(Some(login), ask, cx));
+        }
         let scope = self.scope.intersection(open.asked.scope());
         let nothing = scope.is_empty() && !open.asked.scope().is_empty();
         if !self.scope.is_subset(open.shown) || nothing || open.asked.is_pointless_within(&scope) {
@@ -569,7 +577,8 @@ impl<'f> Open<'f> {
     /// The user has signed in: the request is answered, or the user is asked.
     fn signed_in(&self, login: SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let Asked::Authorization(request) = &self.asked else {
-            return Ok(self.wait(Some(login), InteractReason::Consent, cx));
+            let ask = self.required(&login, facts, cx)?.unwrap_or(InteractReason::Consent.into());
+            return Ok(self.wait(Some(login), ask, cx));
         };
         if let Err(reason) = decide::suits(request, self.client, &login, cx) {
             let response = AuthorizationResponse::error_for(request, self.client, reason.into(), cx)
@@ -585,16 +594,21 @@ impl<'f> Open<'f> {
                 self.close(&mut decision, cx);
                 Ok(decision)
             }
-            Next::Consent => Ok(self.wait(Some(login), InteractReason::Consent, cx)),
+            Next::Ask(ask) => Ok(self.wait(Some(login), ask, cx)),
         }
     }
 
-    fn needs_login(&self, cx: &Context<'_>) -> Decision<Step> {
-        self.wait(None, InteractReason::Login, cx)
+    /// The step that the host requires of the user first.
+    fn required(&self, login: &SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Option<Ask>, Halt> {
+        decide::required(&self.client.id, self.asked.scope(), login, facts, cx)
     }
 
-    fn wait(&self, login: Option<SignedIn>, reason: InteractReason, cx: &Context<'_>) -> Decision<Step> {
-        let interaction = Interaction { login, reason, ..self.record.record.clone() };
+    fn needs_login(&self, cx: &Context<'_>) -> Decision<Step> {
+        self.wait(None, InteractReason::Login.into(), cx)
+    }
+
+    fn wait(&self, login: Option<SignedIn>, Ask { reason, step }: Ask, cx: &Context<'_>) -> Decision<Step> {
+        let interaction = Interaction { login, reason, step, ..self.record.record.clone() };
         let step =
             Step { action: Action::Interact(Interact { id: self.id, reason }), cookies: Cookies::default() };
         let mut decision = Decision::answer(cx, step);
@@ -655,6 +669,6 @@ impl HostLogin {
     #[must_use]
     pub fn now(subject: impl Into<Arc<str>>, auth_time: crate::protocol::Timestamp) -> Self {
         let authentication = Authentication { auth_time, acr: None, amr: Vec::new() };
-        Self { subject: SubjectId::new(subject), authentication }
+        Self { subject: SubjectId::new(subject), one_of_several: false, authentication }
     }
 }

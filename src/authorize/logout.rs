@@ -15,6 +15,7 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::browser::{Browser, Cookies, FormToken};
+use crate::client::id_token_hint;
 use crate::grant::{life, session};
 use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Params, Reason, Secret, SubjectId};
 use crate::record::key_ring::IdTokenHint;
@@ -145,11 +146,13 @@ impl LogoutRequest {
     /// What of the request can be relied on. The URI is compared byte for byte with those registered with the client that
     /// the hint or the request names (OpenID Connect RP-Initiated Logout §3); without a client there is none.
     fn verify(&self, facts: &Facts, cx: &Context<'_>) -> Result<Verified, Halt> {
+        let named = match (&self.id_token_hint, &self.client_id) {
+            (Some(_), Some(id)) => facts.client(id)?,
+            _ => None,
+        };
         let hint = match &self.id_token_hint {
             Some(hint) => Some(
-                facts
-                    .signing_keys()?
-                    .id_token_hint(hint.expose(), cx.settings.issuer.as_str())
+                id_token_hint::read(hint.expose(), named.map(AsRef::as_ref), facts, cx)?
                     .ok_or(Reason::LogoutHintInvalid)?,
             ),
             None => None,

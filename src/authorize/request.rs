@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::response::AuthorizationResponse;
-use crate::client::encryption;
+use crate::client::{encryption, id_token_hint};
 use crate::grant::{life, target};
 use crate::proof::pkce;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{
-    Digest, GrantType, MatchedRedirectUri, OAuthError, ParamFault, Params, Prompts, Reason, Resource,
-    ResponseMode, ResponseType, Scope, Secret, SubjectId, id,
+    Digest, GrantType, Locales, MatchedRedirectUri, OAuthError, ParamFault, Params, Prompts, Reason,
+    Resource, ResponseMode, ResponseType, Scope, Secret, SubjectId, id,
 };
 use crate::record::client::ConsentPolicy;
 use crate::record::interaction::{PageHints, PendingRequest};
@@ -49,6 +49,8 @@ pub struct AuthorizationRequest {
     pub id_token_hint: Option<Secret>,
     /// `claims` (OpenID Connect Core §5.5).
     pub claims: Option<String>,
+    /// `claims_locales` (OpenID Connect Core §5.2).
+    pub claims_locales: Option<String>,
     /// `request`: the request as a JWT (RFC 9101 §5.1).
     pub request: Option<Secret>,
     /// `request_uri`: where that JWT is (OpenID Connect Core §6.2).
@@ -107,6 +109,7 @@ impl AuthorizationRequest {
             max_age: text("max_age"),
             id_token_hint: params.get("id_token_hint").map(Secret::new),
             claims: text("claims"),
+            claims_locales: text("claims_locales"),
             hints: page_hints(params),
             resources,
             request: params.get("request").map(Secret::new),
@@ -206,9 +209,12 @@ impl AuthorizationRequest {
             return Err(Reason::NonceMissing.into());
         }
         if response_type.has_id_token() {
-            encryption::recipient(client, client.openid.id_token_encryption, facts)?;
+            encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
         }
         let claims = if openid { self.claims()? } else { None };
+        if claims.as_ref().is_some_and(|claims| !claims.acr_suits(|acr| cx.settings.may_reach(acr))) {
+            return Err(Reason::AcrUnmet.into());
+        }
         let subject = if openid { self.subject(claims.as_ref(), client, facts, cx)? } else { None };
         let max_age = if openid { self.max_age(client)? } else { None };
         let pending = PendingRequest {
@@ -249,8 +255,10 @@ impl AuthorizationRequest {
     }
 
     fn claims(&self) -> Result<Option<ClaimsRequest>, Reason> {
-        let Some(text) = &self.claims else { return Ok(None) };
-        let claims = ClaimsRequest::parse(text).ok_or(Reason::ClaimsInvalid)?;
+        let wished =
+            self.claims.as_deref().map(|text| ClaimsRequest::parse(text).ok_or(Reason::ClaimsInvalid));
+        let locales = self.claims_locales.as_deref().map(Locales::parse).unwrap_or_default();
+        let claims = ClaimsRequest { locales, ..wished.transpose()?.unwrap_or_default() };
         Ok(Some(claims).filter(|claims| !claims.is_empty()))
     }
 
@@ -265,10 +273,10 @@ impl AuthorizationRequest {
     ) -> Result<Option<SubjectId>, Halt> {
         let wished = claims.and_then(ClaimsRequest::subject);
         let Some(hint) = &self.id_token_hint else { return Ok(wished.map(Into::into)) };
-        let hinted = facts
-            .signing_keys()?
-            .id_token_subject(hint.expose(), cx.settings.issuer.as_str(), client.id.as_str())
-            .ok_or(Reason::IdTokenHintInvalid)?;
+        let hinted = id_token_hint::read(hint.expose(), Some(client), facts, cx)?
+            .filter(|hint| hint.client == client.id.as_str())
+            .ok_or(Reason::IdTokenHintInvalid)?
+            .subject;
         match wished {
             Some(wished) if wished != hinted => Err(Reason::IdTokenHintInvalid.into()),
             _ => Ok(Some(hinted.as_str().into())),

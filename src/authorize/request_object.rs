@@ -61,8 +61,8 @@ fn from_object(
         (None, None) if client.request_objects.required => return Err(Reason::RequestObjectMissing.into()),
         (None, None) => return Ok(None),
     };
-    let object = request_object::open(object, facts, cx)?;
-    let claims = request_object::verify(object, client, facts, cx)?;
+    let object = request_object::open(object, client, facts, cx)?;
+    let claims = request_object::verify(&object, client, facts, cx)?;
     Ok(Some(read(outer, &claims, cx)?))
 }
 

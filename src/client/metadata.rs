@@ -16,7 +16,7 @@ use super::sign_in::SignInMetadata;
 use super::subject::SubjectMetadata;
 use super::web_url::web_url;
 use crate::jose::json::{self, JsonError};
-use crate::jose::{Algorithm, Jwk, JwkSet};
+use crate::jose::{Algorithm, Jwk, JwkSet, MacAlgorithm};
 use crate::protocol::id::is_vschar;
 use crate::protocol::redirect_uri::RedirectUriError;
 use crate::protocol::{
@@ -25,9 +25,7 @@ use crate::protocol::{
 };
 use crate::record::Client;
 use crate::record::assertion::{AssertionAlgorithm, ClientKeys, KeySource};
-use crate::record::client::{
-    ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration, SecretVerifier,
-};
+use crate::record::client::{ClientLifetimes, ClientSecret, ConsentPolicy, OpenIdRegistration};
 use crate::record::key_ring::PublishedKeys;
 
 /// The most redirect URIs of one client.
@@ -72,7 +70,7 @@ pub struct ClientMetadata {
     pub application_type: ApplicationType,
     /// `id_token_signed_response_alg` (OpenID Connect Dynamic Client Registration §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_token_signed_response_alg: Option<Algorithm>,
+    pub id_token_signed_response_alg: Option<AssertionAlgorithm>,
     /// `userinfo_signed_response_alg`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<Algorithm>,
@@ -203,12 +201,21 @@ impl ClientMetadata {
         if method.has_secret() && secrets.is_empty() {
             return contradiction("token_endpoint_auth_method needs a client_secret");
         }
-        if method == ClientAuthMethod::PrivateKeyJwt && !secrets.is_empty() {
+        if public && self.needs_secret_sealed() {
+            return contradiction(
+                "token_endpoint_auth_method is none, so nothing can need a client_secret (OpenID Connect Core §10.2)",
+            );
+        }
+        if self.needs_secret() && secrets.is_empty() {
+            return contradiction("an algorithm needs a client_secret");
+        }
+        if !self.needs_secret() && !secrets.is_empty() {
             return contradiction("private_key_jwt needs no client_secret, so there can be none");
         }
-        let sealed = |secret: &ClientSecret| matches!(secret.verifier, SecretVerifier::Sealed(_));
-        if method == ClientAuthMethod::ClientSecretJwt && !secrets.iter().all(sealed) {
-            return contradiction("client_secret_jwt needs the client_secret itself: it must be kept sealed");
+        if self.needs_secret_sealed() && !secrets.iter().all(ClientSecret::is_sealed) {
+            return contradiction(
+                "client_secret_jwt, HMACs and shared keys need the client_secret itself: it must be kept sealed",
+            );
         }
         if public && uses(&GrantType::ClientCredentials) {
             return contradiction("client_credentials needs a client that can authenticate (RFC 6749 §4.4)");
@@ -228,7 +235,7 @@ impl ClientMetadata {
         self.check_lengths(MAX_REDIRECT_URIS)?;
         let redirect_uris = self.parse_redirect_uris()?;
         let keys = self.keys()?;
-        let request_objects = self.request_objects.register(&keys, &secrets)?;
+        let request_objects = self.request_objects.register(&keys)?;
         let encryption = self.encryption.register(&keys)?;
         let sector = self.subject.register(&redirect_uris)?;
         let logout = self.logout.register(self.application_type, &redirect_uris)?;
@@ -263,6 +270,11 @@ impl ClientMetadata {
         })
     }
 
+    /// The HMAC of its ID tokens, if they have one instead of a signature.
+    pub(super) fn id_token_mac(&self) -> Option<MacAlgorithm> {
+        self.id_token_signed_response_alg.and_then(AssertionAlgorithm::mac)
+    }
+
     /// Whether no list of places to answer to is longer than `most`.
     pub(super) fn check_lengths(&self, most: usize) -> Result<(), MetadataError> {
         let lists = [
@@ -283,9 +295,12 @@ impl ClientMetadata {
         if alg.is_some_and(|alg| alg.method() != method) {
             return contradiction("token_endpoint_auth_signing_alg is not for token_endpoint_auth_method");
         }
-        if let (Some(AssertionAlgorithm::Mac(mac)), Some(secret)) = (alg, &self.operator.client_secret)
-            && secret.expose().len() < mac.min_secret_bytes()
-        {
+        let own = alg.and_then(AssertionAlgorithm::mac);
+        let longest = own
+            .max(self.request_objects.mac())
+            .max(self.id_token_mac())
+            .map_or(0, MacAlgorithm::min_secret_bytes);
+        if self.operator.client_secret.as_ref().is_some_and(|secret| secret.expose().len() < longest) {
             return contradiction("client_secret is too short for its algorithm (RFC 7518 §3.2)");
         }
         let source = match (&self.jwks, &self.jwks_uri) {

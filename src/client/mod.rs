@@ -5,6 +5,7 @@ pub mod authentication;
 pub mod backchannel;
 pub mod description;
 pub mod encryption;
+pub mod id_token_hint;
 mod keys;
 pub mod logout;
 pub mod metadata;

@@ -8,10 +8,13 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
+use super::encryption::KEY_MANAGEMENT;
 use super::metadata::{ClientMetadata, MetadataError};
 use super::operator::OperatorMetadata;
+use crate::jose::KeyManagement;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientAuthMethod, ClientId, GrantType, ResponseType, Scope, SubjectType};
+use crate::record::assertion::AssertionAlgorithm;
 use crate::record::registration::Admission;
 use crate::record::{Client, RegisteredClient, Settings};
 
@@ -55,7 +58,8 @@ impl ClientMetadata {
             }
         });
         if metadata.scope.contains(OPENID) && metadata.id_token_signed_response_alg.is_none() {
-            metadata.id_token_signed_response_alg = settings.signing_algorithms.first().copied();
+            metadata.id_token_signed_response_alg =
+                settings.signing_algorithms.first().copied().map(Into::into);
         }
         if !metadata.grant_types.iter().all(may_use) {
             return Err(MetadataError::Contradiction(
@@ -82,13 +86,18 @@ impl ClientMetadata {
     /// Whether the client has a use for a secret.
     #[must_use]
     pub fn needs_secret(&self) -> bool {
-        self.token_endpoint_auth_method.has_secret()
+        self.token_endpoint_auth_method.has_secret() || self.needs_secret_sealed()
     }
 
-    /// Whether the server needs the secret itself again, so that a digest of it is not enough.
+    /// Whether the server needs the secret itself again, so that a digest of it is not enough: to check an HMAC, or to
+    /// derive a key (OpenID Connect Core §10.1, §10.2).
     #[must_use]
     pub fn needs_secret_sealed(&self) -> bool {
+        let mut algorithms =
+            self.encryption.algorithms().chain(self.request_objects.request_object_encryption_alg);
         self.token_endpoint_auth_method == ClientAuthMethod::ClientSecretJwt
+            || self.request_objects.mac().or(self.id_token_mac()).is_some()
+            || algorithms.any(KeyManagement::is_shared)
     }
 
     fn from_members(members: Map<String, Value>) -> Result<Self, MetadataError> {
@@ -142,13 +151,20 @@ impl ClientMetadata {
                 .is_none_or(|alg| settings.decryption_algorithms.contains(&alg)),
             "request_object_encryption_alg is not one that the server has a key for",
         )?;
-        let signs = |alg: &Option<_>| alg.is_none_or(|alg| settings.signing_algorithms.contains(&alg));
         rule(
-            signs(&self.id_token_signed_response_alg),
+            self.encryption.algorithms().all(|alg| KEY_MANAGEMENT.contains(&alg)),
+            "an encrypted_response_alg is not one that the server encrypts with",
+        )?;
+        let signs = |alg| settings.signing_algorithms.contains(&alg);
+        rule(
+            self.id_token_signed_response_alg.is_none_or(|alg| match alg {
+                AssertionAlgorithm::Signature(alg) => signs(alg),
+                AssertionAlgorithm::Mac(alg) => settings.id_token_macs().contains(&alg),
+            }),
             "id_token_signed_response_alg is not one that the server signs with",
         )?;
         rule(
-            signs(&self.userinfo_signed_response_alg),
+            self.userinfo_signed_response_alg.is_none_or(signs),
             "userinfo_signed_response_alg is not one that the server signs with",
         )
     }

@@ -4,17 +4,18 @@
 //! text ─► decrypted ─► how it is protected ─► registered for that? ─► signature, HMAC, or nothing ─► iss, aud, sub, exp, nbf, iat ─► claims
 //! ```
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use super::encryption::KEY_MANAGEMENT;
+use super::encryption;
 use super::metadata::{MAX_REDIRECT_URIS, MetadataError};
 use super::web_url::web_url;
-use crate::jose::{ContentEncryption, Encrypted, JoseError, KeyManagement};
+use crate::jose::{ContentEncryption, Encrypted, JoseError, KeyManagement, MacAlgorithm};
 use crate::protocol::{OAuthError, Reason};
 use crate::record::assertion::{AssertionAlgorithm, ClientKeys, KeySource};
-use crate::record::client::{ClientSecret, SecretVerifier};
 use crate::record::request_object::{RequestObjectAlgorithm, RequestObjectRegistration};
-use crate::record::{Context, Facts, Halt};
+use crate::record::{Client, Context, Facts, Halt};
 
 /// The longest `request_uri`, in characters (OpenID Connect Core §6.2).
 pub const MAX_URI_BYTES: usize = 512;
@@ -44,18 +45,13 @@ pub struct RequestObjectMetadata {
 }
 
 impl RequestObjectMetadata {
-    /// What these metadata register for a client with these keys and secrets.
+    /// What these metadata register for a client with these keys.
     ///
     /// # Errors
     /// [`MetadataError::Contradiction`] when there is nothing to check the algorithm with, a signature is required and
     /// there is to be none, or a URI is too long or neither `https` nor on this machine.
-    pub(super) fn register(
-        &self,
-        keys: &ClientKeys,
-        secrets: &[ClientSecret],
-    ) -> Result<RequestObjectRegistration, MetadataError> {
+    pub(super) fn register(&self, keys: &ClientKeys) -> Result<RequestObjectRegistration, MetadataError> {
         let contradiction = |rule| Err(MetadataError::Contradiction(rule));
-        let sealed = |secret: &ClientSecret| matches!(secret.verifier, SecretVerifier::Sealed(_));
         let signs = |alg| match &keys.source {
             KeySource::None => false,
             KeySource::Given(keys) => keys.set().keys().iter().any(|key| key.can_verify(alg)),
@@ -68,20 +64,13 @@ impl RequestObjectMetadata {
             Some(RequestObjectAlgorithm::Protected(AssertionAlgorithm::Signature(alg))) if !signs(alg) => {
                 return contradiction("request_object_signing_alg needs a key of jwks, or jwks_uri");
             }
-            Some(RequestObjectAlgorithm::Protected(AssertionAlgorithm::Mac(_)))
-                if !secrets.iter().any(sealed) =>
-            {
-                return contradiction("request_object_signing_alg needs the client_secret kept sealed");
-            }
             _ => {}
         }
         if self.request_object_encryption_enc.is_some() && self.request_object_encryption_alg.is_none() {
             return contradiction("request_object_encryption_enc needs its request_object_encryption_alg");
         }
-        if self.request_object_encryption_alg.is_some_and(|alg| !KEY_MANAGEMENT.contains(&alg)) {
-            return contradiction(
-                "request_object_encryption_alg must be one for public keys: RSA-OAEP or ECDH-ES",
-            );
+        if self.request_object_encryption_alg.is_some_and(|alg| !encryption::KEY_MANAGEMENT.contains(&alg)) {
+            return contradiction("request_object_encryption_alg is not one that the server decrypts");
         }
         let proper = |uri: &String| uri.len() <= MAX_URI_BYTES && web_url(uri).is_some();
         if self.request_uris.len() > MAX_REDIRECT_URIS || !self.request_uris.iter().all(proper) {
@@ -93,23 +82,51 @@ impl RequestObjectMetadata {
             uris: self.request_uris.iter().map(|uri| uri.as_str().into()).collect(),
         })
     }
+
+    /// The HMAC that protects the client's request objects, if one does.
+    pub(super) fn mac(&self) -> Option<MacAlgorithm> {
+        match self.request_object_signing_alg {
+            Some(RequestObjectAlgorithm::Protected(alg)) => alg.mac(),
+            _ => None,
+        }
+    }
 }
 
 /// The object itself, out of what was encrypted to the server, if it was (RFC 9101 §6.1). What was encrypted may have been
-/// written by anyone: it has to be [verified](verify) all the same.
+/// written by anyone: it has to be [verified](verify) all the same. Whether its key is the server's own or shared with the
+/// client, the header says.
 ///
 /// # Errors
 /// [`Halt::Need`] while it is not decrypted; [`Reason::RequestObjectUnproven`] when it cannot be.
-pub fn open<'f>(object: &'f str, facts: &'f Facts, cx: &Context<'_>) -> Result<&'f str, Halt> {
+pub fn open<'f>(
+    object: &'f str,
+    client: &Client,
+    facts: &'f Facts,
+    cx: &Context<'_>,
+) -> Result<Cow<'f, str>, Halt> {
     if object.bytes().filter(|byte| *byte == b'.').count() != 4 {
-        return Ok(object);
+        return Ok(Cow::Borrowed(object));
     }
     let closed = |why: String| OAuthError::new(Reason::RequestObjectUnproven).detail(why);
     let encrypted = Encrypted::parse(object).map_err(|error| closed(error.to_string()))?;
     if !cx.settings.decryption_algorithms.contains(&encrypted.header().alg()) {
         return Err(closed(JoseError::AlgorithmNotAccepted.to_string()).into());
     }
-    Ok(facts.decrypted(object)?.ok_or_else(|| closed(JoseError::Decryption.to_string()))?)
+    if encrypted.header().alg().is_shared() {
+        let opened = decrypt(&encrypted, client, cx).map_err(|error| closed(error.to_string()))?;
+        return Ok(Cow::Owned(opened));
+    }
+    let opened = facts.decrypted(object)?.ok_or_else(|| closed(JoseError::Decryption.to_string()))?;
+    Ok(Cow::Borrowed(opened))
+}
+
+#[cfg(feature = "aws-lc-rs")]
+use encryption::decrypt;
+
+/// Without a crypto backend nothing is decrypted.
+#[cfg(not(feature = "aws-lc-rs"))]
+const fn decrypt(_: &Encrypted<'_>, _: &Client, _: &Context<'_>) -> Result<String, JoseError> {
+    Err(JoseError::Decryption)
 }
 
 #[cfg(feature = "aws-lc-rs")]

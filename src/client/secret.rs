@@ -5,13 +5,11 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "aws-lc-rs")]
 use crate::jose::{JoseError, MacAlgorithm, Sealer};
-#[cfg(feature = "aws-lc-rs")]
-use crate::protocol::ClientId;
-use crate::protocol::{Digest, Secret};
+use crate::protocol::{ClientId, Digest, Secret};
 #[cfg(feature = "aws-lc-rs")]
 use crate::record::client::SealedSecret;
 use crate::record::client::{ClientSecret, SecretVerifier};
-use crate::record::{Facts, Halt};
+use crate::record::{Context, Facts, Halt};
 
 /// A generated secret shorter than this many characters is treated as one that a person may have chosen.
 pub const GENERATED_SECRET_CHARACTERS: usize = 32;
@@ -44,10 +42,11 @@ impl ClientSecret {
         Self { verifier: SecretVerifier::Argon2(phc.into()), expires_at: None }
     }
 
-    /// A secret kept as it is, sealed for this client: for `client_secret_jwt`, where it is the key of an HMAC.
+    /// A secret kept as it is, sealed for this client: where it is the key of an HMAC, or keys are derived from it.
     ///
     /// # Errors
-    /// [`JoseError::KeyStrength`] when it is shorter than the least HMAC allows, 32 bytes (RFC 7518 §3.2);
+    /// [`JoseError::KeyStrength`] when it is shorter than the least HMAC allows, 32 bytes (RFC 7518 §3.2, OpenID Connect
+    /// Core §16.19);
     /// [`JoseError::Sealing`] when the crypto library cannot seal it.
     #[cfg(feature = "aws-lc-rs")]
     pub fn sealed(secret: &str, client: &ClientId, sealer: &Sealer) -> Result<Self, JoseError> {
@@ -69,16 +68,49 @@ impl ClientSecret {
         }
     }
 
-    /// Whether `presented` is this secret. One that is kept sealed is never presented.
+    /// Whether `presented` is this secret of `client`.
     ///
     /// # Errors
     /// [`Halt::Need`] while a slow hash has not been computed.
-    pub fn matches(&self, presented: &Secret, facts: &Facts) -> Result<bool, Halt> {
+    pub fn matches(
+        &self,
+        presented: &Secret,
+        client: &ClientId,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<bool, Halt> {
         match &self.verifier {
-            SecretVerifier::Digest(digest) => Ok(Digest::of(presented.expose().as_bytes()) == *digest),
             SecretVerifier::Argon2(phc) => facts.slow_hash(presented, phc),
-            SecretVerifier::Sealed(_) => Ok(false),
+            _ => Ok(self.is(presented, client, cx)),
         }
+    }
+
+    /// Whether `presented` is this secret of `client`, as far as that can be said at once: never of a slow hash.
+    pub(crate) fn is(&self, presented: &Secret, client: &ClientId, cx: &Context<'_>) -> bool {
+        let presented = Digest::of(presented.expose().as_bytes());
+        match &self.verifier {
+            SecretVerifier::Digest(digest) => *digest == presented,
+            SecretVerifier::Sealed(_) => self.sealed_digest(client, cx) == Some(presented),
+            SecretVerifier::Argon2(_) => false,
+        }
+    }
+
+    /// The digest of a secret that is kept sealed for `client`; `None` where it is not, or does not open.
+    #[cfg(feature = "aws-lc-rs")]
+    pub(crate) fn sealed_digest(&self, client: &ClientId, cx: &Context<'_>) -> Option<Digest> {
+        self.open(client, &cx.settings.sealer).map(|secret| Digest::of(&secret))
+    }
+
+    /// Without a crypto backend nothing is sealed.
+    #[cfg(not(feature = "aws-lc-rs"))]
+    pub(crate) const fn sealed_digest(&self, _: &ClientId, _: &Context<'_>) -> Option<Digest> {
+        None
+    }
+
+    /// Whether it is kept sealed.
+    #[must_use]
+    pub const fn is_sealed(&self) -> bool {
+        matches!(self.verifier, SecretVerifier::Sealed(_))
     }
 
     /// Whether comparing with it is slow.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::smallvec;
 
 use super::token::refuse_faults;
-use crate::client::Credentials;
+use crate::client::{Credentials, id_token_hint};
 use crate::grant::{begin, life, pending, session, target};
 use crate::protocol::id::is_b64token;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
@@ -189,11 +189,9 @@ impl BackchannelAuthenticationRequest {
                 if client.openid.sector.is_some() {
                     return Err(Reason::HintedUserUnknown.into());
                 }
-                let issuer = cx.settings.issuer.as_str();
-                let keys = facts.signing_keys()?;
-                let subject = keys.id_token_subject(token.expose(), issuer, client.id.as_str());
-                let subject = subject.ok_or(Reason::HintedUserUnknown)?;
-                Ok(UserHint::Subject(subject.as_str().into()))
+                let hint = id_token_hint::read(token.expose(), Some(client), facts, cx)?;
+                let own = hint.filter(|hint| hint.client == client.id.as_str());
+                Ok(UserHint::Subject(own.ok_or(Reason::HintedUserUnknown)?.subject.as_str().into()))
             }
             _ => Err(Reason::HintsNotOne.into()),
         }

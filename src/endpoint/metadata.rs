@@ -157,6 +157,15 @@ pub struct OpenIdMetadata {
     pub claims_supported: Vec<&'static str>,
     /// `claims_parameter_supported`.
     pub claims_parameter_supported: bool,
+    /// `acr_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acr_values_supported: Vec<String>,
+    /// `claims_locales_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims_locales_supported: Vec<String>,
+    /// `ui_locales_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ui_locales_supported: Vec<String>,
     /// `prompt_values_supported` (Initiating User Registration via OpenID Connect §4.2).
     pub prompt_values_supported: &'static [&'static str],
 }
@@ -165,6 +174,7 @@ impl OpenIdMetadata {
     fn new(settings: &Settings, paths: &Paths) -> Self {
         let algorithms: Vec<_> =
             settings.signing_algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+        let macs = settings.id_token_macs().iter().map(|algorithm| algorithm.as_str());
         let own = ["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "at_hash"];
         let asked = BY_SCOPE.iter().filter(|(value, _)| settings.scope.contains(value));
         Self {
@@ -181,7 +191,7 @@ impl OpenIdMetadata {
                 Some(_) => SubjectType::ALL,
                 None => &[SubjectType::Public],
             },
-            id_token_signing_alg_values_supported: algorithms.clone(),
+            id_token_signing_alg_values_supported: algorithms.iter().copied().chain(macs).collect(),
             userinfo_signing_alg_values_supported: algorithms,
             id_token_encryption_alg_values_supported: KEY_MANAGEMENT,
             id_token_encryption_enc_values_supported: CONTENT_ENCRYPTION,
@@ -190,6 +200,9 @@ impl OpenIdMetadata {
             claim_types_supported: &["normal", "aggregated", "distributed"],
             claims_supported: own.into_iter().chain(asked.flat_map(|(_, names)| *names).copied()).collect(),
             claims_parameter_supported: true,
+            acr_values_supported: settings.acr_values.iter().map(ToString::to_string).collect(),
+            claims_locales_supported: settings.languages.claims.iter().map(str::to_owned).collect(),
+            ui_locales_supported: settings.languages.ui.iter().map(str::to_owned).collect(),
             prompt_values_supported: Prompts::NAMES,
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::backchannel_authentication;
 use crate::client::encryption;
-use crate::grant::{issue, session};
-use crate::jose::Algorithm;
+use crate::grant::issue::{self, Protection};
+use crate::grant::session;
 use crate::protocol::{DeliveryMode, Secret};
 use crate::record::encryption::Recipient;
 use crate::record::outbox::{Message, Outbox};
@@ -25,8 +25,8 @@ pub struct LogoutNotice {
     pub uri: String,
     /// What the token says.
     pub claims: LogoutTokenClaims,
-    /// How it is signed: as the client's ID tokens are (OpenID Connect Back-Channel Logout §2.6).
-    pub algorithm: Algorithm,
+    /// How it is protected: as the client's ID tokens are (OpenID Connect Back-Channel Logout §2.6).
+    pub protection: Protection,
     /// To whom it is encrypted, if ID tokens are (OpenID Connect Back-Channel Logout §2.6).
     pub recipient: Option<Recipient>,
 }
@@ -83,9 +83,9 @@ impl Decide for PrepareMessage {
             issued_at: cx.now,
             id: self.0,
         };
-        let algorithm = issue::id_token_algorithm(client, cx)?;
-        let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
-        let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, algorithm, recipient };
+        let protection = issue::id_token_protection(client, cx)?;
+        let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
+        let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, protection, recipient };
         Ok(Decision::answer(cx, Some(Notice::Logout(Box::new(notice)))))
     }
 }

@@ -8,7 +8,7 @@ use crate::jose::Algorithm;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{ClientId, Reason};
 use crate::record::encryption::Recipient;
-use crate::record::{Context, Decide, Decision, Facts, Halt};
+use crate::record::{ClaimsRequest, Context, Decide, Decision, Facts, Halt};
 use crate::token::subject::seen_by;
 use crate::token::{PresentedToken, user_claims};
 
@@ -67,15 +67,16 @@ impl Decide for UserInfoRequest {
         }
         let client = facts.client(token.client.as_str())?.ok_or(Reason::BearerInvalid)?;
         let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::BearerInvalid)?;
-        let wishes = grant.record.claims.as_deref().map(|claims| claims.userinfo.clone()).unwrap_or_default();
-        let mut claims = user_claims::select(facts.claims(subject)?, Some(&token.scope), &wishes);
+        let asked = grant.record.claims.as_deref().unwrap_or(ClaimsRequest::NOTHING);
+        let told = facts.claims(subject)?;
+        let mut claims = user_claims::select(told, Some(&token.scope), &asked.userinfo, &asked.locales);
         claims.insert("sub".to_owned(), seen_by(client, subject, cx)?.as_str().into());
         let algorithms = &cx.settings.signing_algorithms;
         let chosen = client.openid.userinfo_alg;
         if chosen.is_some_and(|chosen| !algorithms.contains(&chosen)) {
             return Err(Reason::SigningUnavailable.into());
         }
-        let recipient = encryption::recipient(client, client.openid.userinfo_encryption, facts)?;
+        let recipient = encryption::recipient(client, client.openid.userinfo_encryption, facts, cx)?;
         let signed = chosen.map(|alg| (alg, token.client));
         Ok(Decision::answer(cx, UserInfoPlan { claims, signed, recipient }))
     }

@@ -6,13 +6,15 @@ use serde_json::Map;
 
 use super::target::Target;
 use crate::client::encryption;
-use crate::jose::Algorithm;
+use crate::jose::{Algorithm, MacAlgorithm};
 use crate::profile::RefreshRotation;
 use crate::protocol::scope::OPENID;
 use crate::protocol::{GrantType, Reason, Scope, Secret, Timestamp};
+use crate::record::assertion::AssertionAlgorithm;
+use crate::record::client::ClientSecret;
 use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
-use crate::record::{Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
+use crate::record::{ClaimsRequest, Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
 use crate::token::subject::{seen_by, session_seen_by};
 use crate::token::{AccessTokenClaims, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims};
@@ -37,10 +39,30 @@ pub struct TokenPlan {
 pub struct IdTokenPlan {
     /// What it says.
     pub claims: IdTokenClaims,
-    /// How it is signed.
-    pub algorithm: Algorithm,
+    /// How it is protected.
+    pub protection: Protection,
     /// To whom it is encrypted, if it is.
     pub recipient: Option<Recipient>,
+}
+
+/// How a token is protected that a client is told something in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// The server signs it.
+    Signature(Algorithm),
+    /// With an HMAC under this secret of the client (OpenID Connect Core §10.1).
+    Mac(MacAlgorithm, ClientSecret),
+}
+
+impl Protection {
+    /// The algorithm.
+    #[must_use]
+    pub const fn algorithm(&self) -> AssertionAlgorithm {
+        match self {
+            Self::Signature(alg) => AssertionAlgorithm::Signature(*alg),
+            Self::Mac(alg, _) => AssertionAlgorithm::Mac(*alg),
+        }
+    }
 }
 
 /// An access token to be made.
@@ -147,10 +169,13 @@ pub fn id_token(
     cx: &Context<'_>,
 ) -> Result<Option<Box<IdTokenPlan>>, Halt> {
     let Some(subject) = grant.subject.as_ref().filter(|_| scope.contains(OPENID)) else { return Ok(None) };
-    let algorithm = id_token_algorithm(client, cx)?;
-    let wishes = grant.claims.as_deref().map(|claims| claims.id_token.clone()).unwrap_or_default();
-    let user = match only || !wishes.is_empty() {
-        true => user_claims::select(facts.claims(&subject.id)?, only.then_some(scope), &wishes),
+    let protection = id_token_protection(client, cx)?;
+    let asked = grant.claims.as_deref().unwrap_or(ClaimsRequest::NOTHING);
+    let user = match only || !asked.id_token.is_empty() {
+        true => {
+            let told = facts.claims(&subject.id)?;
+            user_claims::select(told, only.then_some(scope), &asked.id_token, &asked.locales)
+        }
         false => Map::new(),
     };
     let claims = IdTokenClaims {
@@ -164,19 +189,28 @@ pub fn id_token(
         session: grant.session.map(|session| session_seen_by(client, session, cx)).transpose()?,
         user,
     };
-    let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts)?;
-    Ok(Some(Box::new(IdTokenPlan { claims, algorithm, recipient })))
+    let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
+    Ok(Some(Box::new(IdTokenPlan { claims, protection, recipient })))
 }
 
-/// How the ID tokens and logout tokens of a client are signed.
+/// How the ID tokens and logout tokens of a client are protected.
 ///
 /// # Errors
-/// [`Reason::SigningUnavailable`] when the server signs nothing, or not with the algorithm that the client registered:
-/// nobody gets a weaker signature than the one they rely on.
-pub fn id_token_algorithm(client: &Client, cx: &Context<'_>) -> Result<Algorithm, Reason> {
+/// [`Reason::SigningUnavailable`] when the server signs nothing, or not with the algorithm that the client registered, or has
+/// no secret of the client for its HMAC: nobody gets a weaker signature than the one they rely on.
+pub fn id_token_protection(client: &Client, cx: &Context<'_>) -> Result<Protection, Reason> {
     let algorithms = &cx.settings.signing_algorithms;
-    let chosen = client.openid.id_token_alg.or(algorithms.first().copied());
-    chosen.filter(|chosen| algorithms.contains(chosen)).ok_or(Reason::SigningUnavailable)
+    let first = || algorithms.first().copied().map(AssertionAlgorithm::Signature);
+    let protection = match client.openid.id_token_alg.or_else(first) {
+        Some(AssertionAlgorithm::Signature(alg)) if algorithms.contains(&alg) => {
+            Some(Protection::Signature(alg))
+        }
+        Some(AssertionAlgorithm::Mac(alg)) if cx.settings.id_token_macs().contains(&alg) => {
+            encryption::newest_secret(client, cx).map(|secret| Protection::Mac(alg, secret.clone()))
+        }
+        _ => None,
+    };
+    protection.ok_or(Reason::SigningUnavailable)
 }
 
 /// Whether a client gets refresh tokens at all.

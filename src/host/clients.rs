@@ -10,8 +10,6 @@ use crate::client::secret::is_generated;
 use crate::client::{ClientMetadata, MetadataError};
 #[cfg(feature = "aws-lc-rs")]
 use crate::jose::Sealer;
-#[cfg(feature = "aws-lc-rs")]
-use crate::protocol::ClientAuthMethod;
 use crate::protocol::{ClientId, Timestamp};
 use crate::record::Client;
 use crate::record::client::ClientSecret;
@@ -62,7 +60,7 @@ impl StaticClients {
     /// Reads a JSON array of client metadata (RFC 7591 §2). Secrets are kept as digests where they are long enough to
     /// have been generated, else as slow hashes, each of which takes tens of milliseconds to make.
     ///
-    /// A client that authenticates by `client_secret_jwt` is refused here: see
+    /// A client whose secret authenticates or encrypts a JWT is refused here: see
     /// [`from_json_sealed_by`](Self::from_json_sealed_by).
     ///
     /// # Errors
@@ -71,17 +69,17 @@ impl StaticClients {
         Self::read(json, |_, secret| keep_secret(secret))
     }
 
-    /// As [`from_json`](Self::from_json), and the secrets of clients that authenticate by `client_secret_jwt` are kept
-    /// sealed. `sealer` must be made from the same 32 bytes as the server's.
+    /// As [`from_json`](Self::from_json), and secrets are kept sealed where the server
+    /// [needs them again](ClientMetadata::needs_secret_sealed). `sealer` must be made from the same 32 bytes as the server's.
     ///
     /// # Errors
     /// [`MetadataError`], naming the member and the rule.
     #[cfg(feature = "aws-lc-rs")]
     pub fn from_json_sealed_by(json: &[u8], sealer: &Sealer) -> Result<Self, MetadataError> {
-        Self::read(json, |metadata, secret| match metadata.token_endpoint_auth_method {
-            ClientAuthMethod::ClientSecretJwt => ClientSecret::sealed(secret, &metadata.client_id, sealer)
+        Self::read(json, |metadata, secret| match metadata.needs_secret_sealed() {
+            true => ClientSecret::sealed(secret, &metadata.client_id, sealer)
                 .map_err(|_| MetadataError::Contradiction("client_secret has fewer than 32 bytes")),
-            _ => keep_secret(secret),
+            false => keep_secret(secret),
         })
     }
 

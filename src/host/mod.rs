@@ -20,6 +20,7 @@ mod password_verifier;
 mod registration_policy;
 mod replay_guard;
 mod request_objects;
+mod requirements;
 mod resources;
 mod sector;
 mod signer;
@@ -50,6 +51,7 @@ pub use registration_policy::{
 };
 pub use replay_guard::{ReplayGuard, StoreReplayGuard};
 pub(crate) use request_objects::RequestObjects;
+pub use requirements::Requirements;
 pub use resources::{ResourceCatalog, StaticResources};
 pub(crate) use sector::sector_document;
 pub use sector::{SectorError, verify_sector};

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use super::pages::hidden_field;
 use super::{HttpServer, form, reply};
 use crate::authorize::{
-    Approve, Deny, EnterUserCode, FormAnswer, HostLogin, InteractionView, Login, Step, View,
+    Approve, Continue, Deny, EnterUserCode, FormAnswer, HostLogin, InteractionView, Login, Step, View,
 };
 use crate::protocol::{OAuthError, Params, Reason, Scope, Secret};
 use crate::record::InteractionId;
@@ -53,6 +53,18 @@ impl HttpServer {
             Err(error) => Err(error),
         };
         self.step(step, request.method())
+    }
+
+    /// The user goes on as who is signed in, from a page with the hidden fields: the [choice](crate::authorize::Continue)
+    /// is made, or the host's step is done.
+    pub async fn go_on(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let step = async {
+            let answer = FormAnswer::read(&form::body(request)?)?;
+            let mut browser = self.browser(request.headers());
+            self.recognise(&mut browser, request.headers()).await?;
+            self.server().go_on(&Continue { answer, browser }).await
+        };
+        self.step(step.await, request.method())
     }
 
     /// The user posted the consent form: `decision=approve` with the allowed values in repeated `scope` fields, or

@@ -62,6 +62,7 @@ pub struct HttpServer {
     routes: Arc<[(Endpoint, String)]>,
     login_url: String,
     consent_url: String,
+    step_url: String,
     proxies: TrustedProxies,
     pages: Arc<dyn Pages>,
     host_sessions: Option<Arc<dyn HostSessions>>,
@@ -98,16 +99,18 @@ pub enum Endpoint {
 }
 
 impl HttpServer {
-    /// The endpoints of `server` at its paths; the host's pages are at `/login` and `/consent`.
+    /// The endpoints of `server` at its paths; the host's pages are at `/login`, `/consent` and `/step`.
     #[must_use]
     pub fn new(server: AuthorizationServer) -> Self {
         let issuer = &server.settings().issuer;
-        let (login_url, consent_url) = (issuer.endpoint("/login"), issuer.endpoint("/consent"));
+        let [login_url, consent_url, step_url] =
+            ["/login", "/consent", "/step"].map(|path| issuer.endpoint(path));
         Self {
             routes: routes(&server, server.paths()).into(),
             server,
             login_url,
             consent_url,
+            step_url,
             proxies: TrustedProxies::none(),
             pages: Arc::new(DefaultPages),
             host_sessions: None,
@@ -119,6 +122,13 @@ impl HttpServer {
     pub fn interaction_urls(mut self, login: impl Into<String>, consent: impl Into<String>) -> Self {
         self.login_url = login.into();
         self.consent_url = consent.into();
+        self
+    }
+
+    /// Where the host's page for steps of [its own](crate::host::Requirements) is; `?interaction=…` is appended.
+    #[must_use]
+    pub fn step_url(mut self, step: impl Into<String>) -> Self {
+        self.step_url = step.into();
         self
     }
 
@@ -339,6 +349,7 @@ impl HttpServer {
             Action::Interact(interact) => {
                 let url = match interact.reason {
                     InteractReason::Consent => &self.consent_url,
+                    InteractReason::Step => &self.step_url,
                     _ => &self.login_url,
                 };
                 reply::redirect(&format!("{url}?interaction={}", interact.id), method)

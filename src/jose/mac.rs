@@ -62,6 +62,24 @@ impl MacAlgorithm {
 
 registered_names!(MacAlgorithm);
 
+/// The token with this payload and an HMAC under `secret`, in compact form.
+///
+/// # Errors
+/// `KeyStrength` for a secret shorter than RFC 7518 §3.2 allows.
+#[cfg(feature = "aws-lc-rs")]
+pub fn mac_compact(alg: MacAlgorithm, typ: &str, payload: &[u8], secret: &[u8]) -> Result<String, JoseError> {
+    if secret.len() < alg.min_secret_bytes() {
+        return Err(JoseError::KeyStrength);
+    }
+    let header = serde_json::json!({ "alg": alg.as_str(), "typ": typ }).to_string();
+    let mut input = String::new();
+    base64url::encode_onto(&mut input, header.as_bytes());
+    input.push('.');
+    base64url::encode_onto(&mut input, payload);
+    let tag = hmac::sign(&hmac::Key::new(alg.digest(), secret), input.as_bytes());
+    Ok(jws::attach(input, tag.as_ref()))
+}
+
 /// A well-formed token with an HMAC, of which nothing is believed yet.
 #[cfg(feature = "aws-lc-rs")]
 #[must_use]

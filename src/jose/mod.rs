@@ -83,7 +83,7 @@ pub use jws::{Header, MAX_HEADER_BYTES, MAX_TOKEN_BYTES, Unverified, attach, sig
 pub use key::{RsaSize, SigningKey, VerifyingKey, VerifyingKeySet, sign_compact};
 pub use mac::MacAlgorithm;
 #[cfg(feature = "aws-lc-rs")]
-pub use mac::UnverifiedMac;
+pub use mac::{UnverifiedMac, mac_compact};
 pub use sealer::{Purpose, Sealer};
 #[cfg(feature = "aws-lc-rs")]
 pub use unsecured::unsecured_claims;

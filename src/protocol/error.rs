@@ -222,6 +222,8 @@ reasons! {
     IdTokenHintInvalid: InvalidRequest 400, "the ID token hint is not one of ours", "OpenID Connect Core §3.1.2.1";
     LoginNeeded: LoginRequired 400, "the user has to sign in", "OpenID Connect Core §3.1.2.6";
     LoginOfAnother: LoginRequired 400, "another user is signed in", "OpenID Connect Core §3.1.2.1";
+    AccountChoiceNeeded: AccountSelectionRequired 400, "the user has to choose an account", "OpenID Connect Core §3.1.2.6";
+    StepNeeded: InteractionRequired 400, "the user has something to do first", "OpenID Connect Core §3.1.2.6";
     ConsentNeeded: ConsentRequired 400, "the user has to be asked", "OpenID Connect Core §3.1.2.6";
     AcrUnmet: UnmetAuthenticationRequirements 400, "the user did not sign in in the way that is required", "OpenID Connect Core §5.5.1.1";
     UserDenied: AccessDenied 400, "the user denied the request", "RFC 6749 §4.1.2.1";

@@ -9,6 +9,7 @@ pub mod error;
 pub mod id;
 pub mod issuer;
 pub(crate) mod json;
+pub mod locales;
 pub mod names;
 pub mod params;
 pub mod prompt;
@@ -24,6 +25,7 @@ pub use digest::Digest;
 pub use error::{ErrorCode, OAuthError, Reason};
 pub use id::{ClientId, SubjectId};
 pub use issuer::Issuer;
+pub use locales::Locales;
 pub use names::{
     ClientAuthMethod, DeliveryMode, ExtensionGrantType, GrantType, ResponseMode, ResponseType, SubjectType,
 };

@@ -33,13 +33,14 @@ pub enum KeySource {
     At(Url),
 }
 
-/// The algorithm of an assertion: a signature, or an HMAC with the client's secret. `none` cannot be named.
+/// The algorithm of a JWT between a client and the server, first of all an assertion: a signature, or an HMAC with the
+/// client's secret. `none` cannot be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum AssertionAlgorithm {
-    /// For `private_key_jwt`.
+    /// With a private key, as for `private_key_jwt`.
     Signature(Algorithm),
-    /// For `client_secret_jwt`.
+    /// With the secret, as for `client_secret_jwt`.
     Mac(MacAlgorithm),
 }
 
@@ -53,6 +54,15 @@ impl AssertionAlgorithm {
         }
     }
 
+    /// The HMAC, if it is one.
+    #[must_use]
+    pub const fn mac(self) -> Option<MacAlgorithm> {
+        match self {
+            Self::Signature(_) => None,
+            Self::Mac(alg) => Some(alg),
+        }
+    }
+
     /// The method of authentication that uses it.
     #[must_use]
     pub const fn method(self) -> ClientAuthMethod {
@@ -60,6 +70,12 @@ impl AssertionAlgorithm {
             Self::Signature(_) => ClientAuthMethod::PrivateKeyJwt,
             Self::Mac(_) => ClientAuthMethod::ClientSecretJwt,
         }
+    }
+}
+
+impl From<Algorithm> for AssertionAlgorithm {
+    fn from(alg: Algorithm) -> Self {
+        Self::Signature(alg)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which claims a client asks for, one by one: the `claims` parameter (OpenID Connect Core §5.5).
+//! Which claims a client asks for, one by one, and in which languages: the parameters `claims` and `claims_locales`
+//! (OpenID Connect Core §5.5, §5.2).
 
 use std::collections::BTreeMap;
 
@@ -6,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::jose::json;
+use crate::protocol::Locales;
 
 /// The most claims that may be asked for in one place.
 pub const MAX_CLAIMS: usize = 64;
 
-/// What is asked for, by place.
+/// What is asked for, by place, and in which languages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimsRequest {
@@ -20,6 +22,9 @@ pub struct ClaimsRequest {
     /// Claims of the UserInfo response.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub userinfo: BTreeMap<String, ClaimWish>,
+    /// The languages in which claims are preferred, however they were asked for.
+    #[serde(default, skip_serializing_if = "Locales::is_empty")]
+    pub locales: Locales,
 }
 
 /// How one claim is asked for (OpenID Connect Core §5.5.1).
@@ -35,7 +40,11 @@ pub struct ClaimWish {
 }
 
 impl ClaimsRequest {
-    /// Reads the parameter. Members this release does not know are ignored; `None` when it is not the JSON it should be
+    /// Nothing.
+    pub const NOTHING: &'static Self =
+        &Self { id_token: BTreeMap::new(), userinfo: BTreeMap::new(), locales: Locales::NONE };
+
+    /// Reads `claims`. Members this release does not know are ignored; `None` when it is not the JSON it should be
     /// or names more than [`MAX_CLAIMS`] claims in one place.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -43,13 +52,14 @@ impl ClaimsRequest {
         Some(Self {
             id_token: wishes(places.remove("id_token"))?,
             userinfo: wishes(places.remove("userinfo"))?,
+            locales: Locales::default(),
         })
     }
 
     /// Whether nothing is asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.id_token.is_empty() && self.userinfo.is_empty()
+        self.id_token.is_empty() && self.userinfo.is_empty() && self.locales.is_empty()
     }
 
     /// The only user who may answer: a `sub` with one value, in either place (OpenID Connect Core §5.5.1).
@@ -59,8 +69,16 @@ impl ClaimsRequest {
         wish.values.first()?.as_str()
     }
 
-    /// The context classes of which one must be reached (OpenID Connect Core §5.5.1.1); empty when none must.
-    pub fn essential_acr(&self) -> impl Iterator<Item = &str> {
+    /// Whether a login does that is of a context class for which `reached` holds: none is essential, or one of those that
+    /// are (OpenID Connect Core §5.5.1.1).
+    #[must_use]
+    pub fn acr_suits(&self, reached: impl FnMut(&str) -> bool) -> bool {
+        let mut essential = self.essential_acr().peekable();
+        essential.peek().is_none() || essential.any(reached)
+    }
+
+    /// The context classes of which one must be reached; empty when none must.
+    fn essential_acr(&self) -> impl Iterator<Item = &str> {
         let wish = self.id_token.get("acr").filter(|wish| wish.essential);
         wish.into_iter().flat_map(|wish| &wish.values).filter_map(Value::as_str)
     }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::assertion::ClientKeys;
+use super::assertion::{AssertionAlgorithm, ClientKeys};
 use super::backchannel::BackchannelRegistration;
 use super::encryption::ResponseEncryption;
 use super::logout::LogoutRegistration;
@@ -31,7 +31,7 @@ pub struct Client {
     pub about: ClientDescription,
     /// How it authenticates, at every endpoint that wants to know (`token_endpoint_auth_method`).
     pub auth_method: ClientAuthMethod,
-    /// Its secrets; two may be active while it moves from one to the next.
+    /// Its secrets; two may be active while it moves from one to the next, which is the last of those that last longest.
     pub secrets: Vec<ClientSecret>,
     /// Its keys, and what it signs with.
     pub keys: ClientKeys,
@@ -119,7 +119,7 @@ pub struct ClientLifetimes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenIdRegistration {
     /// `id_token_signed_response_alg`; `None` means the server's own choice.
-    pub id_token_alg: Option<Algorithm>,
+    pub id_token_alg: Option<AssertionAlgorithm>,
     /// `userinfo_signed_response_alg`; `None` means plain JSON.
     pub userinfo_alg: Option<Algorithm>,
     /// `id_token_encrypted_response_alg` and `_enc`: how ID tokens and logout tokens are encrypted; `None` means not.
@@ -173,8 +173,8 @@ pub enum SecretVerifier {
     Digest(Digest),
     /// The Argon2id hash, as a PHC string, of a secret that a person may have chosen.
     Argon2(Box<str>),
-    /// The secret itself, sealed by the server's [`Sealer`](crate::jose::Sealer): a client that authenticates by
-    /// `client_secret_jwt` never presents it, and its HMAC cannot be checked without it.
+    /// The secret itself, sealed by the server's [`Sealer`](crate::jose::Sealer): where it is the key of an HMAC, or keys
+    /// are derived from it, a digest is not enough.
     Sealed(SealedSecret),
 }
 

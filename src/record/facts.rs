@@ -14,6 +14,7 @@ use url::Url;
 
 use super::backchannel::{Identified, UserEnquiry};
 use super::extension::HostQuestion;
+use super::grant::Authentication;
 use super::key::{Id, Key};
 use super::key_ring::PublishedKeys;
 use super::password::{PasswordAttempt, PasswordVerdict};
@@ -23,7 +24,7 @@ use super::{
     ResourceServer, Session, Standing, UserCodeEntry, Versioned,
 };
 use crate::jose::KeyAlgorithm;
-use crate::protocol::{ClientId, OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
+use crate::protocol::{ClientId, OAuthError, Reason, Resource, Scope, Secret, SubjectId, Timestamp};
 
 /// Why a decision could not be taken yet, or that it was taken at once.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ pub enum Need {
     Account(SubjectId),
     /// What the host says about the subject.
     Claims(SubjectId),
+    /// What the host requires of a user first.
+    Step(Box<Visitor>),
     /// What is known of a protected resource.
     Resource(Resource),
     /// The public keys this server signs with.
@@ -168,6 +171,19 @@ pub enum Account {
     Inactive,
 }
 
+/// Who is about to go on to a client, as the host is told that may require something first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// Who.
+    pub subject: SubjectId,
+    /// How and when the user signed in.
+    pub authentication: Authentication,
+    /// To which client.
+    pub client: ClientId,
+    /// For what.
+    pub scope: Scope,
+}
+
 /// One fact that was fetched.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -180,6 +196,8 @@ pub enum Fact {
     Account(SubjectId, Account),
     /// Answers [`Need::Claims`].
     Claims(SubjectId, Arc<Map<String, Value>>),
+    /// Answers [`Need::Step`]: the name of the step.
+    Step(Box<Visitor>, Option<Arc<str>>),
     /// Answers [`Need::Resource`].
     Resource(Resource, Option<Arc<ResourceServer>>),
     /// Answers [`Need::SigningKeys`].
@@ -315,6 +333,20 @@ impl Facts {
                 _ => None,
             },
             || Need::Claims(subject.clone()),
+        )
+    }
+
+    /// The step that the host requires of a user first, if it does.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn step(&self, visitor: &Visitor) -> Result<Option<&Arc<str>>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Step(own, step) if **own == *visitor => Some(step.as_ref()),
+                _ => None,
+            },
+            || Need::Step(Box::new(visitor.clone())),
         )
     }
 

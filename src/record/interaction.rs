@@ -21,6 +21,9 @@ pub struct Interaction {
     /// What the user is needed for while nobody has signed in for it.
     #[serde(default, skip_serializing_if = "InteractReason::is_login")]
     pub reason: InteractReason,
+    /// The step of the host's own that the user is needed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Arc<str>>,
     /// Who has signed in for it; `None` while the user still has to.
     pub login: Option<SignedIn>,
     /// Until when it can be completed.
@@ -85,6 +88,8 @@ pub enum InteractReason {
     SelectAccount,
     /// To create an account (`prompt=create`, Initiating User Registration via OpenID Connect §4.1).
     Create,
+    /// To do what else the host requires first.
+    Step,
     /// To allow what is asked.
     Consent,
 }

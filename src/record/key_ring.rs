@@ -160,12 +160,6 @@ impl PublishedKeys {
         }
     }
 
-    /// The subject of an ID token that one of these keys signed for this client, expired or not.
-    #[must_use]
-    pub fn id_token_subject(&self, token: &str, issuer: &str, client: &str) -> Option<String> {
-        self.id_token_hint(token, issuer).filter(|hint| hint.client == client).map(|hint| hint.subject)
-    }
-
     /// What an ID token says that one of these keys signed, expired or not.
     #[must_use]
     pub fn id_token_hint(&self, token: &str, issuer: &str) -> Option<IdTokenHint> {
@@ -174,16 +168,7 @@ impl PublishedKeys {
             use crate::jose::{Algorithm, Unverified, Verification};
             let accepted = Verification::new(&["JWT"], &Algorithm::ALL).or_untyped();
             let claims = Unverified::parse(token).ok()?.verify(&self.verifying, &accepted).ok()?.into_inner();
-            // A signed answer of the UserInfo endpoint has no `exp` and is no ID token.
-            claims.required_date("exp").ok()?;
-            let audience = claims.required_audience().ok()?;
-            let [client] = audience.recipients() else { return None };
-            let ours = claims.required_string("iss").ok()? == issuer;
-            ours.then_some(IdTokenHint {
-                subject: claims.required_string("sub").ok()?.to_owned(),
-                client: (*client).to_owned(),
-                session: claims.string("sid").ok()?.map(str::to_owned),
-            })
+            IdTokenHint::read(&claims, issuer)
         }
         #[cfg(not(feature = "aws-lc-rs"))]
         {
@@ -202,6 +187,23 @@ pub struct IdTokenHint {
     pub client: String,
     /// `sid`.
     pub session: Option<String>,
+}
+
+impl IdTokenHint {
+    /// What these claims say, if they are those of an ID token of this issuer, expired or not.
+    #[must_use]
+    pub fn read(claims: &Claims, issuer: &str) -> Option<Self> {
+        // A signed answer of the UserInfo endpoint has no `exp` and is no ID token.
+        claims.required_date("exp").ok()?;
+        let audience = claims.required_audience().ok()?;
+        let [client] = audience.recipients() else { return None };
+        let ours = claims.required_string("iss").ok()? == issuer;
+        ours.then_some(Self {
+            subject: claims.required_string("sub").ok()?.to_owned(),
+            client: (*client).to_owned(),
+            session: claims.string("sid").ok()?.map(str::to_owned),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use super::extension::Extensions;
 use super::key_ring::PublishedKeys;
 use super::request_object::RequestObjectAlgorithm;
 use super::{Client, Namespace};
-use crate::jose::{Algorithm, Audience, KeyManagement, Sealer};
+use crate::jose::{Algorithm, Audience, KeyManagement, MacAlgorithm, Sealer};
 use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{
-    ClientAuthMethod, DeliveryMode, GrantType, Issuer, ResponseMode, ResponseType, Scope, UserCodeAlphabet,
+    ClientAuthMethod, DeliveryMode, GrantType, Issuer, Locales, ResponseMode, ResponseType, Scope,
+    UserCodeAlphabet,
 };
 
 /// Everything a decision may know of the server. Built by
@@ -60,15 +61,22 @@ pub struct Settings {
     pub slow_secrets: bool,
     /// Whether the host is asked if it still knows a subject. If not, whoever has signed in stays active.
     pub accounts: bool,
+    /// Whether the host is asked what it requires of a user before a client is answered.
+    pub requirements: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
     /// Whether clients are told in frames of the page after a logout.
     pub frontchannel_logout: bool,
     /// Whether clients can see in the browser that who is signed in has changed.
     pub session_management: bool,
+    /// The authentication context classes that logins at the host can reach, as far as the host says so.
+    pub acr_values: Vec<Arc<str>>,
+    /// The languages of the host's pages, and of the claims it tells, as far as the host says so.
+    pub languages: Languages,
     /// Which request objects are taken.
     pub request_objects: RequestObjects,
-    /// The algorithms by which request objects may be encrypted to the server; none where it has no key for that.
+    /// The algorithms by which request objects may be encrypted to the server: those that it has a key for, and those with a
+    /// key that it shares with the client.
     pub decryption_algorithms: Vec<KeyManagement>,
     /// Whether request objects are fetched from where clients registered them.
     pub remote_requests: bool,
@@ -84,6 +92,15 @@ pub struct Settings {
     pub self_registration: Option<SelfRegistration>,
     /// Keys of nobody, so that an assertion of an unknown client costs as much as another.
     pub decoys: Arc<PublishedKeys>,
+}
+
+/// Languages of the host; empty where it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Languages {
+    /// Those of its pages (`ui_locales_supported`, OpenID Connect Discovery §3).
+    pub ui: Locales,
+    /// Those in which it tells claims about users (`claims_locales_supported`).
+    pub claims: Locales,
 }
 
 /// How clients register themselves.
@@ -218,9 +235,12 @@ impl Settings {
             max_access_tokens: 32,
             slow_secrets: false,
             accounts: false,
+            requirements: false,
             backchannel_logout: false,
             frontchannel_logout: false,
             session_management: false,
+            acr_values: Vec::new(),
+            languages: Languages::default(),
             request_objects: dials.request_objects,
             decryption_algorithms: Vec::new(),
             remote_requests: false,
@@ -240,6 +260,12 @@ impl Settings {
         self.scope.contains(OPENID)
     }
 
+    /// Whether a login might be of this context class; of any where the host does not say.
+    #[must_use]
+    pub fn may_reach(&self, acr: &str) -> bool {
+        self.acr_values.is_empty() || self.acr_values.iter().any(|own| **own == *acr)
+    }
+
     /// Whether a client must send a code challenge.
     #[must_use]
     pub fn requires_pkce(&self, client: &Client) -> bool {
@@ -250,6 +276,12 @@ impl Settings {
     #[must_use]
     pub fn takes_request_objects(&self) -> bool {
         self.request_objects != RequestObjects::Off
+    }
+
+    /// The HMACs that clients may register for their ID tokens.
+    #[must_use]
+    pub const fn id_token_macs(&self) -> &'static [MacAlgorithm] {
+        if self.dials.id_token_macs { &MacAlgorithm::ALL } else { &[] }
     }
 
     /// How request objects may be protected.

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
+use crate::client::encryption::KEY_MANAGEMENT;
 use crate::endpoint::metadata::Paths;
 use crate::host::{
     Accounts, AddNoClaims, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients, Clock, Decrypter,
     Entropy, ExtensionGrant, Fetch, Limiter, MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner,
-    OsEntropy, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects, ResourceCatalog, Signer,
-    SlowHashPool, StaticResources, SystemClock,
+    OsEntropy, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects, Requirements,
+    ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
 use crate::protocol::{ExtensionGrantType, GrantType, Issuer, ResponseType, Scope};
 use crate::record::assertion::AssertionPolicy;
 use crate::record::settings::{
-    ConfigError, DevicePolicy, Lifetimes, RefreshPolicy, SelfRegistration, Settings,
+    ConfigError, DevicePolicy, Languages, Lifetimes, RefreshPolicy, SelfRegistration, Settings,
 };
 use crate::store::Store;
 
@@ -60,6 +61,7 @@ impl Builder {
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(OsEntropy),
                 accounts: None,
+                requirements: None,
                 resources: Arc::new(StaticResources::default()),
                 limiter: Arc::new(MemoryLimiter::default()),
                 replay_guard: None,
@@ -91,6 +93,8 @@ impl Builder {
         entropy: Entropy;
         /// Knows the host's users; everyone who signed in is active unless given.
         accounts: Accounts;
+        /// Requires steps of its own of users before a client is answered; none unless given.
+        requirements: Requirements;
         /// Knows the APIs for which tokens can be asked; none unless given.
         resources: ResourceCatalog;
         /// Counts what may be tried too often; in memory unless given.
@@ -108,7 +112,8 @@ impl Builder {
         audit: Audit;
         /// Signs; without one, every access token is opaque.
         signer: Signer;
-        /// Decrypts request objects that clients encrypted to the server; without one, none are taken.
+        /// Decrypts request objects that clients encrypted to keys of the server; without one, they can be encrypted only
+        /// with a key derived from the secret of the client.
         decrypter: Decrypter;
         /// Knows the users' passwords, for clients that send them (RFC 6749 §4.3), which nobody should want (RFC 9700 §2.4);
         /// none unless given. It takes the feature `legacy-password`, the profile `oidc_compat`, and `password` among
@@ -180,6 +185,20 @@ impl Builder {
     pub fn pairwise_subjects(self, secret: &[u8; 32]) -> Self {
         let salt = Sealer::new(secret);
         self.change(|settings| settings.pairwise = Some(salt))
+    }
+
+    /// The authentication context classes (`acr`) that logins at the host can reach, which clients can then find out. A
+    /// request that insists on others is refused before anyone signs in in vain (OpenID Connect Core Unmet Authentication
+    /// Requirements §1). Unless given, nothing is said of them, and any login may reach any.
+    pub fn acr_values<A: Into<Arc<str>>>(self, classes: impl IntoIterator<Item = A>) -> Self {
+        let classes = classes.into_iter().map(Into::into).collect();
+        self.change(|settings| settings.acr_values = classes)
+    }
+
+    /// The languages of the host's pages and of the claims it tells, which clients can then find out; nothing is said of
+    /// them unless given. Clients may prefer any language all the same.
+    pub fn languages(self, languages: Languages) -> Self {
+        self.change(|settings| settings.languages = languages)
     }
 
     /// Which request objects are taken, all that the profile takes unless given.
@@ -258,11 +277,13 @@ impl Builder {
             settings.response_types.retain(|own| !own.has_id_token());
         }
         settings.accounts = parts.accounts.is_some();
+        settings.requirements = parts.requirements.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
-        settings.decryption_algorithms = match settings.takes_request_objects() {
-            true => parts.decrypter.key_management(),
-            false => Vec::new(),
-        };
+        if settings.takes_request_objects() {
+            let shared = KEY_MANAGEMENT.iter().copied().filter(|alg| alg.is_shared());
+            settings.decryption_algorithms =
+                parts.decrypter.key_management().into_iter().chain(shared).collect();
+        }
         settings.remote_requests = settings.takes_unsecured_requests() && parts.fetch.is_some();
         if settings.remote_requests {
             parts.request_objects = parts.fetch.clone().map(RequestObjects::new);

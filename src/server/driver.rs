@@ -364,6 +364,13 @@ impl AuthorizationServer {
                 };
                 Fact::Claims(subject, Arc::new(claims))
             }
+            Need::Step(visitor) => {
+                let step = match &self.parts.requirements {
+                    Some(requirements) => requirements.step(&visitor).await.map_err(unavailable)?,
+                    None => None,
+                };
+                Fact::Step(visitor, step)
+            }
             Need::Resource(resource) => {
                 let server = self.parts.resources.resource(&resource).await.map_err(unavailable)?;
                 Fact::Resource(resource, server)

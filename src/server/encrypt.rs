@@ -24,15 +24,25 @@ impl AuthorizationServer {
         cty: &str,
         recipient: &Recipient,
     ) -> Result<String, OAuthError> {
+        use crate::client::encryption::shared_key;
         use crate::jose::{EncryptingKey, EncryptionSeed, JoseError, encrypt_compact};
+        use crate::record::encryption::{RecipientKey, ResponseEncryption};
         use zeroize::Zeroizing;
 
         let failed =
             |error: JoseError| OAuthError::new(Reason::EncryptionKeyMissing).detail(error.to_string());
         let mut random = Zeroizing::new([0; EncryptionSeed::LEN]);
         self.parts.entropy.fill(random.as_mut_slice()).map_err(|_| Reason::EntropyUnavailable)?;
-        let key = EncryptingKey::new(&recipient.key, recipient.encryption.alg).map_err(failed)?;
-        let mut header = key.header(recipient.encryption.enc).with_cty(cty);
+        let ResponseEncryption { alg, enc } = recipient.encryption;
+        let key = match &recipient.key {
+            RecipientKey::Public(key) => EncryptingKey::new(key, alg),
+            RecipientKey::OfSecret(secret) => {
+                shared_key(secret, &recipient.client, alg, enc, &self.parts.settings.sealer)
+                    .and_then(|key| EncryptingKey::from_secret(alg, &key))
+            }
+        };
+        let key = key.map_err(failed)?;
+        let mut header = key.header(enc).with_cty(cty);
         if cty == "JWT" {
             let issuer = self.parts.settings.issuer.as_str();
             header = header.with_iss(issuer).with_aud(recipient.client.as_str());

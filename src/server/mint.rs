@@ -15,10 +15,12 @@ use crate::endpoint::outbox::{LogoutNotice, Notice};
 use crate::endpoint::registration::ClientInformation;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
-use crate::grant::issue::{AccessTokenPlan, IdTokenPlan, TokenPlan};
+use crate::grant::issue::{AccessTokenPlan, IdTokenPlan, Protection, TokenPlan};
 use crate::grant::resolve::LiveToken;
+#[cfg(feature = "aws-lc-rs")]
+use crate::jose::mac_compact;
 use crate::jose::{Algorithm, Header, attach, signing_input};
-use crate::protocol::{OAuthError, Reason, Secret};
+use crate::protocol::{ClientId, OAuthError, Reason, Secret};
 use crate::record::Standing;
 use crate::record::encryption::Recipient;
 use crate::record::interaction::SignedIn;
@@ -159,9 +161,10 @@ impl Mint for Option<Notice> {
             None => Minted::Now(None),
             Some(Notice::Answer(notice)) => Minted::Now(Some(Posting::answered(notice))),
             Some(Notice::Logout(notice)) => Minted::Signing(Box::pin(async move {
-                let LogoutNotice { uri, claims, algorithm, recipient } = *notice;
+                let LogoutNotice { uri, claims, protection, recipient } = *notice;
                 let payload = claims.to_json().to_string();
-                let token = server.sign(algorithm, "logout+jwt", payload.as_bytes()).await?;
+                let token =
+                    server.protect(&protection, &claims.audience, "logout+jwt", payload.as_bytes()).await?;
                 Ok(Some(Posting::logout(uri, &server.enclose(token, recipient.as_ref())?)))
             })),
         }
@@ -229,9 +232,30 @@ impl AuthorizationServer {
 
     /// Signs an ID token, and encrypts it for a client that wants that (OpenID Connect Core §2).
     async fn sign_id_token(&self, plan: &IdTokenPlan, beside: Beside<'_>) -> Result<Secret, OAuthError> {
-        let payload = plan.claims.to_json(plan.algorithm, beside);
-        let token = self.sign(plan.algorithm, "JWT", &payload).await?;
+        let payload = plan.claims.to_json(plan.protection.algorithm(), beside);
+        let token = self.protect(&plan.protection, &plan.claims.audience, "JWT", &payload).await?;
         Ok(Secret::new(self.enclose(token, plan.recipient.as_ref())?))
+    }
+
+    /// Protects what a client is told, as it registered for.
+    async fn protect(
+        &self,
+        protection: &Protection,
+        client: &ClientId,
+        typ: &str,
+        payload: &[u8],
+    ) -> Result<String, OAuthError> {
+        match protection {
+            Protection::Signature(algorithm) => self.sign(*algorithm, typ, payload).await,
+            #[cfg(feature = "aws-lc-rs")]
+            Protection::Mac(algorithm, secret) => {
+                let secret = secret.open(client, &self.parts.settings.sealer);
+                let secret = secret.ok_or_else(|| unavailable("the secret does not open".to_owned()))?;
+                mac_compact(*algorithm, typ, payload, &secret).map_err(|error| unavailable(error.to_string()))
+            }
+            #[cfg(not(feature = "aws-lc-rs"))]
+            Protection::Mac(..) => Err(unavailable(format!("{client} has no secret kept sealed"))),
+        }
     }
 
     /// Signs a payload with the key that signs with `algorithm` now.

@@ -40,7 +40,7 @@ use crate::grant::resolve::LiveToken;
 use crate::host::{
     Accounts, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy,
     ExtensionGrant, Fetch, Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects,
-    ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Requirements, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
 };
 use crate::protocol::{
     ClientId, ExtensionGrantType, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp,
@@ -64,6 +64,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) accounts: Option<Arc<dyn Accounts>>,
+    pub(crate) requirements: Option<Arc<dyn Requirements>>,
     pub(crate) resources: Arc<dyn ResourceCatalog>,
     pub(crate) limiter: Arc<dyn Limiter>,
     /// `None`: over the store.

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-use crate::jose::Algorithm;
+use crate::jose::{Algorithm, MacAlgorithm};
 use crate::protocol::base64;
 use crate::protocol::json::Object;
 use crate::protocol::{ClientId, Timestamp};
+use crate::record::assertion::AssertionAlgorithm;
 use crate::record::grant::Authentication;
 use crate::token::claims::{write_authentication, write_others};
 
@@ -45,9 +46,9 @@ pub struct Beside<'a> {
 }
 
 impl IdTokenClaims {
-    /// The claims as a JWT payload that `algorithm` will sign, with the hashes of what is issued beside it.
+    /// The claims as a JWT payload that `algorithm` will protect, with the hashes of what is issued beside it.
     #[must_use]
-    pub fn to_json(&self, algorithm: Algorithm, beside: Beside<'_>) -> Vec<u8> {
+    pub fn to_json(&self, algorithm: AssertionAlgorithm, beside: Beside<'_>) -> Vec<u8> {
         let mut json = Object::new();
         json.text("iss", &self.issuer);
         json.text("sub", &self.subject);
@@ -75,13 +76,17 @@ impl IdTokenClaims {
 /// The left half of the hash of an access token, a code or a state, with the hash function of the signature
 /// (OpenID Connect Core §3.1.3.6, §3.3.2.11).
 #[must_use]
-pub fn half_hash(algorithm: Algorithm, text: &str) -> String {
+pub fn half_hash(algorithm: impl Into<AssertionAlgorithm>, text: &str) -> String {
+    use AssertionAlgorithm::{Mac, Signature};
     let half = |digest: &[u8]| base64::to_url(digest.split_at(digest.len() / 2).0);
-    match algorithm {
-        Algorithm::Es256 | Algorithm::Rs256 | Algorithm::Ps256 => half(&Sha256::digest(text)),
-        Algorithm::Es384 | Algorithm::Rs384 | Algorithm::Ps384 => half(&Sha384::digest(text)),
-        Algorithm::EdDsa | Algorithm::Ed25519 | Algorithm::Rs512 | Algorithm::Ps512 => {
-            half(&Sha512::digest(text))
+    match algorithm.into() {
+        Signature(Algorithm::Es256 | Algorithm::Rs256 | Algorithm::Ps256) | Mac(MacAlgorithm::Hs256) => {
+            half(&Sha256::digest(text))
         }
+        Signature(Algorithm::Es384 | Algorithm::Rs384 | Algorithm::Ps384) | Mac(MacAlgorithm::Hs384) => {
+            half(&Sha384::digest(text))
+        }
+        Signature(Algorithm::EdDsa | Algorithm::Ed25519 | Algorithm::Rs512 | Algorithm::Ps512)
+        | Mac(MacAlgorithm::Hs512) => half(&Sha512::digest(text)),
     }
 }

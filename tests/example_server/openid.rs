@@ -34,6 +34,9 @@ async fn discover(server: &Server) -> Client {
         .set_redirect_uri(RedirectUrl::new(REDIRECT_URI.into()).unwrap())
 }
 
+/// How people sign in to the example server: by a password.
+const PASSWORD_CLASS: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password";
+
 /// What the client keeps while the user is away.
 struct Sent {
     url: Url,
@@ -97,6 +100,7 @@ async fn a_user_signs_in_is_known_and_stays_known_after_a_refresh() {
     assert_eq!(claims.subject().as_str(), USERNAME);
     assert!(claims.auth_time().is_some());
     assert_eq!(claims.auth_method_refs().unwrap()[0].as_str(), "pwd");
+    assert_eq!(claims.auth_context_ref().unwrap().as_str(), PASSWORD_CLASS);
     assert_eq!(claims.email(), None, "nobody asked for it here");
 
     let subject = Some(claims.subject().clone());
@@ -115,6 +119,32 @@ async fn a_user_signs_in_is_known_and_stays_known_after_a_refresh() {
     assert_eq!((again.subject(), again.auth_time()), (claims.subject(), claims.auth_time()));
     assert_eq!(again.audiences(), claims.audiences());
     assert!(again.issue_time() >= claims.issue_time());
+}
+
+/// The server says how people sign in; a client that insists on another way learns at once that there is none.
+#[tokio::test]
+async fn a_client_learns_how_people_sign_in_and_cannot_insist_on_another_way() {
+    let server = Server::start(&["--tls-self-signed", "--test-controls"]);
+    let issuer = IssuerUrl::new(server.issuer.clone()).unwrap();
+    let metadata = CoreProviderMetadata::discover_async(issuer, &carry).await.unwrap();
+    let classes: Vec<&str> =
+        metadata.acr_values_supported().unwrap().iter().map(|acr| acr.as_str()).collect();
+    assert_eq!(classes, [PASSWORD_CLASS]);
+    let client = discover(&server).await;
+    let mut browser = Browser::new(&server);
+    for (class, reached) in [("urn:mace:incommon:iap:silver", false), (PASSWORD_CLASS, true)] {
+        let claims = format!(r#"{{"id_token":{{"acr":{{"essential":true,"value":"{class}"}}}}}}"#);
+        let Sent { url, .. } = request(&client, &[("claims", &claims), ("acr_values", class)]);
+        let page = browser.get(url.as_str()).await;
+        if !reached {
+            assert_eq!(page.answer("error").as_deref(), Some("unmet_authentication_requirements"));
+            continue;
+        }
+        let login = browser.follow(page).await;
+        let consent = browser.sign_in(&login, USERNAME, PASSWORD).await;
+        let back = browser.decide(&consent, "approve", &[&["openid"], &SCOPE[..]].concat()).await;
+        assert!(back.answer("code").is_some());
+    }
 }
 
 /// A client that asks for claims by name gets them with the user's knowledge, and no other way.

@@ -281,7 +281,10 @@ async fn metadata_that_break_a_rule_are_refused() {
             json!({ "id_token_signed_response_alg": "RS256" }),
             "id_token_signed_response_alg is not one that the server signs with",
         ),
-        (json!({ "id_token_signed_response_alg": "HS256" }), "id_token_signed_response_alg: "),
+        (
+            json!({ "id_token_signed_response_alg": "HS256" }),
+            "id_token_signed_response_alg is not one that the server signs with",
+        ),
         (json!({ "id_token_signed_response_alg": "none" }), "id_token_signed_response_alg: "),
         (
             json!({ "userinfo_signed_response_alg": "RS256" }),

@@ -104,7 +104,7 @@ async fn what_is_registered_about_encryption_and_requests_is_offered_and_answere
     for wrong in [
         json!({ "request_object_signing_alg": "none" }),
         json!({ "request_object_encryption_alg": "ECDH-ES" }),
-        json!({ "id_token_encrypted_response_alg": "dir" }),
+        json!({ "id_token_encrypted_response_alg": "RSA-OAEP" }),
         json!({ "request_uris": ["http://client.example/request"] }),
     ] {
         register(&fixture, &with(&web(&keys), &wrong)).await.refused(400, "invalid_client_metadata");

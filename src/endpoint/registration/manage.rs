@@ -9,8 +9,8 @@ use super::{
 };
 use crate::client::MetadataError;
 use crate::grant::life::{self, RETENTION_MARGIN};
-use crate::protocol::{ClientId, Digest, OAuthError, Reason, Secret};
-use crate::record::client::{ClientSecret, SecretVerifier};
+use crate::protocol::{ClientId, OAuthError, Reason, Secret};
+use crate::record::client::ClientSecret;
 use crate::record::facts::Counter;
 use crate::record::registration::{Applicant, PresentClient};
 use crate::record::{
@@ -124,7 +124,7 @@ impl Decide for ReplaceRegistration {
         let id = &self.access.client_id;
         within_quota(&Counter::RegistrationUpdates(id.clone(), cx.address), facts)?;
         if let Some(presented) = &self.client_secret
-            && !before.secrets.iter().any(|secret| is(secret, presented, id, cx))
+            && !before.secrets.iter().any(|secret| secret.is(presented, id, cx))
         {
             let rule = "client_secret is not the one that was issued (RFC 7592 §2.2)";
             return Err(OAuthError::from(MetadataError::Contradiction(rule)).into());
@@ -166,22 +166,6 @@ impl Decide for ReplaceRegistration {
         batch.put.push(put(id, record, cx));
         let event = Event::new(EventKind::ClientUpdated).client(id);
         Ok(Decision { batch, outcome: Ok(information), events: smallvec![event] })
-    }
-}
-
-/// Whether this is the secret that was presented, however it is kept.
-fn is(secret: &ClientSecret, presented: &Secret, id: &ClientId, cx: &Context<'_>) -> bool {
-    let presented = Digest::of(presented.expose().as_bytes());
-    match &secret.verifier {
-        SecretVerifier::Digest(digest) => *digest == presented,
-        #[cfg(feature = "aws-lc-rs")]
-        SecretVerifier::Sealed(_) => {
-            secret.open(id, &cx.settings.sealer).is_some_and(|own| Digest::of(&own) == presented)
-        }
-        _ => {
-            let _ = (id, cx);
-            false
-        }
     }
 }
 

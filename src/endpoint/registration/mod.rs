@@ -26,7 +26,7 @@ use crate::client::{ClientMetadata, MetadataError};
 use crate::grant::life::RETENTION_MARGIN;
 use crate::jose::json;
 use crate::protocol::{ClientId, Digest, GrantType, OAuthError, Reason, Secret, Timestamp};
-use crate::record::client::{ClientSecret, SecretVerifier};
+use crate::record::client::ClientSecret;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
 use crate::record::{Context, Facts, Halt, Id, Put, Record, RegisteredClient};
@@ -191,7 +191,7 @@ fn sealed(secret: &Secret, id: &ClientId, cx: &Context<'_>) -> Result<ClientSecr
         .map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))
 }
 
-/// Without a crypto backend no profile takes `client_secret_jwt`.
+/// Without a crypto backend nothing is offered that needs the secret itself.
 #[cfg(not(feature = "aws-lc-rs"))]
 fn sealed(_: &Secret, _: &ClientId, _: &Context<'_>) -> Result<ClientSecret, OAuthError> {
     Err(Reason::Bug.into())
@@ -199,9 +199,8 @@ fn sealed(_: &Secret, _: &ClientId, _: &Context<'_>) -> Result<ClientSecret, OAu
 
 /// Whether a secret that a client has can be kept for these metadata: it has not expired, and is kept as they need it.
 fn still_serves(secret: &ClientSecret, metadata: &ClientMetadata, cx: &Context<'_>) -> bool {
-    let is_sealed = matches!(secret.verifier, SecretVerifier::Sealed(_));
     metadata.needs_secret()
-        && is_sealed == metadata.needs_secret_sealed()
+        && secret.is_sealed() == metadata.needs_secret_sealed()
         && !secret.expires_at.is_some_and(|at| at.is_past(cx.now))
 }
 

@@ -107,6 +107,17 @@ impl KeyManagement {
         matches!(self, Self::A128Kw | Self::A256Kw | Self::Direct)
     }
 
+    /// The bytes of the key that is shared for this algorithm, with this content encryption; `None` where none is shared.
+    #[must_use]
+    pub const fn shared_key_len(self, enc: ContentEncryption) -> Option<usize> {
+        match self {
+            Self::A128Kw => Some(16),
+            Self::A256Kw => Some(32),
+            Self::Direct => Some(enc.key_len()),
+            _ => None,
+        }
+    }
+
     /// A copy of `secret`, if a key of this length can be shared for this algorithm.
     #[cfg(feature = "aws-lc-rs")]
     pub(super) fn check_secret(self, secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, JoseError> {

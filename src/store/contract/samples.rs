@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::jose::{Algorithm, Jwk};
 use crate::protocol::{
-    ClientId, Digest, GrantType, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp,
+    ClientId, Digest, GrantType, Locales, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp,
 };
 use crate::record::backchannel::AskedUser;
 use crate::record::claims_request::ClaimWish;
@@ -83,6 +83,7 @@ fn claims() -> ClaimsRequest {
     ClaimsRequest {
         id_token: [("acr".to_owned(), wish)].into(),
         userinfo: [("email".to_owned(), ClaimWish::default())].into(),
+        locales: Locales::parse("de-CH en"),
     }
 }
 
@@ -228,7 +229,8 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
                 ..PageHints::default()
             })),
         })),
-        reason: InteractReason::SelectAccount,
+        reason: InteractReason::Step,
+        step: Some(Arc::from("terms")),
         login: Some(SignedIn {
             subject: subject(),
             subject_epoch: 2,
