@@ -15,13 +15,16 @@ use grantor::endpoint::backchannel_authentication::{DecideAuthentication, UserAn
 use grantor::host::{
     AuthenticationDevice, Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, Limits, MemoryLimiter,
 };
+use grantor::jose::{Algorithm, JwkSet, SigningKey, sign_compact};
 use grantor::protocol::{
     ClientAuthMethod, DeliveryMode, GrantType, OAuthError, Reason, SubjectId, Timestamp,
 };
+use grantor::record::assertion::KeySource;
 use grantor::record::backchannel::{
     BackchannelRegistration, Identified, UserEnquiry, UserHint, UserQuestion,
 };
 use grantor::record::grant::{Authentication, EndReason, GrantStatus};
+use grantor::record::key_ring::PublishedKeys;
 use grantor::record::{Client, EventKind};
 use grantor::server::Builder;
 use grantor::store::{MemoryStore, StoreError};
@@ -91,6 +94,7 @@ fn with(configure: impl FnOnce(Builder) -> Builder) -> World {
         backchannel: BackchannelRegistration {
             mode: Some(DeliveryMode::Poll),
             endpoint: None,
+            signing_alg: None,
             user_code: true,
         },
         ..client(id, ClientAuthMethod::ClientSecretBasic, &[])
@@ -225,7 +229,7 @@ async fn what_cannot_be_asked_is_refused_and_nobody_is_disturbed() {
         (base.add("binding_message", &"x".repeat(101)), "invalid_binding_message"),
         (base.add("binding_message", "a\u{202e}b"), "invalid_binding_message"),
         (base.add("binding_message", "a\nb"), "invalid_binding_message"),
-        (base.add("request", "a.b.c"), "request_not_supported"),
+        (base.add("request", "a.b.c"), "invalid_request"),
         (base.add("login_hint", "alice"), "invalid_request"),
         (base.set("login_hint", "bob"), "missing_user_code"),
         (base.set("login_hint", "bob").add("user_code", "4321"), "invalid_user_code"),
@@ -435,6 +439,102 @@ async fn a_client_says_with_which_token_it_wants_to_be_told() {
     deaf.ask(&asking().add("client_notification_token", TOKEN)).await.refused(400, "unauthorized_client");
     let metadata = world.fixture.get("/.well-known/openid-configuration").await.json();
     assert_eq!(metadata["backchannel_token_delivery_modes_supported"], json!(["poll", "ping"]));
+}
+
+/// A server at which `bank` signs what it asks.
+fn signing() -> (World, SigningKey) {
+    let world = world();
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let published = PublishedKeys::new(JwkSet::new(vec![key.public()]).unwrap());
+    world.fixture.clients.change("bank", |client| {
+        client.keys.source = KeySource::Given(Arc::new(published));
+        client.backchannel.signing_alg = Some(Algorithm::Es256);
+    });
+    (world, key)
+}
+
+/// What `bank` signs, with a number of its own.
+fn claims_of(jti: u32) -> serde_json::Value {
+    json!({
+        "iss": "bank", "aud": common::ISSUER, "iat": NOW, "nbf": NOW, "exp": NOW + 300, "jti": jti.to_string(),
+        "scope": "openid read", "login_hint": "alice", "requested_expiry": 30,
+    })
+}
+
+fn sign(key: &SigningKey, claims: &serde_json::Value) -> Form {
+    form([("request", &sign_compact(key, "JWT", claims.to_string().as_bytes()).unwrap())])
+}
+
+#[tokio::test]
+async fn a_client_that_signs_its_requests_signs_them_all_and_each_is_taken_once() {
+    let (world, key) = signing();
+    let request = sign(&key, &claims_of(1));
+    let told = world.ask(&request).await;
+    assert_eq!((told.status, &told.json()["expires_in"]), (200, &json!(30)), "{told:?}");
+    world.ask(&request).await.refused(400, "invalid_request");
+    world.ask(&asking()).await.refused(400, "invalid_request");
+    for (name, value) in [("scope", "openid"), ("login_hint", "bob"), ("binding_message", "x")] {
+        world.ask(&sign(&key, &claims_of(2)).add(name, value)).await.refused(400, "invalid_request");
+    }
+    let text = json!("30");
+    let mut as_text = claims_of(3);
+    as_text["requested_expiry"] = text;
+    assert_eq!(world.ask(&sign(&key, &as_text)).await.status, 200);
+    let metadata = world.fixture.get("/.well-known/openid-configuration").await.json();
+    let algorithms = &metadata["backchannel_authentication_request_signing_alg_values_supported"];
+    assert!(
+        algorithms.as_array().unwrap().contains(&json!("ES256")) && !algorithms.to_string().contains("HS")
+    );
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_signed_request_it_is_an_invalid_request() {
+    let (world, key) = signing();
+    let other = SigningKey::generate(Algorithm::Es256).unwrap();
+    world.ask(&sign(&other, &claims_of(0))).await.refused(400, "invalid_request");
+    for text in ["x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "a.b.c.d.e"] {
+        world.ask(&form([("request", text)])).await.refused(400, "invalid_request");
+    }
+    let spoilt: [(&str, serde_json::Value); 17] = [
+        ("iss", json!(null)),
+        ("iss", json!("till")),
+        ("aud", json!(null)),
+        ("aud", json!("https://other.example")),
+        ("iat", json!(null)),
+        ("iat", json!(NOW + 600)),
+        ("nbf", json!(null)),
+        ("nbf", json!(NOW + 600)),
+        ("nbf", json!(NOW - 70 * 60)),
+        ("exp", json!(null)),
+        ("exp", json!(NOW - 61)),
+        ("exp", json!(NOW + 70 * 60)),
+        ("jti", json!(null)),
+        ("sub", json!("bank")),
+        ("scope", json!(null)),
+        ("login_hint", json!(null)),
+        ("login_hint_token", json!("alice")),
+    ];
+    for (number, (name, value)) in (1..).zip(&spoilt) {
+        let mut claims = claims_of(number);
+        match value.is_null() {
+            true => drop(claims.as_object_mut().unwrap().remove(*name)),
+            false => claims[*name] = value.clone(),
+        }
+        let code = if *name == "scope" { "invalid_scope" } else { "invalid_request" };
+        world.ask(&sign(&key, &claims)).await.refused(400, code);
+    }
+    let mut claims = claims_of(100);
+    claims["client_id"] = json!("till");
+    world.ask(&sign(&key, &claims)).await.refused(401, "invalid_client");
+    assert!(world.phones.questions.lock().unwrap().is_empty());
+    // Another algorithm than the registered one, with a key of the client's all the same.
+    world.fixture.clients.change("bank", |client| client.backchannel.signing_alg = Some(Algorithm::Ps256));
+    world.ask(&sign(&key, &claims_of(101))).await.refused(400, "invalid_request");
+    // Who has registered no algorithm signs nothing.
+    world.fixture.clients.change("bank", |client| client.backchannel.signing_alg = None);
+    world.ask(&sign(&key, &claims_of(102))).await.refused(400, "invalid_request");
+    world.fixture.clients.change("bank", |client| client.backchannel.signing_alg = Some(Algorithm::Es256));
+    assert_eq!(world.ask(&sign(&key, &claims_of(103))).await.status, 200);
 }
 
 #[tokio::test]

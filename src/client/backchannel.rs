@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::metadata::MetadataError;
 use super::web_url::web_url;
+use crate::jose::Algorithm;
 use crate::protocol::{ClientAuthMethod, DeliveryMode, GrantType};
+use crate::record::assertion::{ClientKeys, KeySource};
 use crate::record::backchannel::BackchannelRegistration;
 
 /// The part of the metadata of a client that is about backchannel authentication, by its registered names.
@@ -17,6 +19,9 @@ pub struct BackchannelMetadata {
     /// `backchannel_client_notification_endpoint`: an `https` URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backchannel_client_notification_endpoint: Option<String>,
+    /// `backchannel_authentication_request_signing_alg`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backchannel_authentication_request_signing_alg: Option<Algorithm>,
     /// `backchannel_user_code_parameter`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub backchannel_user_code_parameter: bool,
@@ -31,6 +36,7 @@ impl BackchannelMetadata {
         &self,
         grant_types: &[GrantType],
         method: ClientAuthMethod,
+        keys: &ClientKeys,
     ) -> Result<BackchannelRegistration, MetadataError> {
         if !grant_types.contains(&GrantType::Ciba) {
             return Ok(BackchannelRegistration::default());
@@ -55,8 +61,14 @@ impl BackchannelMetadata {
                 "ping needs a backchannel_client_notification_endpoint (CIBA Core §4)",
             ));
         }
+        let signing_alg = self.backchannel_authentication_request_signing_alg;
+        if signing_alg.is_some() && matches!(keys.source, KeySource::None) {
+            return Err(MetadataError::Contradiction(
+                "backchannel_authentication_request_signing_alg needs jwks or jwks_uri (CIBA Core §7.1.1)",
+            ));
+        }
         let user_code = self.backchannel_user_code_parameter;
-        Ok(BackchannelRegistration { mode: Some(mode), endpoint, user_code })
+        Ok(BackchannelRegistration { mode: Some(mode), endpoint, signing_alg, user_code })
     }
 }
 
@@ -67,7 +79,11 @@ mod tests {
     #[test]
     fn a_client_of_the_grant_type_authenticates_and_says_how_it_learns_of_the_answer() {
         let register = |json: &str, grant_types: &[GrantType], method| {
-            serde_json::from_str::<BackchannelMetadata>(json).unwrap().register(grant_types, method)
+            serde_json::from_str::<BackchannelMetadata>(json).unwrap().register(
+                grant_types,
+                method,
+                &ClientKeys::default(),
+            )
         };
         let ciba = &[GrantType::Ciba];
         let poll = r#"{"backchannel_token_delivery_mode":"poll","backchannel_user_code_parameter":true}"#;
@@ -86,6 +102,8 @@ mod tests {
         ] {
             assert!(ping(more).is_err(), "{more}");
         }
+        let unsigned = r#"{"backchannel_token_delivery_mode":"poll","backchannel_authentication_request_signing_alg":"ES256"}"#;
+        assert!(register(unsigned, ciba, ClientAuthMethod::ClientSecretBasic).is_err(), "there is no key");
         assert!(register("{}", ciba, ClientAuthMethod::ClientSecretBasic).is_err());
         assert!(register(poll, ciba, ClientAuthMethod::None).is_err());
         let without = register(poll, &[GrantType::AuthorizationCode], ClientAuthMethod::None).unwrap();

@@ -239,6 +239,7 @@ impl ClientMetadata {
         let encryption = self.encryption.register(&keys)?;
         let sector = self.subject.register(&redirect_uris)?;
         let logout = self.logout.register(self.application_type, &redirect_uris)?;
+        let backchannel = self.backchannel.register(&self.grant_types, method, &keys)?;
         Ok(Client {
             id: self.client_id.clone(),
             name: self.client_name.clone(),
@@ -265,7 +266,7 @@ impl ClientMetadata {
                 initiate_login_uri: self.sign_in.login_uri()?,
             },
             request_objects,
-            backchannel: self.backchannel.register(&self.grant_types, method)?,
+            backchannel,
             logout,
         })
     }

@@ -14,6 +14,7 @@ pub mod registration;
 pub mod request_object;
 pub mod secret;
 pub mod sign_in;
+pub mod signed_authentication;
 pub mod subject;
 mod web_url;
 

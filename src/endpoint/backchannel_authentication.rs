@@ -1,8 +1,11 @@
 //! The backchannel authentication endpoint (CIBA Core §7), and what the user answers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "aws-lc-rs")]
+use serde_json::Value;
 use smallvec::smallvec;
 
 use super::token::refuse_faults;
@@ -35,6 +38,15 @@ pub const MAX_NOTIFICATION_TOKEN: usize = 1024;
 pub struct BackchannelAuthenticationRequest {
     /// Who asks.
     pub credentials: Credentials,
+    /// What is asked, where it is not in `request`.
+    pub asked: AskedParameters,
+    /// `request`: what is asked as a signed JWT.
+    pub request: Option<Secret>,
+}
+
+/// The parameters of an authentication request (CIBA Core §7.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedParameters {
     /// `scope`.
     pub scope: Option<String>,
     /// `login_hint`.
@@ -55,8 +67,6 @@ pub struct BackchannelAuthenticationRequest {
     pub client_notification_token: Option<Secret>,
     /// `resource`, sorted (RFC 8707 §2).
     pub resources: Vec<Resource>,
-    /// Whether there is a `request`, which is not taken.
-    pub signed: bool,
 }
 
 impl BackchannelAuthenticationRequest {
@@ -66,23 +76,58 @@ impl BackchannelAuthenticationRequest {
     /// `invalid_request`, `invalid_client` or `invalid_target`, as the parameter at fault asks for.
     pub fn read(authorization: Option<&[u8]>, params: &Params<'_>) -> Result<Self, OAuthError> {
         refuse_faults(params)?;
-        let text = |name: &str| params.get(name).map(str::to_owned);
-        let secret = |name: &str| params.get(name).map(Secret::new);
         Ok(Self {
             credentials: Credentials::read(authorization, params)?,
-            scope: text("scope"),
-            login_hint: text("login_hint"),
-            login_hint_token: secret("login_hint_token"),
-            id_token_hint: secret("id_token_hint"),
-            binding_message: text("binding_message"),
-            user_code: secret("user_code"),
-            requested_expiry: text("requested_expiry"),
-            acr_values: text("acr_values"),
-            client_notification_token: secret("client_notification_token"),
-            resources: target::read_resources(params)?,
-            signed: params.get("request").is_some(),
+            asked: AskedParameters::read(params)?,
+            request: params.get("request").map(Secret::new),
         })
     }
+
+    /// What is asked: in the form, or signed, as the client is registered. Nothing may stand beside a signed request.
+    fn asked(
+        &self,
+        client: &Client,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Cow<'_, AskedParameters>, Halt> {
+        match &self.request {
+            None if client.backchannel.signing_alg.is_some() => Err(Reason::SignedRequestMissing.into()),
+            None => Ok(Cow::Borrowed(&self.asked)),
+            Some(_) if self.asked != AskedParameters::default() => Err(Reason::SignedRequestMixed.into()),
+            Some(object) => Ok(Cow::Owned(signed(object, client, facts, cx)?)),
+        }
+    }
+}
+
+#[cfg(feature = "aws-lc-rs")]
+fn signed(
+    object: &Secret,
+    client: &Client,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<AskedParameters, Halt> {
+    let claims = crate::client::signed_authentication::verify(object.expose(), client, facts, cx)?;
+    let fault = |why: String| OAuthError::new(Reason::SignedRequestInvalid).detail(why);
+    let mut pairs = Vec::new();
+    for (name, value) in claims.members() {
+        let values = match value {
+            Value::Array(values) if Params::may_repeat(name) => values.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        pairs.extend(values.iter().map(|value| match value {
+            Value::String(text) => (Cow::Borrowed(name.as_str()), Cow::Borrowed(text.as_str())),
+            value => (Cow::Borrowed(name.as_str()), Cow::Owned(value.to_string())),
+        }));
+    }
+    let params = Params::from_pairs(pairs);
+    refuse_faults(&params).map_err(|error| fault(error.to_string()))?;
+    Ok(AskedParameters::read(&params)?)
+}
+
+/// Without a crypto backend no signature can be checked.
+#[cfg(not(feature = "aws-lc-rs"))]
+fn signed(_: &Secret, _: &Client, _: &Facts, _: &Context<'_>) -> Result<AskedParameters, Halt> {
+    Err(Reason::RequestObjectUnsupported.into())
 }
 
 /// What a client is told that asks (CIBA Core §7.3), and what its user is asked.
@@ -129,23 +174,21 @@ impl Decide for BackchannelAuthenticationRequest {
         }
         let mode = client.backchannel.mode.filter(|mode| cx.settings.delivery_modes().contains(mode));
         let mode = mode.ok_or(Reason::GrantTypeUnregistered)?;
-        if self.signed {
-            return Err(Reason::RequestObjectUnsupported.into());
-        }
-        let hint = self.hint(client, facts, cx)?;
-        let scope = self.grantable_scope(client, cx)?;
-        target::resolve(&self.resources, client, facts, cx)?;
-        let lifetime = self.lifetime(cx)?;
+        let asked = self.asked(client, facts, cx)?;
+        let hint = asked.hint(client, facts, cx)?;
+        let scope = asked.grantable_scope(client, cx)?;
+        target::resolve(&asked.resources, client, facts, cx)?;
+        let lifetime = asked.lifetime(cx)?;
         let token = match mode {
             DeliveryMode::Poll => None,
-            DeliveryMode::Ping => Some(self.notification_token()?),
+            DeliveryMode::Ping => Some(asked.notification_token()?),
         };
         let enquiry = UserEnquiry {
             client: client.id.clone(),
             hint,
-            user_code: self.user_code.clone(),
-            binding_message: self.fit_binding_message()?,
-            acr_values: self.acr_values.as_deref().map(Into::into),
+            user_code: asked.user_code.clone(),
+            binding_message: asked.fit_binding_message()?,
+            acr_values: asked.acr_values.as_deref().map(Into::into),
             scope,
         };
         let counter = Counter::BackchannelAuthentications(client.id.clone(), cx.address);
@@ -153,7 +196,7 @@ impl Decide for BackchannelAuthenticationRequest {
             return Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into());
         }
         let subject = asked_subject(&enquiry, facts, cx)?;
-        self.begin(client, enquiry, (subject, token), lifetime, facts, cx)
+        asked.begin(client, enquiry, (subject, token), lifetime, facts, cx)
     }
 }
 
@@ -177,7 +220,24 @@ fn asked_subject(enquiry: &UserEnquiry, facts: &Facts, cx: &Context<'_>) -> Resu
     Err(reason.into())
 }
 
-impl BackchannelAuthenticationRequest {
+impl AskedParameters {
+    fn read(params: &Params<'_>) -> Result<Self, OAuthError> {
+        let text = |name: &str| params.get(name).map(str::to_owned);
+        let secret = |name: &str| params.get(name).map(Secret::new);
+        Ok(Self {
+            scope: text("scope"),
+            login_hint: text("login_hint"),
+            login_hint_token: secret("login_hint_token"),
+            id_token_hint: secret("id_token_hint"),
+            binding_message: text("binding_message"),
+            user_code: secret("user_code"),
+            requested_expiry: text("requested_expiry"),
+            acr_values: text("acr_values"),
+            client_notification_token: secret("client_notification_token"),
+            resources: target::read_resources(params)?,
+        })
+    }
+
     /// The one hint that there has to be (CIBA Core §7.1). An ID token is one that this server issued to this very client,
     /// expired or not.
     fn hint(&self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<UserHint, Halt> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::client::encryption::{CONTENT_ENCRYPTION, KEY_MANAGEMENT};
-use crate::jose::{ContentEncryption, KeyManagement};
+use crate::jose::{Algorithm, ContentEncryption, KeyManagement};
 use crate::protocol::{
     ClientAuthMethod, DeliveryMode, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType,
 };
@@ -252,6 +252,9 @@ pub struct BackchannelSupport {
     pub backchannel_authentication_endpoint: String,
     /// `backchannel_token_delivery_modes_supported`.
     pub backchannel_token_delivery_modes_supported: &'static [DeliveryMode],
+    /// `backchannel_authentication_request_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub backchannel_authentication_request_signing_alg_values_supported: Vec<Algorithm>,
     /// `backchannel_user_code_parameter_supported`.
     pub backchannel_user_code_parameter_supported: bool,
 }
@@ -364,6 +367,12 @@ impl Metadata {
             backchannel: elsewhere.then(|| BackchannelSupport {
                 backchannel_authentication_endpoint: at(&paths.backchannel_authentication),
                 backchannel_token_delivery_modes_supported: settings.delivery_modes(),
+                backchannel_authentication_request_signing_alg_values_supported: match cfg!(
+                    feature = "aws-lc-rs"
+                ) {
+                    true => settings.assertions.signatures.clone(),
+                    false => Vec::new(),
+                },
                 backchannel_user_code_parameter_supported: settings.backchannel.user_codes,
             }),
             openid: ((codes || devices || elsewhere) && settings.is_openid_provider())

@@ -246,6 +246,10 @@ reasons! {
     // Backchannel authentication
     HintsNotOne: InvalidRequest 400, "exactly one of login_hint, login_hint_token and id_token_hint is needed", "CIBA Core §7.1";
     BackchannelScope: InvalidScope 400, "the scope openid is needed", "CIBA Core §7.1";
+    SignedRequestMissing: InvalidRequest 400, "the request must be signed", "CIBA Core §7.1.1";
+    SignedRequestInvalid: InvalidRequest 400, "the signed request is not valid", "CIBA Core §7.1.1";
+    SignedRequestMixed: InvalidRequest 400, "no parameter may stand beside a signed request", "CIBA Core §7.1.1";
+    SignedRequestOtherClient: InvalidClient 401, "the signed request is another client's", "CIBA Core §7.1.1";
     HintedUserUnknown: UnknownUserId 400, "the user is not known", "CIBA Core §13";
     HintTokenExpired: ExpiredLoginHintToken 400, "the login hint token has expired", "CIBA Core §13";
     BackchannelUserCodeMissing: MissingUserCode 400, "the user has a user code", "CIBA Core §7.1.2";

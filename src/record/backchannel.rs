@@ -8,6 +8,7 @@ use url::Url;
 
 use super::client::SealedSecret;
 use super::key::GrantId;
+use crate::jose::Algorithm;
 use crate::protocol::{ClientId, DeliveryMode, Resource, Scope, Secret, SubjectId, Timestamp};
 
 /// What a client registered (CIBA Core §4).
@@ -17,6 +18,9 @@ pub struct BackchannelRegistration {
     pub mode: Option<DeliveryMode>,
     /// `backchannel_client_notification_endpoint`: where it is told, in the modes in which it is.
     pub endpoint: Option<Url>,
+    /// `backchannel_authentication_request_signing_alg`: how it signs its requests; `None` of a client that does not, and
+    /// every other signs them all.
+    pub signing_alg: Option<Algorithm>,
     /// `backchannel_user_code_parameter`: whether it asks its users for their user codes.
     pub user_code: bool,
 }
