@@ -22,7 +22,7 @@
 //! - the request that begins it, and the answer of the user:
 //!   [`endpoint::backchannel_authentication`](crate::endpoint::backchannel_authentication)
 //! - the host's part: [`host::AuthenticationDevice`](crate::host::AuthenticationDevice)
-//! - the states of the grant, and polling: [`pending`](super::pending)
+//! - the states of the grant, and polling: [`pending`]
 
 use super::issue::TokenPlan;
 use super::pending;

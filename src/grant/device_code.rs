@@ -23,7 +23,7 @@
 //!
 //! - the request that begins it: [`endpoint::device_authorization`](crate::endpoint::device_authorization)
 //! - the user's side: [`authorize::device`](crate::authorize::device)
-//! - the states of the grant, and polling: [`pending`](super::pending)
+//! - the states of the grant, and polling: [`pending`]
 
 use super::issue::TokenPlan;
 use super::pending;
