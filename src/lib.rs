@@ -35,7 +35,7 @@
 //! let cx = Context {
 //!     settings: &settings,
 //!     now: grantor::Timestamp(1_800_000_000),
-//!     random: Random::from_block(&[9; Random::LEN]),
+//!     random: Random::from_seed([9; Random::LEN]),
 //!     sequence: 0,
 //!     address: None,
 //!     attempt: 0,

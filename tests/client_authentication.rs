@@ -263,7 +263,7 @@ fn work(credentials: Credentials, fixture: &Fixture, clients: &[Client]) -> (usi
     let context = Context {
         settings: fixture.server.settings(),
         now: Timestamp(NOW),
-        random: Random::from_block(&[5; Random::LEN]),
+        random: Random::from_seed([5; Random::LEN]),
         sequence: 0,
         address: None,
         attempt: 0,

@@ -12,9 +12,12 @@ use std::task::{Context, Poll, Waker};
 
 use common::clients::{JWT_API, all};
 use common::devices::{self, Device, Devices as _};
+use common::foreign::{Trust, stated, statement};
 use common::host::BreakableEntropy;
 use common::stores::{Fault, Faulty, Waiting, When};
-use common::{Agent, Answer, Fixture, ISSUER, alice, authorization, machine};
+use common::{Agent, Answer, Fixture, ISSUER, alice, authorization, form, machine};
+use grantor::host::OwnTokenExchange;
+use grantor::protocol::GrantType;
 use grantor::record::grant::{EndReason, GrantStatus};
 
 /// More calls than any request makes.
@@ -201,6 +204,69 @@ async fn the_user_decides_about_a_device_once_or_can_decide_again() {
                 false => told.refused(400, "access_denied"),
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_exchanged_once_or_not_at_all_and_can_be_exchanged_again() {
+    for (when, fault) in faults() {
+        let row = format!("{when:?} {fault:?}");
+        let store = Faulty::new();
+        let mut clients = all();
+        clients.iter_mut().for_each(|client| client.grant_types.push(GrantType::TokenExchange));
+        let fixture = Fixture::over(store.clone(), clients, |builder| {
+            let types = [GrantType::ClientCredentials, GrantType::TokenExchange];
+            builder.grant_types(types).token_exchange(Arc::new(OwnTokenExchange))
+        });
+        let given = fixture.token("machine", &machine()).await.tokens().access;
+        let request = form([
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", &given),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ]);
+        store.fail(when, fault);
+        let answer = fixture.token("machine", &request).await;
+        store.heal();
+        let issued = honest(&answer, &row);
+        assert!(issued || !is_harmless(when, fault), "{row}");
+        if issued {
+            assert!(fixture.is_live(&answer.tokens().access).await, "{row}");
+            assert_eq!(fixture.grants("machine").await.len(), 2, "{row}");
+        }
+        assert!(fixture.is_live(&given).await, "{row}");
+        assert_eq!(fixture.token("machine", &request).await.status, 200, "{row}");
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_is_used_once_or_not_at_all() {
+    for (when, fault) in faults() {
+        let row = format!("{when:?} {fault:?}");
+        let store = Faulty::new();
+        let mut clients = all();
+        clients.iter_mut().for_each(|client| client.grant_types.push(GrantType::JwtBearer));
+        let fixture = Fixture::over(store.clone(), clients, |builder| {
+            builder.grant_types([GrantType::JwtBearer]).assertion_trust(Arc::new(Trust::default()))
+        });
+        let request = form([
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", &stated(&statement())),
+        ]);
+        store.fail(when, fault);
+        let answer = fixture.token("machine", &request).await;
+        store.heal();
+        let issued = answer.status == 200 || {
+            // A claim that was made and not confirmed counts as made by someone else.
+            let code = if answer.status == 400 { "invalid_grant" } else { "temporarily_unavailable" };
+            assert_eq!(answer.error().1, code, "{row}: {answer:?}");
+            false
+        };
+        if issued {
+            assert!(fixture.is_live(&answer.tokens().access).await, "{row}");
+        }
+        let again = fixture.token("machine", &request).await;
+        assert!(!issued || again.status == 400, "{row}");
+        assert!(fixture.grants("machine").await.len() <= 1, "{row}");
     }
 }
 

@@ -467,7 +467,7 @@ async fn authorized_by_the_host(fixture: &Fixture, subject: &str) -> Answer {
     let params = grantor::protocol::Params::from_pairs(
         params.0.iter().map(|(name, value)| (name.as_str(), value.as_str())),
     );
-    let request = grantor::authorize::AuthorizationRequest::read(&params).unwrap();
+    let request = grantor::authorize::AuthorizationRequest::read(params).unwrap();
     let authorize = grantor::authorize::Authorize { request, browser };
     let step = fixture.server.authorize(&authorize, grantor::server::Origin::default()).await;
     fixture.http.step(step, &http::Method::GET).into()

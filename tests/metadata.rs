@@ -7,9 +7,11 @@ mod common;
 use std::sync::Arc;
 
 use common::clients::{all, authenticated, client, secret};
+use common::foreign::Trust;
 use common::host::{NobodyAtHome, TestPasswords};
 use common::{Agent, Fixture, ISSUER, NOW, authorization, form, machine, redemption, refreshing};
 use grantor::endpoint::metadata::Paths;
+use grantor::host::OwnTokenExchange;
 use grantor::jose::{Algorithm, JwkSet, Sealer, SigningKey, sign_compact};
 use grantor::profile::Profile;
 use grantor::protocol::{ClientAuthMethod, GrantType, ResponseType};
@@ -81,6 +83,8 @@ async fn exactly_the_advertised_grant_types_are_supported() {
                 GrantType::Ciba => {
                     builder.scope(common::scope("openid read")).authentication_device(Arc::new(NobodyAtHome))
                 }
+                GrantType::TokenExchange => builder.token_exchange(Arc::new(OwnTokenExchange)),
+                GrantType::JwtBearer => builder.assertion_trust(Arc::new(Trust::default())),
                 _ => builder,
             }
         })

@@ -52,6 +52,8 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
                     .cloned(),
             )
             .scope(scope)
+            .token_exchange(Arc::new(grantor::host::OwnTokenExchange))
+            .assertion_trust(Arc::new(common::foreign::Trust::default()))
             .limiter(Arc::new(grantor::host::MemoryLimiter::new(limits)))
             .registration(Arc::new(grantor::host::OpenRegistration::default()))
     });

@@ -301,7 +301,7 @@ proptest! {
         let issuer = Issuer::new(ISSUER).unwrap();
         let mut settings = Settings::new(issuer, Profile::Strict, Sealer::new(&[7; 32]));
         settings.pairwise = Some(Sealer::new(&secret));
-        let random = Random::from_block(&[0; Random::LEN]);
+        let random = Random::from_seed([0; Random::LEN]);
         let cx = Context { settings: &settings, now: Timestamp(NOW), random, sequence: 0, address: None, attempt: 0 };
         let seen = |(sector, subject): &(String, String)| {
             let mut client = client("web", ClientAuthMethod::None, &[redirect_uri("web")]);

@@ -52,6 +52,7 @@ impl Exposed for TokenPlan {
         let access = match &self.access_token {
             AccessTokenPlan::Opaque(token) => token.expose().to_owned(),
             AccessTokenPlan::Jwt(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
+            AccessTokenPlan::IdJag(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
         };
         let refresh = self.refresh_token.as_ref().map(Secret::expose);
         format!("{access} {refresh:?} {self:?}")
@@ -218,10 +219,9 @@ fn machine(resource: Option<&str>) -> TokenRequest {
     })
 }
 
-fn authorize(client: &str, browser: Browser) -> Authorize {
-    let form = authorization(client);
-    let params = Params::from_pairs(form.0.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    Authorize { request: AuthorizationRequest::read(&params).unwrap(), browser }
+fn authorize(client: &str, browser: Browser) -> Authorize<'static> {
+    let params = Params::from_pairs(authorization(client).0);
+    Authorize { request: AuthorizationRequest::read(params).unwrap(), browser }
 }
 
 #[tokio::test]

@@ -28,9 +28,10 @@ use grantor::authorize::{
 use grantor::endpoint::registration::IssueInitialAccess;
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::endpoint::userinfo::UserInfoRequest;
-use grantor::host::OpenRegistration;
+use grantor::host::{OpenRegistration, TokenExchangePolicy};
 use grantor::protocol::GrantType;
 use grantor::protocol::{Params, Timestamp};
+use grantor::record::exchange::{Exchange, Terms, Verdict};
 use grantor::record::registration::Admission;
 use grantor::record::{Batch, Index, InteractionId, Key, Versioned};
 use grantor::server::Origin;
@@ -63,6 +64,16 @@ impl Store for Counting {
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.inner.purge(now, limit).await
+    }
+}
+
+/// Allows every exchange.
+struct Everything;
+
+#[async_trait]
+impl TokenExchangePolicy for Everything {
+    async fn judge(&self, _: &Exchange) -> Result<Verdict, StoreError> {
+        Ok(Verdict::Allow(Terms::default()))
     }
 }
 
@@ -240,7 +251,7 @@ async fn an_authorization_request_costs_a_second_load_only_for_what_the_session_
     let params = Params::from_pairs(form.0.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut browser = agent.browser();
     browser.host_login = Some(agent.host_login("alice"));
-    let request = Authorize { request: AuthorizationRequest::read(&params).unwrap(), browser };
+    let request = Authorize { request: AuthorizationRequest::read(params).unwrap(), browser };
     let (_, cost) = world.cost(world.fixture.server.authorize(&request, Origin::default())).await;
     assert_eq!(cost, trips(1, 1), "the host keeps the session");
 
@@ -272,6 +283,64 @@ async fn a_refresh_costs_two_loads_and_one_commit_whether_the_token_rotates_or_n
         let again = world.token(client, &refreshing(&first.refresh)).await.1;
         assert_eq!(again, trips(2, 1), "{client} {api:?}: once more");
     }
+}
+
+#[tokio::test]
+async fn an_exchange_costs_two_loads_and_one_commit_however_long_the_chain() {
+    let store = Arc::new(Counting::default());
+    let mut all = clients::all();
+    all.iter_mut().for_each(|client| client.grant_types = GrantType::ALL.to_vec());
+    let types = [GrantType::AuthorizationCode, GrantType::ClientCredentials, GrantType::TokenExchange];
+    let fixture = Fixture::over(store.clone(), all, |builder| {
+        builder.scope(scope(SCOPE)).grant_types(types).token_exchange(Arc::new(Everything))
+    });
+    let world = World { fixture, store };
+    const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
+    let exchanging = |token: &str| {
+        form([
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", token),
+            ("subject_token_type", ACCESS),
+        ])
+    };
+    for api in [API, JWT_API] {
+        let mut token = world.tokens("web", Some(api)).await.access;
+        for turn in 0..3 {
+            let (next, cost) = world.token("machine", &exchanging(&token)).await;
+            // A JWT names all that its life hangs on, except where it goes back to another token.
+            let loads = if api == JWT_API && turn == 0 { 1 } else { 2 };
+            assert_eq!(cost, trips(loads, 1), "{api} {turn}");
+            token = next.access;
+        }
+        let actor = world.tokens("web", Some(api)).await.access;
+        let both = exchanging(&token).add("actor_token", &actor).add("actor_token_type", ACCESS);
+        assert_eq!(world.token("machine", &both).await.1, trips(2, 1), "{api}: with an actor token");
+        assert_eq!(world.introspect("machine", &token).await, (true, trips(2, 0)), "{api}");
+        assert_eq!(world.check(&token, Some(api)).await, (true, trips(2, 0)), "{api}");
+    }
+    let own = world.token("machine", &machine().add("resource", JWT_API)).await.0.access;
+    assert_eq!(world.token("web", &exchanging(&own)).await.1, trips(1, 1), "nothing remembers it");
+}
+
+#[tokio::test]
+async fn an_assertion_costs_two_loads_one_commit_and_the_claim_of_its_name() {
+    let store = Arc::new(Counting::default());
+    let mut all = clients::all();
+    all.iter_mut().for_each(|client| client.grant_types = GrantType::ALL.to_vec());
+    let trust = Arc::new(common::foreign::Trust::default());
+    let fixture = Fixture::over(store.clone(), all, |builder| {
+        builder.scope(scope("read write")).grant_types([GrantType::JwtBearer]).assertion_trust(trust)
+    });
+    let world = World { fixture, store };
+    let assertion = common::foreign::stated(&common::foreign::statement());
+    let request = form([
+        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+        ("assertion", assertion.as_str()),
+    ]);
+    assert_eq!(world.token("machine", &request).await.1, trips(2, 2));
+    let (replay, cost) = world.cost(world.fixture.token("machine", &request)).await;
+    replay.refused(400, "invalid_grant");
+    assert_eq!(cost, trips(3, 1), "the name was claimed before");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ fn no_request_prints_a_secret_that_it_carries() {
         Browser::from_cookie_headers([lines.as_str()], &grantor::Issuer::new("https://as.example").unwrap());
     assert!(browser.session.is_some() && browser.binding.is_some());
     keeps_quiet(&browser);
-    let request = AuthorizationRequest::read(&params(&[("client_id", "web"), ("request", CANARY)])).unwrap();
+    let request = AuthorizationRequest::read(params(&[("client_id", "web"), ("request", CANARY)])).unwrap();
     keeps_quiet(&Authorize { request, browser: browser.clone() });
     let id = grantor::record::InteractionId(grantor::record::Id([0; 16]));
     let answer = FormAnswer { id, csrf: Secret::new(CANARY) };

@@ -233,7 +233,7 @@ async fn a_host_with_sessions_of_its_own_shows_them_too() {
     let fixture = provider();
     let request = asking("first").0;
     let pairs = request.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let request = AuthorizationRequest::read(&Params::from_pairs(pairs)).unwrap();
+    let request = AuthorizationRequest::read(Params::from_pairs(pairs)).unwrap();
     let mut agent = fixture.agent();
     let mut seen = BTreeSet::new();
     for (subject, auth_time) in [("alice", 1), ("alice", 2), ("bob", 2)] {

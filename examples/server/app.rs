@@ -27,7 +27,7 @@ use crate::login::PASSWORD_CLASS;
 use crate::one_time::OneTimePasswords;
 use crate::throttle::Throttle;
 use crate::users::Users;
-use crate::{demo, device, inbox, logout, one_time, pages, secret};
+use crate::{demo, device, exchange, inbox, logout, one_time, pages, secret};
 
 /// How often expired records are deleted, keys looked after, and messages sent again.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -80,6 +80,9 @@ impl App {
             .frontchannel_logout()
             .acr_values([PASSWORD_CLASS])
             .scope(demo::scope()?)
+            .grant_types(demo::GRANT_TYPES.iter().cloned())
+            .token_exchange(exchange::policy(&args.resources))
+            .assertion_trust(Arc::new(exchange::trust(args.trusted_issuers.as_deref())?))
             .extension_grant(one_time::grant_type()?, Arc::new(one_time))
             .clock(Arc::clone(&clock) as _)
             .accounts(Arc::clone(&users) as _)

@@ -64,6 +64,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) users: Option<PathBuf>,
 
+    /// Other issuers whose JWTs are taken, for users of the same name: a JSON object of issuers, each with its jwks or jwks_uri
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_issuers: Option<PathBuf>,
+
     /// Let clients register themselves, for whatever they may ask for here
     #[arg(long)]
     pub(crate) open_registration: bool,

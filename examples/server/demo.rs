@@ -26,6 +26,8 @@ pub(crate) const GRANT_TYPES: &[GrantType] = &[
     GrantType::ClientCredentials,
     GrantType::DeviceCode,
     GrantType::Ciba,
+    GrantType::TokenExchange,
+    GrantType::JwtBearer,
 ];
 
 /// The scope values there are.

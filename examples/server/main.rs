@@ -11,6 +11,7 @@
 //! | [`routes`], [`visit`] | paths, and what the pages read of a request |
 //! | [`login`], [`consent`], [`device`], [`home`], [`inbox`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
 //! | [`one_time`] | a grant type of this host's own |
+//! | [`exchange`] | which tokens are exchanged, and which other issuers are trusted |
 //! | [`throttle`] | how often a password may be guessed |
 //! | [`api`], [`tv`] | the demo API, and a demo client: a television |
 //! | [`secret`], [`tls`], [`clock`], [`controls`], [`banner`] | the rest |
@@ -25,6 +26,7 @@ mod controls;
 mod day;
 mod demo;
 mod device;
+mod exchange;
 mod home;
 mod inbox;
 mod login;

@@ -258,7 +258,7 @@ impl Browser {
 
 /// A new binding cookie.
 pub(crate) fn new_binding(cx: &Context<'_>) -> Handle {
-    Handle { id: cx.id(), secret: cx.random.secret }
+    Handle { id: cx.id(), secret: cx.random.secret() }
 }
 
 fn form_csrf(sealer: &Sealer, binding: &Handle, session: Option<&Handle>) -> Secret {

@@ -27,9 +27,9 @@ use crate::token::{HandleKind, user_claims};
 
 /// An authorization request in a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authorize {
+pub struct Authorize<'p> {
     /// What is asked.
-    pub request: AuthorizationRequest,
+    pub request: AuthorizationRequest<'p>,
     /// By which browser.
     pub browser: Browser,
 }
@@ -66,11 +66,11 @@ pub struct Interact {
     pub reason: InteractReason,
 }
 
-impl Decide for Authorize {
+impl Decide for Authorize<'_> {
     type Plan = Step;
 
     fn client_id(&self) -> Option<ClientId> {
-        Some(self.request.client_id.as_str().into())
+        Some(self.request.client_id.as_ref().into())
     }
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
@@ -94,7 +94,7 @@ impl Decide for Authorize {
         let redirect_uri = request.verify(client)?;
         let login = self.browser.signed_in(facts, cx)?;
         let mut decision = self.answer(&request, client, redirect_uri, login, facts, cx)?;
-        let told = Some(&client.id).filter(|_| request.is_openid());
+        let told = Some(&client.id).filter(|_| cx.settings.session_management && request.is_openid());
         session_state::tell(&mut decision, told, &self.browser, facts, cx)?;
         Ok(decision)
     }
@@ -112,10 +112,10 @@ impl Decide for Authorize {
     }
 }
 
-impl Authorize {
+impl Authorize<'_> {
     fn answer(
         &self,
-        request: &AuthorizationRequest,
+        request: &AuthorizationRequest<'_>,
         client: &Client,
         redirect_uri: MatchedRedirectUri,
         login: Option<SignedIn>,
@@ -205,7 +205,7 @@ pub(super) fn suits(
     if request.claims.as_deref().is_none_or(suits) { Ok(()) } else { Err(Reason::AcrUnmet) }
 }
 
-impl Authorize {
+impl Authorize<'_> {
     /// Stores the request until the user has answered.
     fn interact(
         &self,
@@ -240,7 +240,7 @@ impl Authorize {
 }
 
 fn refuse(
-    request: &AuthorizationRequest,
+    request: &AuthorizationRequest<'_>,
     client: &Client,
     uri: MatchedRedirectUri,
     error: OAuthError,

@@ -42,7 +42,7 @@ pub(super) fn grant(
     let mut grant = begun(request, client, client_epoch, login, scope, cx);
     let mut response = AuthorizationResponse::new(uri, request.response_mode);
     if response_type.has_code() {
-        let code = Handle { id: id.0, secret: cx.random.code_secret };
+        let code = Handle { id: id.0, secret: cx.random.code_secret() };
         grant.redeemable = Some(Box::new(redeemable(request, &code, cx)));
         response.parameters.push(("code", code.encode(HandleKind::Code)));
     }
@@ -56,9 +56,11 @@ pub(super) fn grant(
     if response_type.has_id_token() {
         let nonce = request.nonce.as_deref();
         let only = !response_type.has_code() && !response_type.has_token();
-        front.id_token = issue::id_token(&grant, client, scope, nonce, only, facts, cx)?;
+        let id_token = issue::id_token(&grant, client, scope, nonce, only, facts, cx)?;
+        front.id_token = if only { id_token } else { id_token.map(|plan| plan.of_grant(id, cx)) };
     }
-    response.to_sign = Some(front).filter(|front| *front != FrontTokens::default()).map(Box::new);
+    let signs = front.access_token.is_some() || front.id_token.is_some();
+    response.to_sign = signs.then(|| Box::new(front));
     response.close(request.state.as_deref(), cx);
 
     let mut batch = cx.batch();
@@ -106,6 +108,7 @@ fn begun(
             .as_deref()
             .map(|claims| Box::new(user_claims::allowed(claims, &request.scope, scope))),
         jwts: None,
+        exchange: None,
     }
 }
 

@@ -308,7 +308,7 @@ impl Login {
             return None;
         }
         let id = goes_on.map_or_else(|| SessionId(cx.other_id()), |(id, _)| id);
-        let handle = Handle { id: id.0, secret: cx.random.other_secret };
+        let handle = Handle { id: id.0, secret: cx.random.other_secret() };
         let session = Session {
             digest: handle.digest(HandleKind::Session),
             subject: self.login.subject.clone(),

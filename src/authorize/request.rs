@@ -20,41 +20,41 @@ use crate::record::client::ConsentPolicy;
 use crate::record::interaction::{PageHints, PendingRequest};
 use crate::record::{ClaimsRequest, Client, Context, Facts, Halt};
 
-/// The parameters of an authorization request, as they came.
+/// The parameters of an authorization request, as they came: borrowed from it where nothing was escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuthorizationRequest {
+pub struct AuthorizationRequest<'p> {
     /// `client_id`.
-    pub client_id: String,
+    pub client_id: Cow<'p, str>,
     /// `redirect_uri`.
-    pub redirect_uri: Option<String>,
+    pub redirect_uri: Option<Cow<'p, str>>,
     /// `response_type`.
-    pub response_type: Option<String>,
+    pub response_type: Option<Cow<'p, str>>,
     /// `response_mode`.
-    pub response_mode: Option<String>,
+    pub response_mode: Option<Cow<'p, str>>,
     /// `state`.
-    pub state: Option<String>,
+    pub state: Option<Cow<'p, str>>,
     /// `scope`.
-    pub scope: Option<String>,
+    pub scope: Option<Cow<'p, str>>,
     /// `code_challenge` (RFC 7636 §4.3).
-    pub code_challenge: Option<String>,
+    pub code_challenge: Option<Cow<'p, str>>,
     /// `code_challenge_method` (RFC 7636 §4.3).
-    pub code_challenge_method: Option<String>,
+    pub code_challenge_method: Option<Cow<'p, str>>,
     /// `nonce` (OpenID Connect Core §3.1.2.1).
-    pub nonce: Option<String>,
+    pub nonce: Option<Cow<'p, str>>,
     /// `prompt` (OpenID Connect Core §3.1.2.1).
-    pub prompt: Option<String>,
+    pub prompt: Option<Cow<'p, str>>,
     /// `max_age` (OpenID Connect Core §3.1.2.1).
-    pub max_age: Option<String>,
+    pub max_age: Option<Cow<'p, str>>,
     /// `id_token_hint` (OpenID Connect Core §3.1.2.1).
     pub id_token_hint: Option<Secret>,
     /// `claims` (OpenID Connect Core §5.5).
-    pub claims: Option<String>,
+    pub claims: Option<Cow<'p, str>>,
     /// `claims_locales` (OpenID Connect Core §5.2).
-    pub claims_locales: Option<String>,
+    pub claims_locales: Option<Cow<'p, str>>,
     /// `request`: the request as a JWT (RFC 9101 §5.1).
     pub request: Option<Secret>,
     /// `request_uri`: where that JWT is (OpenID Connect Core §6.2).
-    pub request_uri: Option<String>,
+    pub request_uri: Option<Cow<'p, str>>,
     /// What the host's pages may want to know.
     pub hints: PageHints,
     /// `resource` (RFC 8707 §2.1).
@@ -66,57 +66,57 @@ pub struct AuthorizationRequest {
     pub content_fault: Option<Reason>,
 }
 
-impl AuthorizationRequest {
+impl<'p> AuthorizationRequest<'p> {
     /// Reads the parameters.
     ///
     /// # Errors
     /// A fault of `client_id`, `redirect_uri` or `state`, for which there is only an error page.
-    pub fn read(params: &Params<'_>) -> Result<Self, OAuthError> {
-        for name in ["client_id", "redirect_uri"] {
-            if let Some(fault) = params.fault(name) {
-                return Err(OAuthError::new(Reason::from(fault)).parameter(name));
+    pub fn read(params: Params<'p>) -> Result<Self, OAuthError> {
+        let fault = params.first_fault().map(|(_, fault)| fault);
+        if fault.is_some() {
+            refuse_faults_of_the_way_back(&params)?;
+        }
+        let mut request = Self::default();
+        match target::read_resources(&params) {
+            Ok(resources) => request.resources = resources,
+            Err(error) => request.content_fault = Some(error.reason()),
+        }
+        for (name, value) in params.into_pairs() {
+            match name.as_ref() {
+                "client_id" => request.client_id = value,
+                "redirect_uri" => request.redirect_uri = Some(value),
+                "response_type" => request.response_type = Some(value),
+                "response_mode" => request.response_mode = Some(value),
+                "state" => request.state = Some(value),
+                "scope" => request.scope = Some(value),
+                "code_challenge" => request.code_challenge = Some(value),
+                "code_challenge_method" => request.code_challenge_method = Some(value),
+                "nonce" => request.nonce = Some(value),
+                "prompt" => request.prompt = Some(value),
+                "max_age" => request.max_age = Some(value),
+                "id_token_hint" => request.id_token_hint = Some(Secret::new(value)),
+                "claims" => request.claims = Some(value),
+                "claims_locales" => request.claims_locales = Some(value),
+                "request" => request.request = Some(Secret::new(value)),
+                "request_uri" => request.request_uri = Some(value),
+                "registration" => request.content_fault = Some(Reason::RegistrationUnsupported),
+                "login_hint" => request.hints.login_hint = Some(value.into()),
+                "display" => request.hints.display = Some(value.into()),
+                "ui_locales" => request.hints.ui_locales = Some(value.into()),
+                "acr_values" => request.hints.acr_values = Some(value.into()),
+                _ => {}
             }
         }
-        if params.fault("state") == Some(ParamFault::TooLong) {
-            return Err(OAuthError::new(Reason::ParameterTooLong).parameter("state"));
+        if request.client_id.is_empty() {
+            return Err(OAuthError::new(Reason::ParameterMissing).parameter("client_id"));
         }
-        let client_id = params
-            .get("client_id")
-            .ok_or(OAuthError::new(Reason::ParameterMissing).parameter("client_id"))?;
-        if !id::is_vschar(client_id) {
+        if !id::is_vschar(&request.client_id) {
             return Err(OAuthError::new(Reason::ParameterMalformed).parameter("client_id"));
         }
-        let text = |name: &str| params.get(name).map(str::to_owned);
-        let (resources, resource_fault) = match target::read_resources(params) {
-            Ok(resources) => (resources, None),
-            Err(error) => (Vec::new(), Some(error.reason())),
-        };
-        let both = params.get("request").is_some() && params.get("request_uri").is_some();
-        let both = both.then_some(Reason::RequestTwice);
-        let unsupported = params.get("registration").map(|_| Reason::RegistrationUnsupported);
-        let fault = params.first_fault().map(|(_, fault)| Reason::from(fault));
-        Ok(Self {
-            client_id: client_id.to_owned(),
-            redirect_uri: text("redirect_uri"),
-            response_type: text("response_type"),
-            response_mode: text("response_mode"),
-            state: text("state"),
-            scope: text("scope"),
-            code_challenge: text("code_challenge"),
-            code_challenge_method: text("code_challenge_method"),
-            nonce: text("nonce"),
-            prompt: text("prompt"),
-            max_age: text("max_age"),
-            id_token_hint: params.get("id_token_hint").map(Secret::new),
-            claims: text("claims"),
-            claims_locales: text("claims_locales"),
-            hints: page_hints(params),
-            resources,
-            request: params.get("request").map(Secret::new),
-            request_uri: text("request_uri"),
-            fault: fault.or(both).map(OAuthError::new),
-            content_fault: unsupported.or(resource_fault),
-        })
+        let twice = request.request.is_some() && request.request_uri.is_some();
+        let fault = fault.map(Reason::from).or(twice.then_some(Reason::RequestTwice));
+        request.fault = fault.map(OAuthError::new);
+        Ok(request)
     }
 
     /// The client.
@@ -374,12 +374,15 @@ pub struct Asked {
     pub max_age: Option<Duration>,
 }
 
-fn page_hints(params: &Params<'_>) -> PageHints {
-    let text = |name: &str| params.get(name).map(Into::into);
-    PageHints {
-        login_hint: text("login_hint"),
-        display: text("display"),
-        ui_locales: text("ui_locales"),
-        acr_values: text("acr_values"),
+/// Without these nobody knows where an answer may go, or what it answers.
+fn refuse_faults_of_the_way_back(params: &Params<'_>) -> Result<(), OAuthError> {
+    for name in ["client_id", "redirect_uri"] {
+        if let Some(fault) = params.fault(name) {
+            return Err(OAuthError::new(Reason::from(fault)).parameter(name));
+        }
+    }
+    match params.fault("state") {
+        Some(ParamFault::TooLong) => Err(OAuthError::new(Reason::ParameterTooLong).parameter("state")),
+        _ => Ok(()),
     }
 }

@@ -28,11 +28,11 @@ use crate::record::{Client, Context, Facts, Halt};
 /// # Errors
 /// [`Halt::Need`] while a fact is missing; an error page for a fault that no redirect URI stands beside.
 pub(super) fn resolve<'r>(
-    outer: &'r AuthorizationRequest,
+    outer: &'r AuthorizationRequest<'r>,
     client: &Client,
     facts: &Facts,
     cx: &Context<'_>,
-) -> Result<Cow<'r, AuthorizationRequest>, Halt> {
+) -> Result<Cow<'r, AuthorizationRequest<'r>>, Halt> {
     if outer.fault.is_some() {
         return Ok(Cow::Borrowed(outer));
     }
@@ -47,11 +47,11 @@ pub(super) fn resolve<'r>(
 }
 
 fn from_object(
-    outer: &AuthorizationRequest,
+    outer: &AuthorizationRequest<'_>,
     client: &Client,
     facts: &Facts,
     cx: &Context<'_>,
-) -> Result<Option<AuthorizationRequest>, Halt> {
+) -> Result<Option<AuthorizationRequest<'static>>, Halt> {
     let object = match (&outer.request, &outer.request_uri) {
         (Some(_), _) if !cx.settings.takes_request_objects() => {
             return Err(Reason::RequestObjectUnsupported.into());
@@ -81,10 +81,10 @@ fn behind<'f>(uri: &str, client: &Client, facts: &'f Facts, cx: &Context<'_>) ->
 
 /// The request that an object makes.
 fn read(
-    outer: &AuthorizationRequest,
+    outer: &AuthorizationRequest<'_>,
     claims: &Claims,
     cx: &Context<'_>,
-) -> Result<AuthorizationRequest, OAuthError> {
+) -> Result<AuthorizationRequest<'static>, OAuthError> {
     let fault = |rule: &str| OAuthError::new(Reason::RequestObjectClaims).detail(rule);
     // OpenID Connect lets an object leave out what must stand beside it anyway (Core §6.1).
     match claims.get("client_id") {
@@ -98,17 +98,17 @@ fn read(
     if claims.members().len() > MAX_PARAMS {
         return Err(fault("it has too many members"));
     }
-    let mut pairs = vec![(Cow::Borrowed("client_id"), Cow::Borrowed(outer.client_id.as_str()))];
+    let mut pairs = vec![("client_id".to_owned(), outer.client_id.to_string())];
     for (name, value) in claims.members().iter().filter(|(name, _)| *name != "client_id") {
         let values = match value {
             Value::Array(values) if Params::may_repeat(name) => values.as_slice(),
             value => std::slice::from_ref(value),
         };
         for value in values {
-            pairs.push((Cow::Borrowed(name), text(value).ok_or_else(|| fault("a member is null"))?));
+            pairs.push((name.to_owned(), text(value).ok_or_else(|| fault("a member is null"))?));
         }
     }
-    let inner = AuthorizationRequest::read(&Params::from_pairs(pairs));
+    let inner = AuthorizationRequest::read(Params::from_pairs(pairs));
     let inner = inner.map_err(|error| fault(&error.to_string()))?;
     match (&outer.response_type, &inner.response_type) {
         (Some(beside), Some(within)) if beside != within => {
@@ -119,10 +119,10 @@ fn read(
 }
 
 /// A member as a parameter: text as it is, anything else as JSON (RFC 9101 §4).
-fn text(value: &Value) -> Option<Cow<'_, str>> {
+fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        value => Some(Cow::Owned(value.to_string())),
+        Value::String(text) => Some(text.clone()),
+        value => Some(value.to_string()),
     }
 }

@@ -90,7 +90,7 @@ fn signed_out_state(browser: &Browser, cx: &Context<'_>) -> Digest {
     let own = match (&browser.session, &browser.host_login) {
         (_, Some(login)) => login.subject.as_str().as_bytes(),
         (Some(session), None) => &session.id.0,
-        (None, None) => &cx.random.nonce,
+        (None, None) => &cx.random.nonce(),
     };
     Digest(cx.settings.sealer.mac(Purpose::BrowserState, &[own]))
 }
@@ -100,7 +100,7 @@ fn session_state(client: &ClientId, uri: &MatchedRedirectUri, state: Digest, cx:
     let origin =
         Url::parse(uri.as_str()).map_or_else(|_| String::new(), |uri| uri.origin().ascii_serialization());
     let state = state.to_base64url();
-    let salt = Id(cx.random.nonce);
+    let salt = Id(cx.random.nonce());
     let digest = Digest::of(format!("{client} {origin} {state} {salt}").as_bytes());
     Secret::new(format!("{}.{salt}", digest.to_base64url()))
 }

@@ -83,19 +83,16 @@ impl ClientAssertion {
 mod verify {
     use super::ClientAssertion;
     use crate::jose::{
-        Claims, JoseError, KeyAlgorithm, Leeway, MacAlgorithm, NumericDate, Unverified, UnverifiedMac,
-        Verification, VerifyingKeySet,
+        Claims, JoseError, KeyAlgorithm, MacAlgorithm, Unverified, UnverifiedMac, Verification,
+        VerifyingKeySet,
     };
     use crate::protocol::{ClientAuthMethod, OAuthError, Reason, Timestamp};
-    use crate::record::assertion::AssertionAlgorithm;
+    use crate::record::assertion::{AssertionAlgorithm, WindowFault, window};
     use crate::record::{Client, Context, Facts, Halt};
 
     /// The types an assertion may have: its own, and the one that every JWT may have. One without a type is older than
     /// types and is accepted (RFC 10070 §4); every other type is that of a token made for something else.
     const TYPES: &[&str] = &["client-authentication+jwt", "JWT"];
-
-    /// How far the clock of a client may be from ours.
-    const LEEWAY: Leeway = Leeway::OTHERS;
 
     impl ClientAssertion {
         /// Until when the assertion could be presented again, if all of it but its being new is right.
@@ -143,7 +140,8 @@ mod verify {
                 return Ok(Err(unproven(JoseError::AlgorithmNotAccepted)));
             }
             let accepted = Verification::new(TYPES, algorithms).or_untyped();
-            let keys = client.keys.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
+            let keys =
+                client.keys.source.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
             let verified = match keys {
                 Ok(keys) => token.verify(keys.verifying(), &accepted),
                 Err(why) => {
@@ -213,16 +211,11 @@ mod verify {
         if !cx.settings.is_audience(&claims.required_audience().map_err(malformed)?) {
             return Err(Reason::AssertionAudience.into());
         }
-        let times = claims.check_times(cx.now.0, LEEWAY).map_err(|error| match error {
-            JoseError::ClaimMissing(_) | JoseError::ClaimInvalid(_) => malformed(error),
-            _ => OAuthError::new(Reason::AssertionTimes).detail(error.to_string()),
-        })?;
-        let expires_at = times.exp.map_or(0, NumericDate::ceil);
-        let begins = times.iat.map_or(cx.now.0.saturating_add(LEEWAY.ahead), NumericDate::floor);
-        if expires_at > Timestamp(begins).plus(cx.settings.assertions.longest_life).0 {
-            return Err(Reason::AssertionLife.into());
-        }
-        Ok(Timestamp(expires_at.saturating_add(LEEWAY.behind)))
+        window(claims, cx.settings.assertions.longest_life, cx.now).map_err(|fault| match fault {
+            WindowFault::Malformed(error) => malformed(error),
+            WindowFault::Closed(error) => OAuthError::new(Reason::AssertionTimes).detail(error.to_string()),
+            WindowFault::TooLong => Reason::AssertionLife.into(),
+        })
     }
 }
 

@@ -113,8 +113,11 @@ pub fn recipient(
         let key = RecipientKey::OfSecret(newest.clone());
         return Ok(Some(Recipient { client: client.id.clone(), key, encryption }));
     }
-    let keys =
-        client.keys.for_use(KeyAlgorithm::Encryption(encryption.alg), None, facts)?.map_err(missing)?;
+    let keys = client
+        .keys
+        .source
+        .for_use(KeyAlgorithm::Encryption(encryption.alg), None, facts)?
+        .map_err(missing)?;
     let key =
         keys.set().for_encryption(encryption.alg).ok_or_else(|| missing("none is for the algorithm"))?;
     Ok(Some(Recipient { client: client.id.clone(), key: RecipientKey::Public(key.clone()), encryption }))

@@ -1,12 +1,12 @@
-//! Where the public keys of a client are found when one is needed.
+//! Where the public keys of a client, or of another issuer, are found when one is needed.
 
 use crate::jose::KeyAlgorithm;
-use crate::record::assertion::{ClientKeys, KeySource};
+use crate::record::assertion::KeySource;
 use crate::record::facts::WantedKey;
 use crate::record::key_ring::PublishedKeys;
 use crate::record::{Facts, Halt};
 
-impl ClientKeys {
+impl KeySource {
     /// The key set in which a key for `alg` is looked for, of this name if it has one; or why there is none.
     ///
     /// # Errors
@@ -17,10 +17,10 @@ impl ClientKeys {
         kid: Option<&str>,
         facts: &'k Facts,
     ) -> Result<Result<&'k PublishedKeys, &'k str>, Halt> {
-        match &self.source {
-            KeySource::None => Ok(Err("none are registered")),
-            KeySource::Given(keys) => Ok(Ok(keys)),
-            KeySource::At(uri) => {
+        match self {
+            Self::None => Ok(Err("none are registered")),
+            Self::Given(keys) => Ok(Ok(keys)),
+            Self::At(uri) => {
                 let wanted = WantedKey { uri: uri.clone(), kid: kid.map(str::to_owned), alg };
                 Ok(facts.client_keys(&wanted)?.map(AsRef::as_ref))
             }

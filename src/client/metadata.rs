@@ -220,6 +220,9 @@ impl ClientMetadata {
         if public && uses(&GrantType::ClientCredentials) {
             return contradiction("client_credentials needs a client that can authenticate (RFC 6749 §4.4)");
         }
+        if public && uses(&GrantType::JwtBearer) {
+            return contradiction("jwt-bearer needs a client that can authenticate (RFC 7521 §8.2)");
+        }
         if codes != response_types.iter().any(|own| own.has_code()) {
             return contradiction(
                 "authorization_code and response types with code go together (RFC 7591 §2.1)",

@@ -203,7 +203,7 @@ mod verify {
         let alg = token.header().alg();
         check_algorithm(RequestObjectAlgorithm::Protected(AssertionAlgorithm::Signature(alg)), client, cx)?;
         let missing = |why: &str| OAuthError::new(Reason::RequestObjectUnproven).detail(why);
-        let keys = client.keys.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
+        let keys = client.keys.source.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
         let keys = keys.map_err(missing)?.verifying();
         let verified =
             token.verify(keys, &Verification::new(TYPES, &[alg]).or_untyped()).map_err(unproven)?;

@@ -31,7 +31,7 @@ mod verify {
         if alg != registered {
             return Err(fault(&JoseError::AlgorithmNotAccepted.to_string()).into());
         }
-        let keys = client.keys.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
+        let keys = client.keys.source.for_use(KeyAlgorithm::Signature(alg), token.header().kid(), facts)?;
         let keys = keys.map_err(fault)?.verifying();
         let verified = token.verify(keys, &Verification::new(TYPES, &[alg]).or_untyped());
         let claims = verified.map_err(|error| fault(&error.to_string()))?.into_inner();

@@ -126,7 +126,7 @@ impl DeviceAuthorizationRequest {
         let mut batch = cx.batch();
         let epoch = life::epoch_for_new(client, &mut batch, facts, cx)?;
         let id = GrantId(cx.id());
-        let code = Handle { id: id.0, secret: cx.random.code_secret };
+        let code = Handle { id: id.0, secret: cx.random.code_secret() };
         let user_code = user_code::of_grant(id, cx);
         let key = user_code::key(&user_code, cx);
         let asked = (scope, self.resources.clone());

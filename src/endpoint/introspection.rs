@@ -3,6 +3,8 @@
 //! The token's own client may ask, and a client registered as the resource server of its audience. Everyone else,
 //! and every token that is not alive, gets `{"active":false}` and nothing more (RFC 7662 §2.2).
 
+use std::sync::Arc;
+
 use super::token::{refuse_faults, required};
 use crate::client::Credentials;
 use crate::grant::life;
@@ -13,7 +15,7 @@ use crate::record::grant::{Grant, GrantSubject};
 use crate::record::{Client, Context, Decide, Decision, Facts, Halt};
 use crate::token::claims::write_audience;
 use crate::token::subject::seen_by;
-use crate::token::{PresentedToken, RefreshHandle};
+use crate::token::{Delegation, PresentedToken, RefreshHandle};
 
 /// A request to the introspection endpoint. `token_type_hint` is not needed: a token tells what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,22 +50,24 @@ pub enum Introspection {
         token: Box<LiveToken>,
         /// `sub`: what the client of the token calls the user, whoever asks, as a JWT would say it; the client itself where
         /// it acts for itself.
-        subject: String,
+        subject: Arc<str>,
+        /// `act`, `may_act`.
+        delegation: Option<Box<Delegation>>,
         /// `iss`.
-        issuer: String,
+        issuer: Issuer,
     },
     /// A refresh token.
     Refresh {
         /// `client_id`.
         client: ClientId,
         /// `sub`.
-        subject: Option<String>,
+        subject: Option<Arc<str>>,
         /// `scope`.
         scope: Scope,
         /// `exp`.
         expires_at: u64,
         /// `iss`.
-        issuer: String,
+        issuer: Issuer,
     },
 }
 
@@ -110,12 +114,14 @@ fn concerns(token: &LiveToken, caller: &Client, issuer: &Issuer) -> bool {
 
 fn access(token: LiveToken, facts: &Facts, cx: &Context<'_>) -> Result<Introspection, Halt> {
     let Some(client) = facts.client(token.client.as_str())? else { return Ok(Introspection::Inactive) };
-    let subject = match &token.subject {
-        Some(subject) => seen_by(client, subject, cx)?.as_str().to_owned(),
-        None => client.id.as_str().to_owned(),
+    let subject = match (&token.subject, &token.exchange) {
+        (Some(subject), _) => seen_by(client, subject, cx)?.into(),
+        (None, Some(exchange)) => exchange.client_acted_for(&client.id).clone().into(),
+        (None, None) => client.id.clone().into(),
     };
-    let issuer = cx.settings.issuer.as_str().to_owned();
-    Ok(Introspection::Access { token: Box::new(token), subject, issuer })
+    let delegation = Delegation::of(token.exchange.as_deref(), client, cx)?.map(Box::new);
+    let issuer = cx.settings.issuer.clone();
+    Ok(Introspection::Access { token: Box::new(token), subject, delegation, issuer })
 }
 
 fn refresh(
@@ -132,10 +138,10 @@ fn refresh(
     let seen = |subject: &GrantSubject| seen_by(caller, &subject.id, cx);
     Ok(Introspection::Refresh {
         client: grant.client.clone(),
-        subject: grant.subject.as_ref().map(seen).transpose()?.map(|subject| subject.as_str().to_owned()),
+        subject: grant.subject.as_ref().map(seen).transpose()?.map(Into::into),
         scope: grant.scope.clone(),
         expires_at: family.idle_until.0,
-        issuer: cx.settings.issuer.as_str().to_owned(),
+        issuer: cx.settings.issuer.clone(),
     })
 }
 
@@ -147,11 +153,11 @@ impl Introspection {
         json.flag("active", !matches!(self, Self::Inactive));
         match self {
             Self::Inactive => {}
-            Self::Access { token, subject, issuer } => {
-                json.text("iss", issuer);
+            Self::Access { token, subject, delegation, issuer } => {
+                json.text("iss", issuer.as_str());
                 json.text("client_id", token.client.as_str());
                 json.text("sub", subject);
-                write_audience(&mut json, &token.audience, issuer);
+                write_audience(&mut json, &token.audience, issuer.as_str());
                 json.plain("scope", token.scope.as_str());
                 json.plain("token_type", "Bearer");
                 json.number("iat", token.issued_at.0);
@@ -165,9 +171,12 @@ impl Introspection {
                         json.text("acr", acr);
                     }
                 }
+                if let Some(delegation) = delegation {
+                    delegation.write(&mut json);
+                }
             }
             Self::Refresh { client, subject, scope, expires_at, issuer } => {
-                json.text("iss", issuer);
+                json.text("iss", issuer.as_str());
                 json.text("client_id", client.as_str());
                 if let Some(subject) = subject {
                     json.text("sub", subject);

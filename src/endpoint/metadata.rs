@@ -6,6 +6,7 @@ use crate::client::encryption::{CONTENT_ENCRYPTION, KEY_MANAGEMENT};
 use crate::jose::{Algorithm, ContentEncryption, KeyManagement};
 use crate::protocol::{
     ClientAuthMethod, DeliveryMode, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType,
+    TokenType,
 };
 use crate::record::assertion::AssertionAlgorithm;
 use crate::record::request_object::RequestObjectAlgorithm;
@@ -312,6 +313,12 @@ pub struct Metadata {
     pub code_challenge_methods_supported: &'static [&'static str],
     /// `authorization_response_iss_parameter_supported` (RFC 9207 §3).
     pub authorization_response_iss_parameter_supported: bool,
+    /// `authorization_grant_profiles_supported` (Identity Assertion JWT Authorization Grant §7.2).
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub authorization_grant_profiles_supported: &'static [&'static str],
+    /// `identity_chaining_requested_token_types_supported` (Identity Assertion JWT Authorization Grant §7.1).
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub identity_chaining_requested_token_types_supported: &'static [TokenType],
     /// What is said of request objects, where there is an authorization endpoint.
     #[serde(flatten)]
     pub request_objects: Option<RequestObjectSupport>,
@@ -363,6 +370,18 @@ impl Metadata {
             introspection_endpoint_auth_signing_alg_values_supported: algorithms,
             code_challenge_methods_supported: if codes { &["S256"] } else { &[] },
             authorization_response_iss_parameter_supported: codes,
+            authorization_grant_profiles_supported: match settings.assertion_trust
+                && settings.grant_types.contains(&GrantType::JwtBearer)
+            {
+                true => &["urn:ietf:params:oauth:grant-profile:id-jag"],
+                false => &[],
+            },
+            identity_chaining_requested_token_types_supported: match settings.issues_id_jags
+                && settings.grant_types.contains(&GrantType::TokenExchange)
+            {
+                true => &[TokenType::IdJag],
+                false => &[],
+            },
             request_objects: codes.then(|| RequestObjectSupport::new(settings)),
             backchannel: elsewhere.then(|| BackchannelSupport {
                 backchannel_authentication_endpoint: at(&paths.backchannel_authentication),

@@ -2,7 +2,7 @@
 
 use crate::grant::resolve::{self, LiveToken};
 use crate::protocol::{Reason, Resource, Scope};
-use crate::record::{Context, Decide, Decision, Facts, Halt, RegisteredClient};
+use crate::record::{Context, Decide, Decision, Facts, Halt};
 use crate::token::PresentedToken;
 
 /// A bearer token that was presented to an API.
@@ -27,8 +27,7 @@ impl Decide for ResourceCheck {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LiveToken>, Halt> {
         let token = resolve::live_access_token(&self.token, facts, cx)?.ok_or(Reason::BearerInvalid)?;
-        // Only a client that registered itself can be gone while its standing says nothing of it; no other costs a look.
-        if RegisteredClient::may_be(&token.client) && facts.client(token.client.as_str())?.is_none() {
+        if resolve::holder_is_gone(&token, facts)? {
             return Err(Reason::BearerInvalid.into());
         }
         let for_us = match &self.resource {

@@ -9,10 +9,12 @@ use crate::grant::client_credentials::ClientCredentialsRequest;
 use crate::grant::device_code::DeviceCodeRequest;
 use crate::grant::extension::ExtensionGrantRequest;
 use crate::grant::issue::TokenPlan;
+use crate::grant::jwt_bearer::{GrantAssertion, JwtBearerRequest};
 use crate::grant::password::PasswordRequest;
 use crate::grant::refresh_token::RefreshTokenRequest;
 use crate::grant::target;
-use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret};
+use crate::grant::token_exchange::{ON_BEHALF_OF, TokenExchangeRequest};
+use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Scope, Secret, TokenType};
 use crate::record::password::PasswordAttempt;
 use crate::record::{Context, Decide, Decision, Facts, Halt};
 use crate::token::{Handle, HandleKind, RefreshHandle};
@@ -31,6 +33,10 @@ pub enum TokenRequest {
     DeviceCode(DeviceCodeRequest),
     /// `urn:openid:params:grant-type:ciba`.
     Ciba(CibaRequest),
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`, and its other form.
+    TokenExchange(Box<TokenExchangeRequest>),
+    /// `urn:ietf:params:oauth:grant-type:jwt-bearer`.
+    JwtBearer(Box<JwtBearerRequest>),
     /// `password`.
     Password(PasswordRequest),
     /// One of the host's own.
@@ -100,6 +106,29 @@ impl TokenRequest {
                 device_code: Handle::decode(HandleKind::DeviceCode, required(params, "device_code")?),
                 resources,
             }),
+            GrantType::TokenExchange => Self::TokenExchange(Box::new(TokenExchangeRequest::read(
+                credentials,
+                scope(params)?,
+                resources,
+                params,
+            )?)),
+            GrantType::JwtBearer => match params.get("requested_token_use") {
+                None => Self::JwtBearer(Box::new(JwtBearerRequest {
+                    credentials,
+                    assertion: GrantAssertion::read(required(params, "assertion")?)?,
+                    scope: scope(params)?,
+                    resources,
+                })),
+                Some(ON_BEHALF_OF) => {
+                    let (scope, assertion) = (scope(params)?, required(params, "assertion")?);
+                    let request =
+                        TokenExchangeRequest::on_behalf_of(credentials, scope, resources, assertion);
+                    Self::TokenExchange(Box::new(request))
+                }
+                Some(_) => {
+                    return Err(OAuthError::new(Reason::ParameterMalformed).parameter("requested_token_use"));
+                }
+            },
         })
     }
 
@@ -112,6 +141,8 @@ impl TokenRequest {
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
             Self::DeviceCode(_) => GrantType::DeviceCode,
             Self::Ciba(_) => GrantType::Ciba,
+            Self::TokenExchange(request) => request.form.grant_type(),
+            Self::JwtBearer(_) => GrantType::JwtBearer,
             Self::Password(_) => GrantType::Password,
             Self::Extension(request) => GrantType::Extension(request.grant_type.clone()),
         }
@@ -126,6 +157,8 @@ impl TokenRequest {
             Self::ClientCredentials(request) => &request.credentials.client_id,
             Self::DeviceCode(request) => &request.credentials.client_id,
             Self::Ciba(request) => &request.credentials.client_id,
+            Self::TokenExchange(request) => &request.credentials.client_id,
+            Self::JwtBearer(request) => &request.credentials.client_id,
             Self::Password(request) => &request.credentials.client_id,
             Self::Extension(request) => &request.credentials.client_id,
         }
@@ -146,6 +179,8 @@ impl Decide for TokenRequest {
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
             Self::DeviceCode(request) => request.read_ahead(facts, cx),
             Self::Ciba(request) => request.read_ahead(facts, cx),
+            Self::TokenExchange(request) => request.read_ahead(facts, cx),
+            Self::JwtBearer(request) => request.read_ahead(facts, cx),
             Self::Password(request) => request.read_ahead(facts, cx),
             Self::Extension(request) => request.read_ahead(facts, cx),
         }
@@ -161,6 +196,8 @@ impl Decide for TokenRequest {
             Self::ClientCredentials(request) => request.decide(facts, cx),
             Self::DeviceCode(request) => request.decide(facts, cx),
             Self::Ciba(request) => request.decide(facts, cx),
+            Self::TokenExchange(request) => request.decide(facts, cx),
+            Self::JwtBearer(request) => request.decide(facts, cx),
             Self::Password(request) => request.decide(facts, cx),
             Self::Extension(request) => request.decide(facts, cx),
         }
@@ -172,7 +209,7 @@ impl Decide for TokenRequest {
 pub struct TokenResponse {
     /// `access_token`.
     pub access_token: Secret,
-    /// `token_type`: always `Bearer`.
+    /// `token_type`: `Bearer`, or `N_A` for what is no access token (RFC 8693 §2.2.1).
     pub token_type: &'static str,
     /// `expires_in`, in seconds.
     pub expires_in: u64,
@@ -182,6 +219,8 @@ pub struct TokenResponse {
     pub id_token: Option<Secret>,
     /// `scope`: what the access token allows.
     pub scope: Scope,
+    /// `issued_token_type`, where a token was exchanged for it (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<TokenType>,
 }
 
 impl TokenResponse {
@@ -191,24 +230,32 @@ impl TokenResponse {
     /// controls (RFC 6749 appendix A.4).
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = String::with_capacity(512);
-        json.push_str("{\"access_token\":\"");
-        json.push_str(self.access_token.expose());
-        json.push_str("\",\"token_type\":\"");
-        json.push_str(self.token_type);
-        json.push_str("\",\"expires_in\":");
-        json.push_str(itoa::Buffer::new().format(self.expires_in));
+        let mut len = 0;
+        self.write_json(|part| len += part.len());
+        let mut json = String::with_capacity(len);
+        self.write_json(|part| json.push_str(part));
+        json.into_bytes()
+    }
+
+    #[inline]
+    fn write_json(&self, mut push: impl FnMut(&str)) {
+        push("{\"access_token\":\"");
+        push(self.access_token.expose());
+        push("\",\"token_type\":\"");
+        push(self.token_type);
+        push("\",\"expires_in\":");
+        push(itoa::Buffer::new().format(self.expires_in));
         for (name, value) in [
-            ("refresh_token", self.refresh_token.as_ref().map(Secret::expose)),
-            ("id_token", self.id_token.as_ref().map(Secret::expose)),
-            ("scope", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
+            (",\"refresh_token\":\"", self.refresh_token.as_ref().map(Secret::expose)),
+            (",\"id_token\":\"", self.id_token.as_ref().map(Secret::expose)),
+            (",\"scope\":\"", Some(self.scope.as_str()).filter(|scope| !scope.is_empty())),
+            (",\"issued_token_type\":\"", self.issued_token_type.map(TokenType::as_str)),
         ] {
             if let Some(value) = value {
-                json.extend([",\"", name, "\":\"", value, "\""]);
+                [name, value, "\""].into_iter().for_each(&mut push);
             }
         }
-        json.push('}');
-        json.into_bytes()
+        push("}");
     }
 }
 

@@ -9,6 +9,7 @@ use super::target::Target;
 use crate::protocol::id::is_vschar;
 use crate::protocol::scope::OFFLINE_ACCESS;
 use crate::protocol::{GrantType, Reason, Scope, SubjectId};
+use crate::record::exchange::Exchanged;
 use crate::record::grant::{AuthenticatedSubject, Grant, GrantStatus, GrantSubject};
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
 
@@ -25,6 +26,8 @@ pub struct Beginning {
     pub target: Target,
     /// Whether it may go on beyond the first access token, if it is registered for refresh tokens.
     pub refreshable: bool,
+    /// What it owes to a token that was given for it.
+    pub exchange: Option<Exchanged>,
 }
 
 /// Begins a grant and issues its first tokens, for a client that has proved itself.
@@ -39,8 +42,11 @@ pub fn with_tokens(
     cx: &Context<'_>,
 ) -> Result<Decision<TokenPlan>, Halt> {
     let client_epoch = life::client_enabled(client, facts, cx)?.epoch;
-    let Beginning { grant_type, subject, scope, target, refreshable } = beginning;
-    let subject = subject.map(|subject| acted_for(subject, facts, cx)).transpose()?;
+    let Beginning { grant_type, subject, scope, target, refreshable, exchange } = beginning;
+    let subject = match subject {
+        Some(subject) => Some(acted_for(subject, facts, cx)?.ok_or(Reason::SubjectDisabled)?),
+        None => None,
+    };
     let scope = granted_scope(Some(&scope), client, cx)?;
     let id = GrantId(cx.id());
     let mut grant = Grant {
@@ -60,6 +66,7 @@ pub fn with_tokens(
         access: SmallVec::new(),
         claims: None,
         jwts: None,
+        exchange: exchange.map(Box::new),
     };
     let scope = target.narrow(&grant.scope);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, &target, cx)?;
@@ -72,7 +79,9 @@ pub fn with_tokens(
         .grant(id);
     let mut batch = cx.batch();
     batch.put = vec![life::put(id, grant, cx)];
-    let plan = TokenPlan { access_token, expires_in, scope, refresh_token, id_token };
+    let id_token = id_token.map(|plan| plan.of_grant(id, cx));
+    let plan =
+        TokenPlan { access_token, expires_in, scope, refresh_token, id_token, issued_token_type: None };
     Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }
 
@@ -84,20 +93,27 @@ pub fn granted_scope(asked: Option<&Scope>, client: &Client, cx: &Context<'_>) -
     let allowed = client.scope.intersection(&cx.settings.scope);
     match asked {
         None => Ok(allowed),
-        Some(asked) if asked.is_subset(&allowed) => Ok(asked.clone()),
+        Some(asked) if asked.is_subset(&allowed) => Ok(allowed.intersection(asked)),
         Some(_) => Err(Reason::ScopeNotAllowed),
     }
 }
 
-/// The subject of a new grant, which must be one that may be acted for.
-fn acted_for(subject: AuthenticatedSubject, facts: &Facts, cx: &Context<'_>) -> Result<GrantSubject, Halt> {
+/// The subject of a new grant; `None` for one that may not be acted for.
+///
+/// # Errors
+/// [`Halt::Need`] while a fact is missing; those of [`check_subject`].
+pub fn acted_for(
+    subject: AuthenticatedSubject,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Option<GrantSubject>, Halt> {
     let AuthenticatedSubject { id, authentication } = subject;
     check_subject(&id, facts)?;
     let standing = life::standing(facts.subject(cx.namespace().subject(&id))?);
     if standing.disabled || !life::has_account(&id, facts, cx)? {
-        return Err(Reason::SubjectDisabled.into());
+        return Ok(None);
     }
-    Ok(GrantSubject { id, epoch: standing.epoch, authentication })
+    Ok(Some(GrantSubject { id, epoch: standing.epoch, authentication }))
 }
 
 /// Whether the host may call a user so: 1 to 255 printable ASCII characters (OpenID Connect Core §2), and not the name of a

@@ -54,8 +54,14 @@ fn opaque(
     let mut grant = new_grant(client, scope, target, epoch, cx);
     let (access_token, expires_in) = issue::access_token(&mut grant, id, client, scope, target, cx)?;
     batch.put = vec![life::put(id, grant, cx)];
-    let plan =
-        TokenPlan { access_token, expires_in, scope: scope.clone(), refresh_token: None, id_token: None };
+    let plan = TokenPlan {
+        access_token,
+        expires_in,
+        scope: scope.clone(),
+        refresh_token: None,
+        id_token: None,
+        issued_token_type: None,
+    };
     let event = Event::new(EventKind::TokensIssued).client(&client.id).grant(id);
     Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }
@@ -80,6 +86,7 @@ fn recordless(
         scope: scope.clone(),
         refresh_token: None,
         id_token: None,
+        issued_token_type: None,
     };
     Ok(Decision::answer(cx, plan).event(Event::new(EventKind::TokensIssued).client(&client.id)))
 }
@@ -102,5 +109,6 @@ fn new_grant(client: &Client, scope: &Scope, target: &Target, client_epoch: u64,
         access: SmallVec::new(),
         claims: None,
         jwts: None,
+        exchange: None,
     }
 }

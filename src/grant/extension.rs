@@ -61,7 +61,7 @@ impl Decide for ExtensionGrantRequest {
         if subject.is_none() && client.is_public() {
             return Err(Reason::ClientMustBeConfidential.into());
         }
-        let beginning = begin::Beginning { grant_type, subject, scope, target, refreshable };
+        let beginning = begin::Beginning { grant_type, subject, scope, target, refreshable, exchange: None };
         begin::with_tokens(beginning, client, facts, cx)
     }
 }

@@ -9,7 +9,7 @@ use crate::client::encryption;
 use crate::jose::{Algorithm, MacAlgorithm};
 use crate::profile::RefreshRotation;
 use crate::protocol::scope::OPENID;
-use crate::protocol::{GrantType, Reason, Scope, Secret, Timestamp};
+use crate::protocol::{GrantType, Reason, Scope, Secret, Timestamp, TokenType};
 use crate::record::assertion::AssertionAlgorithm;
 use crate::record::client::ClientSecret;
 use crate::record::encryption::Recipient;
@@ -17,7 +17,9 @@ use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
 use crate::record::{ClaimsRequest, Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
 use crate::token::claims::TokenId;
 use crate::token::subject::{seen_by, session_seen_by};
-use crate::token::{AccessTokenClaims, Handle, HandleKind, IdTokenClaims, RefreshHandle, user_claims};
+use crate::token::{
+    AccessTokenClaims, Delegation, Handle, HandleKind, IdJagClaims, IdTokenClaims, RefreshHandle, user_claims,
+};
 
 /// What the token endpoint answers once the decision is committed (RFC 6749 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct TokenPlan {
     pub refresh_token: Option<Secret>,
     /// The ID token.
     pub id_token: Option<Box<IdTokenPlan>>,
+    /// What kind of token it is that goes out as the access token, where tokens are exchanged (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<TokenType>,
 }
 
 /// An ID token to be signed, once the access token it hashes is made.
@@ -65,6 +69,15 @@ impl Protection {
     }
 }
 
+impl IdTokenPlan {
+    /// The same with the name of its grant, where ID tokens can be exchanged.
+    #[must_use]
+    pub fn of_grant(mut self: Box<Self>, id: GrantId, cx: &Context<'_>) -> Box<Self> {
+        self.claims.grant = cx.settings.token_exchange.then_some(id);
+        self
+    }
+}
+
 /// An access token to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessTokenPlan {
@@ -72,6 +85,8 @@ pub enum AccessTokenPlan {
     Opaque(Secret),
     /// To be signed.
     Jwt(Box<AccessTokenClaims>, Algorithm),
+    /// No access token, but to be signed: a grant at another server.
+    IdJag(Box<IdJagClaims>, Algorithm),
 }
 
 /// Adds one access token to a grant, in the format its target asks for.
@@ -86,7 +101,8 @@ pub fn access_token(
     target: &Target,
     cx: &Context<'_>,
 ) -> Result<(AccessTokenPlan, Duration), Reason> {
-    let valid_until = cx.now.plus(target.lifetime);
+    let lifetime = lifetime(grant, target, cx);
+    let valid_until = cx.now.plus(lifetime);
     let plan = match target.format {
         TokenFormat::Opaque => AccessTokenPlan::Opaque(opaque(grant, id, scope, target, valid_until, cx)),
         TokenFormat::Jwt(algorithm) => {
@@ -98,7 +114,20 @@ pub fn access_token(
             AccessTokenPlan::Jwt(Box::new(claims(grant, client, scope, target, token_id, cx)?), algorithm)
         }
     };
-    Ok((plan, target.lifetime))
+    Ok((plan, lifetime))
+}
+
+/// How long an access token of this grant lives.
+fn lifetime(grant: &Grant, target: &Target, cx: &Context<'_>) -> Duration {
+    match &grant.exchange {
+        Some(_) => Duration::from_secs(within(grant, cx.now.plus(target.lifetime)).seconds_from(cx.now)),
+        None => target.lifetime,
+    }
+}
+
+/// The end of something that the grant issues: no later than that of the token it was exchanged for.
+fn within(grant: &Grant, end: Timestamp) -> Timestamp {
+    grant.exchange.as_ref().map_or(end, |own| own.valid_until.min(end))
 }
 
 fn opaque(
@@ -109,7 +138,7 @@ fn opaque(
     valid_until: Timestamp,
     cx: &Context<'_>,
 ) -> Secret {
-    let handle = Handle { id: id.0, secret: cx.random.secret };
+    let handle = Handle { id: id.0, secret: cx.random.secret() };
     grant.access.retain(|token| !token.valid_until.is_past(cx.now));
     let others = cx.settings.max_access_tokens.saturating_sub(1);
     grant.access.drain(..grant.access.len().saturating_sub(others));
@@ -139,17 +168,19 @@ pub fn claims(
     let subject = grant.subject.as_ref();
     Ok(AccessTokenClaims {
         issuer: cx.settings.issuer.as_str().to_owned(),
-        subject: match subject {
-            Some(subject) => seen_by(client, &subject.id, cx)?.as_str().to_owned(),
-            None => grant.client.as_str().to_owned(),
+        subject: match (subject, &grant.exchange) {
+            (Some(subject), _) => seen_by(client, &subject.id, cx)?.as_str().to_owned(),
+            (None, Some(exchange)) => exchange.client_acted_for(&grant.client).as_str().to_owned(),
+            (None, None) => grant.client.as_str().to_owned(),
         },
         audience: target.resources.clone(),
         client_id: grant.client.clone(),
         scope: scope.clone(),
         issued_at: cx.now,
-        expires_at: cx.now.plus(target.lifetime),
+        expires_at: cx.now.plus(lifetime(grant, target, cx)),
         token_id,
         authentication: subject.map(|subject| subject.authentication.clone()),
+        delegation: Delegation::of(grant.exchange.as_deref(), client, cx)?.map(Box::new),
     })
 }
 
@@ -182,11 +213,12 @@ pub fn id_token(
         issuer: cx.settings.issuer.as_str().to_owned(),
         subject: seen_by(client, &subject.id, cx)?.as_str().to_owned(),
         audience: grant.client.clone(),
-        expires_at: cx.now.plus(cx.settings.lifetimes.id_token),
+        expires_at: within(grant, cx.now.plus(cx.settings.lifetimes.id_token)),
         issued_at: cx.now,
         authentication: subject.authentication.clone(),
         nonce: nonce.map(str::to_owned),
         session: grant.session.map(|session| session_seen_by(client, session, cx)).transpose()?,
+        grant: None,
         user,
     };
     let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
@@ -222,10 +254,10 @@ pub fn may_refresh(client: &Client, cx: &Context<'_>) -> bool {
 
 /// Gives a grant its first refresh token.
 pub fn first_refresh_token(grant: &mut Grant, id: GrantId, client: &Client, cx: &Context<'_>) -> Secret {
-    let key = TagKey(Id(cx.random.key));
-    let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret, &key);
-    let valid_until =
-        cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
+    let key = TagKey(Id(cx.random.key()));
+    let handle = RefreshHandle::new(id.0, 0, cx.random.other_secret(), &key);
+    let longest = cx.now.plus(client.lifetimes.refresh_token.unwrap_or(cx.settings.lifetimes.refresh_token));
+    let valid_until = within(grant, longest);
     grant.refresh = Some(Box::new(RefreshState {
         generation: 0,
         digest: handle.digest(),

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::client::Credentials;
 use crate::protocol::{Reason, Scope, SubjectId, Timestamp};
+use crate::record::exchange::{Root, RootSource};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
 use crate::record::{
@@ -17,7 +18,7 @@ use crate::record::{
 /// How long a record is kept beyond the last moment at which it could matter, for clocks that differ.
 pub const RETENTION_MARGIN: Duration = Duration::from_secs(120);
 
-/// Why a live-looking grant must not be used: its client, its subject or its session is gone.
+/// Why a live-looking grant must not be used: its client, its subject, its session or its root is gone.
 ///
 /// `Ok(None)` means it may be. The standings are read together in one go.
 ///
@@ -38,13 +39,33 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
     {
         return Ok(Some(reason));
     }
-    match guards.session {
-        Some(key) => Ok(facts
-            .session(key)?
-            .is_none_or(|s| s.record.valid_until.is_past(cx.now))
-            .then_some(Reason::SessionEnded)),
+    if let Some(key) = guards.session
+        && facts.session(key)?.is_none_or(|session| session.record.valid_until.is_past(cx.now))
+    {
+        return Ok(Some(Reason::SessionEnded));
+    }
+    match root(grant) {
+        Some(root) => Ok((!lives(root, facts, cx)?).then_some(Reason::RootEnded)),
         None => Ok(None),
     }
+}
+
+/// The token that the grant goes back to by exchanges.
+fn root(grant: &Grant) -> Option<&Root> {
+    grant.exchange.as_deref()?.root.as_ref()
+}
+
+/// Whether the token at the beginning of a chain of exchanges has not been ended. Its subject and its session are those
+/// of the grant.
+fn lives(root: &Root, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
+    let remembered = match root.source {
+        RootSource::Grant(id) => facts
+            .grant(cx.namespace().grant(id))?
+            .is_some_and(|grant| grant.record.status == GrantStatus::Active),
+        RootSource::Token(id) => facts.record(cx.namespace().revoked_token(id))?.is_none(),
+    };
+    let client = standing(facts.client_state(cx.namespace().client_state(&root.client))?);
+    Ok(remembered && !client.disabled && client.epoch == root.client_epoch)
 }
 
 /// Reads ahead what [`obstacle`] will ask about the grant under `key`, if there is one.
@@ -52,13 +73,30 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
 /// # Errors
 /// [`Halt::Need`] while any of it is unknown.
 pub fn read_ahead(key: Option<Key>, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-    let Some(key) = key else { return Ok(()) };
-    let Some(grant) = facts.grant(key)? else { return Ok(()) };
-    facts.read(&Guards::of(grant.record, cx).keys())?;
-    match &grant.record.subject {
-        Some(subject) => has_account(&subject.id, facts, cx).map(|_| ()),
-        None => Ok(()),
+    read_all_ahead([key], facts, cx)
+}
+
+/// The same for several grants, in one go.
+///
+/// # Errors
+/// [`Halt::Need`] while any of it is unknown.
+pub fn read_all_ahead<const N: usize>(
+    keys: [Option<Key>; N],
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    facts.read(&keys)?;
+    let mut grants: [Option<&Grant>; N] = [None; N];
+    for (grant, key) in grants.iter_mut().zip(keys) {
+        let Some(key) = key else { continue };
+        *grant = facts.grant(key)?.map(|grant| grant.record);
     }
+    let guards = grants.map(|grant| grant.map(|grant| Guards::of(grant, cx).keys()));
+    facts.read(guards.iter().flatten().flatten())?;
+    for subject in grants.iter().flatten().filter_map(|grant| grant.subject.as_ref()) {
+        has_account(&subject.id, facts, cx)?;
+    }
+    Ok(())
 }
 
 fn subject_obstacle(
@@ -91,6 +129,7 @@ struct Guards {
     client: Key,
     subject: Option<Key>,
     session: Option<Key>,
+    root: Option<[Key; 2]>,
 }
 
 impl Guards {
@@ -100,11 +139,19 @@ impl Guards {
             client: namespace.client_state(&grant.client),
             subject: grant.subject.as_ref().map(|subject| namespace.subject(&subject.id)),
             session: grant.session.filter(|_| !grant.offline).map(|session| namespace.session(session)),
+            root: root(grant).map(|root| {
+                let source = match root.source {
+                    RootSource::Grant(id) => namespace.grant(id),
+                    RootSource::Token(id) => namespace.revoked_token(id),
+                };
+                [source, namespace.client_state(&root.client)]
+            }),
         }
     }
 
-    const fn keys(&self) -> [Option<Key>; 3] {
-        [Some(self.client), self.subject, self.session]
+    fn keys(&self) -> [Option<Key>; 5] {
+        let [source, client] = self.root.map_or([None; 2], |keys| keys.map(Some));
+        [Some(self.client), self.subject, self.session, source, client]
     }
 }
 
@@ -204,12 +251,17 @@ pub fn ended(grant: &Grant, reason: EndReason) -> Grant {
 
 /// When the last thing that the grant issued is over, and a little more.
 pub(crate) fn retain_until(grant: &Grant) -> Timestamp {
+    last_moment(grant).plus(RETENTION_MARGIN)
+}
+
+/// When the last thing is over that the grant is known to have issued; after that it may be forgotten.
+#[must_use]
+pub fn last_moment(grant: &Grant) -> Timestamp {
     let access = grant.access.iter().map(|token| token.valid_until);
     let redeemable = grant.redeemable.iter().map(|code| code.valid_until);
     let refresh = grant.refresh.iter().map(|refresh| refresh.valid_until);
     let jwts = grant.jwts.iter().map(|jwts| jwts.valid_until);
-    let last = access.chain(redeemable).chain(refresh).chain(jwts).max().unwrap_or(grant.created_at);
-    last.plus(RETENTION_MARGIN)
+    access.chain(redeemable).chain(refresh).chain(jwts).max().unwrap_or(grant.created_at)
 }
 
 /// Ends a grant because of what was presented, and refuses the request once that is written. A grant that has

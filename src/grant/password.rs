@@ -52,6 +52,7 @@ impl Decide for PasswordRequest {
             scope,
             target,
             refreshable: true,
+            exchange: None,
         };
         begin::with_tokens(beginning, client, facts, cx)
     }

@@ -66,6 +66,7 @@ pub fn begun(
         access: SmallVec::new(),
         claims: None,
         jwts: None,
+        exchange: None,
     }
 }
 

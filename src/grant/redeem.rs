@@ -39,6 +39,8 @@ pub fn redeem(
         .grant(id);
     let mut batch = cx.batch();
     batch.put = vec![life::put(id, grant, cx)];
-    let plan = TokenPlan { access_token, expires_in, scope, refresh_token, id_token };
+    let id_token = id_token.map(|plan| plan.of_grant(id, cx));
+    let plan =
+        TokenPlan { access_token, expires_in, scope, refresh_token, id_token, issued_token_type: None };
     Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }

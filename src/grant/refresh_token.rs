@@ -100,8 +100,14 @@ impl Decide for RefreshTokenRequest {
         let mut batch = cx.batch();
         batch.put = vec![life::put(id, after, cx)];
         let id_token = issue::id_token(grant.record, client, &scope, None, false, facts, cx)?;
-        let plan =
-            TokenPlan { access_token, expires_in, scope, refresh_token: Some(refresh_token), id_token };
+        let plan = TokenPlan {
+            access_token,
+            expires_in,
+            scope,
+            refresh_token: Some(refresh_token),
+            id_token: id_token.map(|plan| plan.of_grant(id, cx)),
+            issued_token_type: None,
+        };
         Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
     }
 }
@@ -181,7 +187,7 @@ fn rotate(
     if family.generation == u32::MAX {
         return Err(Reason::RefreshTokenExpired);
     }
-    let nonce = Nonce(Id(cx.random.nonce));
+    let nonce = Nonce(Id(cx.random.nonce()));
     let successor = successor(live, nonce, family, cx);
     let rotated = RefreshState {
         generation: successor.generation,

@@ -2,8 +2,9 @@
 
 use super::life;
 use crate::protocol::{ClientId, Reason, Resource, Scope, SubjectId, Timestamp};
+use crate::record::exchange::Exchanged;
 use crate::record::grant::{Authentication, Grant};
-use crate::record::{Context, Facts, GrantId, Halt, Versioned};
+use crate::record::{Context, Facts, GrantId, Halt, RegisteredClient, Versioned};
 use crate::token::claims::TokenId;
 use crate::token::{HandleKind, PresentedToken, RefreshHandle};
 
@@ -58,6 +59,8 @@ pub struct LiveToken {
     pub authentication: Option<Authentication>,
     /// `jti`, where it has one.
     pub token_id: Option<TokenId>,
+    /// What it owes to the token it was exchanged for.
+    pub exchange: Option<Box<Exchanged>>,
 }
 
 /// Reads ahead what it takes to say whether a token lives.
@@ -128,6 +131,15 @@ pub fn live_access_token(
     }
 }
 
+/// Whether the client of a live token is gone. Only one that registered itself can be while its standing says nothing of
+/// it; no other costs a look.
+///
+/// # Errors
+/// [`Halt::Need`] while it is unknown.
+pub fn holder_is_gone(token: &LiveToken, facts: &Facts) -> Result<bool, Halt> {
+    Ok(RegisteredClient::may_be(&token.client) && facts.client(token.client.as_str())?.is_none())
+}
+
 /// The recognised access token, if it lives. A refresh token is no access token.
 ///
 /// # Errors
@@ -164,6 +176,7 @@ fn live_opaque(
         valid_until: token.valid_until,
         authentication: subject.map(|subject| subject.authentication.clone()),
         token_id: None,
+        exchange: grant.exchange.clone(),
     }))
 }
 
@@ -181,6 +194,7 @@ fn live_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Opt
         valid_until: jwt.valid_until,
         authentication: None,
         token_id: Some(jwt.token_id),
+        exchange: None,
     };
     match jwt.token_id {
         TokenId::Granted { grant: id, sequence } => {
@@ -194,6 +208,7 @@ fn live_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Opt
             live.grant = Some(id);
             live.subject = grant.record.subject.as_ref().map(|subject| subject.id.clone());
             live.authentication = grant.record.subject.as_ref().map(|subject| subject.authentication.clone());
+            live.exchange = grant.record.exchange.clone();
         }
         TokenId::Recordless { id, client_epoch } => {
             let tombstone = cx.namespace().revoked_token(id);

@@ -1,6 +1,7 @@
 //! What the host injects, and safe defaults for what it does not.
 
 mod accounts;
+mod assertion_trust;
 mod audit;
 mod authentication_device;
 mod client_jwks;
@@ -25,8 +26,10 @@ mod resources;
 mod sector;
 mod signer;
 mod slow_hash;
+mod token_exchange_policy;
 
 pub use accounts::Accounts;
+pub use assertion_trust::{AssertionTrust, StaticTrust};
 pub use audit::{Audit, NoAudit};
 pub use authentication_device::AuthenticationDevice;
 #[cfg(feature = "aws-lc-rs")]
@@ -57,3 +60,4 @@ pub(crate) use sector::sector_document;
 pub use sector::{SectorError, verify_sector};
 pub use signer::{AddNoClaims, ClaimsHook, NoSigner, Signer, SignerError, SigningKeyName};
 pub use slow_hash::{Busy, SlowHashPool, hash_secret};
+pub use token_exchange_policy::{AnyExchange, OnBehalfOf, OwnTokenExchange, TokenExchangePolicy};

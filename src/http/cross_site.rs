@@ -10,9 +10,8 @@ use crate::authorize::Browser;
 
 /// Whether the browser says that another site posted this (Fetch Metadata §2.3), and kept our cookies back.
 pub(super) fn kept_cookies_back(request: &Request<Bytes>, browser: &Browser) -> bool {
-    let site = request.headers().get("sec-fetch-site");
     *request.method() == Method::POST
-        && site.is_some_and(|site| site == "cross-site")
+        && request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site")
         && browser.session.is_none()
         && browser.binding.is_none()
 }

@@ -27,7 +27,9 @@ pub mod proxy;
 mod registration;
 pub mod reply;
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -46,7 +48,8 @@ use crate::endpoint::metadata::{Metadata, Paths};
 use crate::endpoint::revocation::RevocationRequest;
 use crate::endpoint::token::TokenRequest;
 use crate::protocol::{GrantType, OAuthError, Reason};
-use crate::server::{AuthorizationServer, Origin};
+use crate::record::Decide;
+use crate::server::{AuthorizationServer, Begun, Mint, Origin};
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -66,6 +69,18 @@ pub struct HttpServer {
     proxies: TrustedProxies,
     pages: Arc<dyn Pages>,
     host_sessions: Option<Arc<dyn HostSessions>>,
+}
+
+/// An answer that is there, or will be once something was waited for.
+enum Answer<'a> {
+    Now(Response<Bytes>),
+    Later(Pin<Box<dyn Future<Output = Response<Bytes>> + Send + 'a>>),
+}
+
+impl<'a> Answer<'a> {
+    fn later(response: impl Future<Output = Response<Bytes>> + Send + 'a) -> Self {
+        Self::Later(Box::pin(response))
+    }
 }
 
 /// An endpoint of the authorization server.
@@ -170,7 +185,10 @@ impl HttpServer {
     pub async fn handle(&self, request: Request<Bytes>, peer: Option<IpAddr>) -> Option<Response<Bytes>> {
         let path = request.uri().path();
         let endpoint = self.routes.iter().find(|(_, own)| own == path)?.0;
-        Some(self.answer(endpoint, &request, peer).await)
+        match self.answer(endpoint, &request, peer) {
+            Answer::Now(response) => Some(response),
+            Answer::Later(response) => Some(response.await),
+        }
     }
 
     /// Answers a request to one endpoint.
@@ -180,76 +198,107 @@ impl HttpServer {
         request: Request<Bytes>,
         peer: Option<IpAddr>,
     ) -> Response<Bytes> {
-        self.answer(endpoint, &request, peer).await
+        match self.answer(endpoint, &request, peer) {
+            Answer::Now(response) => response,
+            Answer::Later(response) => response.await,
+        }
     }
 
-    async fn answer(
-        &self,
+    fn answer<'a>(
+        &'a self,
         endpoint: Endpoint,
-        request: &Request<Bytes>,
+        request: &'a Request<Bytes>,
         peer: Option<IpAddr>,
-    ) -> Response<Bytes> {
+    ) -> Answer<'a> {
         let origin = Origin { address: self.proxies.client_address(peer, request.headers()) };
-        let result = match endpoint {
-            Endpoint::Authorize => return self.authorize(request, origin).await,
-            Endpoint::Logout => return Box::pin(self.logout(request)).await,
-            Endpoint::UserInfo => return Box::pin(self.userinfo(request, origin)).await,
-            Endpoint::Register => return Box::pin(self.register(request, origin)).await,
-            Endpoint::Jwks | Endpoint::Metadata => Box::pin(self.publish(endpoint, request)).await,
-            Endpoint::CheckSession => check_session::page(request, &self.server.settings().issuer)
-                .map_err(|error| self.refused(error)),
+        let refused = move |error| reply::error(&self.refused(error), endpoint);
+        match endpoint {
+            Endpoint::Authorize => self.authorize(request, origin),
+            Endpoint::Logout => Answer::later(self.logout(request)),
+            Endpoint::UserInfo => Answer::later(self.userinfo(request, origin)),
+            Endpoint::Register => Answer::later(self.register(request, origin)),
+            Endpoint::Jwks | Endpoint::Metadata => {
+                Answer::later(async move { self.publish(endpoint, request).await.unwrap_or_else(refused) })
+            }
+            Endpoint::CheckSession => {
+                let page = check_session::page(request, &self.server.settings().issuer);
+                Answer::Now(page.unwrap_or_else(refused))
+            }
             Endpoint::Token
             | Endpoint::Revoke
             | Endpoint::Introspect
             | Endpoint::DeviceAuthorization
-            | Endpoint::BackchannelAuthentication => self.post(endpoint, request, origin).await,
-        };
-        result.unwrap_or_else(|error| reply::error(&error, endpoint))
+            | Endpoint::BackchannelAuthentication => {
+                self.post(endpoint, request, origin).unwrap_or_else(|error| Answer::Now(refused(error)))
+            }
+        }
     }
 
-    async fn post(
-        &self,
+    /// Runs a request and answers it, without a future where nothing has to be waited for.
+    fn run<'a, Q>(
+        &'a self,
+        request: Q,
+        origin: Origin,
+        reply: impl FnOnce(Result<<Q::Plan as Mint>::Response, OAuthError>) -> Response<Bytes> + Send + 'a,
+    ) -> Answer<'a>
+    where
+        Q: Decide + Send + Sync + 'a,
+        Q::Plan: Mint,
+    {
+        match self.server.begin(&request, origin) {
+            Begun::Answered(answer) => Answer::Now(reply(answer)),
+            Begun::Waits(waiting) => {
+                Answer::later(async move { reply(self.server.finish(&request, waiting).await) })
+            }
+        }
+    }
+
+    fn post<'a>(
+        &'a self,
         endpoint: Endpoint,
         request: &Request<Bytes>,
         origin: Origin,
-    ) -> Result<Response<Bytes>, OAuthError> {
+    ) -> Result<Answer<'a>, OAuthError> {
         match *request.method() {
             Method::POST => {}
-            Method::OPTIONS => return Ok(reply::preflight("POST")),
-            _ => return Err(self.refused(Reason::MethodNotAllowed.into())),
+            Method::OPTIONS => return Ok(Answer::Now(reply::preflight("POST"))),
+            _ => return Err(Reason::MethodNotAllowed.into()),
         }
-        let params = form::body(request).map_err(|error| self.refused(error))?;
-        let authorization = form::authorization(request.headers()).map_err(|error| self.refused(error))?;
-        match endpoint {
+        let params = form::body(request)?;
+        let authorization = form::authorization(request.headers())?;
+        let failed = move |error| reply::error(&error, endpoint);
+        Ok(match endpoint {
             Endpoint::Revoke => {
-                let request =
-                    RevocationRequest::read(authorization, &params).map_err(|error| self.refused(error))?;
-                self.server.revoke(&request, origin).await?;
-                Ok(reply::empty())
+                let request = RevocationRequest::read(authorization, &params)?;
+                self.run(request, origin, move |answer| answer.map_or_else(failed, |()| reply::empty()))
             }
             Endpoint::Introspect => {
-                let request = IntrospectionRequest::read(authorization, &params)
-                    .map_err(|error| self.refused(error))?;
-                reply::json(Ok(self.server.introspect(&request, origin).await?.to_json()))
+                let request = IntrospectionRequest::read(authorization, &params)?;
+                self.run(request, origin, move |answer| {
+                    answer.map_or_else(failed, |token| reply::secret(token.to_json()))
+                })
             }
             Endpoint::BackchannelAuthentication => {
-                let request = BackchannelAuthenticationRequest::read(authorization, &params)
-                    .map_err(|error| self.refused(error))?;
-                let answer = Box::pin(self.server.authenticate_backchannel(&request, origin)).await?;
-                reply::json(answer.to_json())
+                let request = BackchannelAuthenticationRequest::read(authorization, &params)?;
+                Answer::later(async move {
+                    let answer = self.server.authenticate_backchannel(&request, origin).await;
+                    answer.and_then(|asked| reply::json(asked.to_json())).unwrap_or_else(failed)
+                })
             }
             Endpoint::DeviceAuthorization => {
-                let request = DeviceAuthorizationRequest::read(authorization, &params)
-                    .map_err(|error| self.refused(error))?;
-                reply::json(self.server.authorize_device(&request, origin).await?.to_json())
+                let request = DeviceAuthorizationRequest::read(authorization, &params)?;
+                self.run(request, origin, move |answer| {
+                    answer.and_then(|device| reply::json(device.to_json())).unwrap_or_else(failed)
+                })
             }
             _ => {
                 let grant_types = &self.server.settings().grant_types;
-                let request = TokenRequest::read(authorization, &params, grant_types)
-                    .map_err(|error| self.refused(error))?;
-                reply::json(Ok(self.server.token(&request, origin).await?.to_json()))
+                let request = TokenRequest::read(authorization, &params, grant_types)?;
+                self.run(request, origin, move |answer| {
+                    answer.map_or_else(failed, |tokens| reply::secret(tokens.to_json()))
+                })
             }
-        }
+        })
     }
 
     async fn userinfo(&self, request: &Request<Bytes>, origin: Origin) -> Response<Bytes> {
@@ -272,16 +321,17 @@ impl HttpServer {
         request: &Request<Bytes>,
     ) -> Result<Response<Bytes>, OAuthError> {
         match *request.method() {
-            Method::GET | Method::HEAD => form::check_size(request).map_err(|error| self.refused(error))?,
+            Method::GET | Method::HEAD => form::check_size(request)?,
             Method::OPTIONS => return Ok(reply::preflight("GET, HEAD")),
-            _ => return Err(self.refused(Reason::MethodNotAllowed.into())),
+            _ => return Err(Reason::MethodNotAllowed.into()),
         }
         let signer = self.server.signer();
         let document = match endpoint {
             Endpoint::Jwks => {
-                let keys = signer.public_keys().await.map_err(|error| {
-                    self.refused(OAuthError::new(Reason::SigningUnavailable).detail(error.0))
-                })?;
+                let keys = signer
+                    .public_keys()
+                    .await
+                    .map_err(|error| OAuthError::new(Reason::SigningUnavailable).detail(error.0))?;
                 serde_json::to_vec(keys.set())
             }
             _ => serde_json::to_vec(&self.metadata()),
@@ -299,29 +349,30 @@ impl HttpServer {
         )
     }
 
-    async fn authorize(&self, request: &Request<Bytes>, origin: Origin) -> Response<Bytes> {
+    fn authorize<'a>(&'a self, request: &'a Request<Bytes>, origin: Origin) -> Answer<'a> {
+        let answer = move |answer| self.step(answer, request.method());
         match self.read_authorize(request) {
             Ok(authorize) if cross_site::kept_cookies_back(request, &authorize.browser) => {
-                cross_site::post_again(request)
+                Answer::Now(cross_site::post_again(request))
             }
-            Ok(mut authorize) => {
-                let answer = match self.recognise(&mut authorize.browser, request.headers()).await {
+            Ok(authorize) if self.host_sessions.is_none() => self.run(authorize, origin, answer),
+            Ok(mut authorize) => Answer::later(async move {
+                answer(match self.recognise(&mut authorize.browser, request.headers()).await {
                     Ok(()) => self.server.authorize(&authorize, origin).await,
                     Err(error) => Err(self.refused(error)),
-                };
-                self.step(answer, request.method())
-            }
+                })
+            }),
             Err(error) if error.reason() == Reason::MethodNotAllowed => {
-                reply::error(&error, Endpoint::Authorize)
+                Answer::Now(reply::error(&error, Endpoint::Authorize))
             }
-            Err(error) => self.error_page(&self.refused(error)),
+            Err(error) => Answer::Now(self.error_page(&self.refused(error))),
         }
     }
 
-    fn read_authorize(&self, request: &Request<Bytes>) -> Result<Authorize, OAuthError> {
+    fn read_authorize<'r>(&self, request: &'r Request<Bytes>) -> Result<Authorize<'r>, OAuthError> {
         let params = form::query_or_body(request)?;
         Ok(Authorize {
-            request: AuthorizationRequest::read(&params)?,
+            request: AuthorizationRequest::read(params)?,
             browser: self.browser(request.headers()),
         })
     }

@@ -61,11 +61,15 @@ fn respond<const N: usize>(
 }
 
 /// A secret answer in JSON: never cached (RFC 6749 §5.1).
-pub(super) fn json(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<Bytes>, OAuthError> {
-    let body = body.map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))?;
+pub(super) fn secret(body: Vec<u8>) -> Response<Bytes> {
     let mut response = Response::new(body.into());
-    response.headers_mut().clone_from(&SECRET_JSON);
-    Ok(response)
+    *response.headers_mut() = SECRET_JSON.clone();
+    response
+}
+
+/// The same of a value that is still to be written.
+pub(super) fn json(body: Result<Vec<u8>, serde_json::Error>) -> Result<Response<Bytes>, OAuthError> {
+    body.map(secret).map_err(|error| OAuthError::new(Reason::Bug).detail(error.to_string()))
 }
 
 /// What is known of the user, never cached (OpenID Connect Core §5.3.2).

@@ -22,6 +22,14 @@ pub const MAX_HEADER_BYTES: usize = 4 * 1024;
 /// mark of an encrypted token (RFC 7516 §9), and every way a token could bring its own key (RFC 8725 §3.10).
 const REFUSED: [&str; 6] = ["crit", "b64", "enc", "jku", "x5u", "x5c"];
 
+/// Media types are compared without regard to case, and `application/` is understood where there is no slash
+/// (RFC 7515 §4.1.9).
+pub(super) fn same_type(a: &str, b: &str) -> bool {
+    let (a_top, a_sub) = a.split_once('/').unwrap_or(("application", a));
+    let (b_top, b_sub) = b.split_once('/').unwrap_or(("application", b));
+    a_top.eq_ignore_ascii_case(b_top) && a_sub.eq_ignore_ascii_case(b_sub)
+}
+
 /// The header of a token: the algorithm, the type and the name of the key (RFC 7515 §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
@@ -59,6 +67,12 @@ impl<'a> Header<'a> {
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
         self.typ.as_deref()
+    }
+
+    /// Whether the token claims to have this type.
+    #[must_use]
+    pub fn is_type(&self, typ: &str) -> bool {
+        self.typ().is_some_and(|own| same_type(own, typ))
     }
 
     /// The name of the key, an opaque string.

@@ -2,7 +2,7 @@
 //!
 //! They never stand for others: no other type reads them, and this one reads nothing else.
 
-use super::verify::same_type;
+use super::jws::same_type;
 use super::{Claims, JoseError, base64url, jws};
 
 /// The claims of an unsecured token of at most `max_bytes`, whose `typ`, if it has one, is one of `typ`.

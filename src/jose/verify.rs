@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::jws::same_type;
 use super::{Algorithm, Claims, Header, JoseError, Unverified, VerifyingKey, VerifyingKeySet};
 
 /// What a verifier accepts: the types and the algorithms, by name.
@@ -50,14 +51,6 @@ impl<'a, A: Copy + PartialEq> Verification<'a, A> {
         };
         if accepted { Ok(()) } else { Err(JoseError::TypeNotAccepted) }
     }
-}
-
-/// Media types are compared without regard to case, and `application/` is understood where there is no slash
-/// (RFC 7515 §4.1.9).
-pub(super) fn same_type(a: &str, b: &str) -> bool {
-    let (a_top, a_sub) = a.split_once('/').unwrap_or(("application", a));
-    let (b_top, b_sub) = b.split_once('/').unwrap_or(("application", b));
-    a_top.eq_ignore_ascii_case(b_top) && a_sub.eq_ignore_ascii_case(b_sub)
 }
 
 /// Where the key of a token comes from.

@@ -308,6 +308,29 @@ reasons! {
     ResourcesMixed: InvalidTarget 400, "the resources need different tokens; ask for one at a time", "RFC 8707 §2.2";
     ResourcesTooMany: InvalidTarget 400, "too many resources", "RFC 8707 §2";
 
+    // Token exchange
+    TokenTypeUnsupported: InvalidRequest 400, "the token type is not supported", "RFC 8693 §3";
+    ActorTokenMissing: InvalidRequest 400, "a type is given without an actor token", "RFC 8693 §2.1";
+    SubjectTokenInvalid: InvalidRequest 400, "the subject token is invalid", "RFC 8693 §2.2.2";
+    ActorTokenInvalid: InvalidRequest 400, "the actor token is invalid", "RFC 8693 §2.2.2";
+    ActorNotAllowed: InvalidRequest 400, "the subject token names another actor", "RFC 8693 §4.4";
+    ActorsTooMany: InvalidRequest 400, "the token has been passed on too often", "RFC 8693 §4.1";
+    ExchangeRefused: InvalidRequest 400, "these tokens may not be exchanged", "RFC 8693 §2.2.2";
+    ExchangeTargetRefused: InvalidTarget 400, "no token is issued for this target", "RFC 8693 §2.2.2";
+    AudienceUnknown: InvalidTarget 400, "the audience is not known", "RFC 8693 §2.1";
+    RootEnded: InvalidGrant 400, "the grant is no longer valid", "RFC 8693 §2.1";
+
+    // Assertions as grants
+    JwtGrantMalformed: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";
+    JwtGrantUntrusted: InvalidGrant 400, "the assertion is invalid", "RFC 7521 §8.1";
+    JwtGrantUnproven: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";
+    JwtGrantAudience: InvalidGrant 400, "the assertion is invalid", "RFC 10070 §4";
+    JwtGrantTimes: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";
+    JwtGrantReplayed: InvalidGrant 400, "the assertion is invalid", "RFC 7521 §8.2";
+    JwtGrantSubject: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";
+    JwtGrantClient: InvalidGrant 400, "the assertion is invalid", "Identity Assertion JWT Authorization Grant §4.4";
+    OnBehalfOfRefused: InvalidGrant 400, "the assertion may not be used for this", "RFC 7523 §3.1";
+
     // Revocation and introspection
     TokenOtherClient: InvalidGrant 400, "the token was issued to another client", "RFC 7009 §2.1";
     IntrospectionForbidden: AccessDenied 403, "the client may not introspect tokens", "RFC 7662 §2.1";

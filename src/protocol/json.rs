@@ -67,9 +67,9 @@ impl Object {
 
     /// Names are ours and need no escaping.
     fn name(&mut self, name: &'static str) {
-        self.json.push_str(if self.json.is_empty() { "{\"" } else { ",\"" });
-        self.json.push_str(name);
-        self.json.push_str("\":");
+        self.json.push(if self.json.is_empty() { '{' } else { ',' });
+        self.push_plain(name);
+        self.json.push(':');
     }
 
     fn push_text(&mut self, text: &str) {
@@ -82,7 +82,9 @@ impl Object {
     }
 
     fn push_plain(&mut self, text: &str) {
-        self.json.extend(["\"", text, "\""]);
+        self.json.push('"');
+        self.json.push_str(text);
+        self.json.push('"');
     }
 }
 

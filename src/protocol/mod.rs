@@ -28,6 +28,7 @@ pub use issuer::Issuer;
 pub use locales::Locales;
 pub use names::{
     ClientAuthMethod, DeliveryMode, ExtensionGrantType, GrantType, ResponseMode, ResponseType, SubjectType,
+    TokenType,
 };
 pub use params::{ParamFault, Params};
 pub use prompt::Prompts;

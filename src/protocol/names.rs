@@ -136,6 +136,26 @@ grant_types! {
         Implicit = "implicit",
         /// RFC 6749 §4.3, discouraged (RFC 9700 §2.4); only with the feature `legacy-password`.
         Password = "password",
+        /// RFC 8693 §2.1.
+        TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
+        /// RFC 7523 §2.1.
+        JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
+}
+
+registered_names! {
+    /// What kind of token a token is, in an exchange (RFC 8693 §3).
+    TokenType {
+        /// An access token of this server.
+        AccessToken = "urn:ietf:params:oauth:token-type:access_token",
+        /// A refresh token of this server.
+        RefreshToken = "urn:ietf:params:oauth:token-type:refresh_token",
+        /// An ID token of this server.
+        IdToken = "urn:ietf:params:oauth:token-type:id_token",
+        /// A grant at another server (Identity Assertion JWT Authorization Grant §4.3). None is given, only issued.
+        IdJag = "urn:ietf:params:oauth:token-type:id-jag",
+        /// A JWT, of this server or another.
+        Jwt = "urn:ietf:params:oauth:token-type:jwt",
+    }
 }
 
 registered_names! {

@@ -149,6 +149,14 @@ impl<'a> Params<'a> {
         self.pairs.iter().enumerate().find_map(|(at, (name, _))| Some((name.as_ref(), self.fault_at(at)?)))
     }
 
+    /// The parameters that can be read, one by one: as [`get`](Self::get), and those that may be given several times.
+    pub fn into_pairs(mut self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        while let Some(faulty) = self.first_fault().map(|(name, _)| name.to_owned()) {
+            self.pairs.retain(|(name, _)| *name != faulty);
+        }
+        self.pairs.into_iter().filter(|(_, value)| !value.is_empty())
+    }
+
     fn fault_at(&self, at: usize) -> Option<ParamFault> {
         let (name, value) = self.pairs.get(at)?;
         let repeated = self.pairs.iter().take(at).any(|(own, _)| own == name);
@@ -184,34 +192,26 @@ pub fn decode(text: &str) -> Result<Cow<'_, str>, ParamsError> {
 
 fn unescape(text: &str) -> Result<String, ParamsError> {
     let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((plain, escape)) = next_escape(rest).and_then(|at| rest.split_at_checked(at)) {
-        decoded.extend_from_slice(plain);
-        let (byte, after) = match escape {
-            [b'+', after @ ..] => (b' ', after),
-            [_, high, low, after @ ..] => (hex(*high)? << 4 | hex(*low)?, after),
-            _ => return Err(ParamsError::Escape),
-        };
-        decoded.push(byte);
-        rest = after;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(bytes.next())? << 4 | hex(bytes.next())?,
+            itself => itself,
+        });
     }
-    decoded.extend_from_slice(rest);
     String::from_utf8(decoded).map_err(|_| ParamsError::Utf8)
 }
 
 fn is_escaped(text: &str) -> bool {
-    next_escape(text.as_bytes()).is_some()
+    memchr::memchr2(b'+', b'%', text.as_bytes()).is_some()
 }
 
-fn next_escape(text: &[u8]) -> Option<usize> {
-    memchr::memchr2(b'+', b'%', text)
-}
-
-fn hex(digit: u8) -> Result<u8, ParamsError> {
+fn hex(digit: Option<u8>) -> Result<u8, ParamsError> {
     match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        Some(digit @ b'0'..=b'9') => Ok(digit - b'0'),
+        Some(digit @ b'a'..=b'f') => Ok(digit - b'a' + 10),
+        Some(digit @ b'A'..=b'F') => Ok(digit - b'A' + 10),
         _ => Err(ParamsError::Escape),
     }
 }
@@ -288,6 +288,18 @@ mod tests {
                 let theirs: Vec<_> = url::form_urlencoded::parse(&input).collect();
                 prop_assert_eq!(params.pairs, theirs);
             }
+        }
+
+        #[test]
+        fn one_by_one_the_same_can_be_read_as_by_name(input in "([a-c]|resource)(=x{0,2})?(&([a-c]|resource)(=x{0,2})?){0,5}") {
+            let params = parse(&input);
+            let one_by_one: Vec<_> = params.clone().into_pairs().collect();
+            for name in ["a", "b", "c"] {
+                let found: Vec<_> = one_by_one.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_ref()).collect();
+                prop_assert_eq!(found, params.get(name).into_iter().collect::<Vec<_>>());
+            }
+            let resources = one_by_one.iter().filter(|(own, _)| own == "resource").map(|(_, value)| value.as_ref());
+            prop_assert!(resources.eq(params.all("resource")));
         }
 
         #[test]

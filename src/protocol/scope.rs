@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::params;
+
 /// The scope value that makes a request one of OpenID Connect (Core §3.1.2.1).
 pub const OPENID: &str = "openid";
 /// The scope value that asks for a grant which outlives the session (OpenID Connect Core §11).
@@ -136,7 +138,13 @@ impl Scope {
 
 /// The values as bytes, which are cheaper to compare; the empty text is one empty value.
 fn split(text: &str) -> impl Iterator<Item = &[u8]> {
-    text.as_bytes().split(|byte| *byte == b' ')
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (value, after) = params::split(text, memchr::memchr(b' ', text.as_bytes()));
+        rest = after;
+        Some(value.as_bytes())
+    })
 }
 
 /// The values, sorted, each once.

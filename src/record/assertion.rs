@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::key_ring::PublishedKeys;
-use crate::jose::{Algorithm, JoseError, JwkSet, MacAlgorithm};
-use crate::protocol::ClientAuthMethod;
+use crate::jose::{Algorithm, Claims, JoseError, JwkSet, Leeway, MacAlgorithm, NumericDate};
+use crate::protocol::{ClientAuthMethod, Timestamp};
 
 /// The keys of a client and what it signs with.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +105,37 @@ impl TryFrom<String> for AssertionAlgorithm {
     fn try_from(name: String) -> Result<Self, JoseError> {
         name.parse()
     }
+}
+
+/// How far the clock of whoever makes an assertion may be from ours.
+pub const LEEWAY: Leeway = Leeway::OTHERS;
+
+/// Why the dates of an assertion are not those of one that can be used now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WindowFault {
+    /// One is missing, or is no date.
+    Malformed(JoseError),
+    /// It has expired, or has not begun.
+    Closed(JoseError),
+    /// It lives too long.
+    TooLong,
+}
+
+/// Until when an assertion could be presented again, if it can be used at `now` (RFC 7523 §3).
+///
+/// # Errors
+/// [`WindowFault`].
+pub fn window(claims: &Claims, longest_life: Duration, now: Timestamp) -> Result<Timestamp, WindowFault> {
+    let times = claims.check_times(now.0, LEEWAY).map_err(|error| match error {
+        JoseError::ClaimMissing(_) | JoseError::ClaimInvalid(_) => WindowFault::Malformed(error),
+        _ => WindowFault::Closed(error),
+    })?;
+    let expires_at = times.exp.map_or(0, NumericDate::ceil);
+    let begins = times.iat.map_or(now.0.saturating_add(LEEWAY.ahead), NumericDate::floor);
+    if expires_at > Timestamp(begins).plus(longest_life).0 {
+        return Err(WindowFault::TooLong);
+    }
+    Ok(Timestamp(expires_at.saturating_add(LEEWAY.behind)))
 }
 
 /// Which assertions the server takes.

@@ -135,6 +135,7 @@ impl Batch {
 
     /// Makes the change depend on these records still being as they were read.
     pub fn rely_on(&mut self, read: &[(Key, Option<Versioned>)]) {
+        self.expect.reserve(read.len());
         for (key, record) in read {
             if !self.expect.iter().any(|(own, _)| own == key) {
                 self.expect(*key, Expectation::of(record.as_ref()));

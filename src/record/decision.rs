@@ -8,7 +8,7 @@ use super::batch::{Batch, BatchId};
 use super::event::Event;
 use super::facts::{Facts, Halt};
 use super::key::{Id, Namespace};
-use crate::protocol::{ClientId, OAuthError, Timestamp};
+use crate::protocol::{ClientId, Digest, OAuthError, Timestamp};
 use crate::record::settings::Settings;
 
 /// A request that can be decided: a pure function, run again with more facts until it decides.
@@ -57,7 +57,7 @@ pub struct Context<'a> {
     pub settings: &'a Settings,
     /// The time.
     pub now: Timestamp,
-    /// A block of randomness, drawn for this request.
+    /// Randomness, drawn for this request.
     pub random: Random,
     /// The address the request came from, as far as it can be trusted.
     pub address: Option<IpAddr>,
@@ -93,64 +93,79 @@ impl Context<'_> {
     }
 }
 
-/// The randomness of one request. Each field serves at most one purpose in one decision.
+/// The randomness of one request: a seed, and what is derived from it. Each value serves at most one purpose in one
+/// decision.
+///
+/// A value is the SHA-256 digest of its label and the seed: who learns one learns nothing of the seed or of another.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Random {
+    seed: [u8; 32],
     /// The id of the batch.
     pub batch_id: [u8; 16],
     /// The random half of a minted id.
     pub id: [u8; 8],
     /// The random half of a second minted id.
     pub other_id: [u8; 8],
-    /// The secret of an access token or a cookie.
-    pub secret: [u8; 32],
-    /// The secret of a second one.
-    pub other_secret: [u8; 32],
-    /// The secret of a code.
-    pub code_secret: [u8; 32],
-    /// A nonce.
-    pub nonce: [u8; 16],
-    /// A key kept in a record.
-    pub key: [u8; 16],
 }
 
 impl Random {
     /// How many random bytes one request takes.
-    pub const LEN: usize = 160;
+    pub const LEN: usize = 32;
 
     /// No randomness, for a request that needs none.
     #[must_use]
     pub const fn none() -> Self {
-        Self {
-            batch_id: [0; 16],
-            id: [0; 8],
-            other_id: [0; 8],
-            secret: [0; 32],
-            other_secret: [0; 32],
-            code_secret: [0; 32],
-            nonce: [0; 16],
-            key: [0; 16],
-        }
+        Self { seed: [0; 32], batch_id: [0; 16], id: [0; 8], other_id: [0; 8] }
     }
 
-    /// Cuts the fields out of a block of random bytes.
+    /// What follows from random bytes.
     #[must_use]
-    pub fn from_block(block: &[u8; Self::LEN]) -> Self {
-        let mut rest = block.as_slice();
-        Self {
-            batch_id: cut(&mut rest),
-            id: cut(&mut rest),
-            other_id: cut(&mut rest),
-            secret: cut(&mut rest),
-            other_secret: cut(&mut rest),
-            code_secret: cut(&mut rest),
-            nonce: cut(&mut rest),
-            key: cut(&mut rest),
-        }
+    pub fn from_seed(seed: [u8; Self::LEN]) -> Self {
+        let ids = derive(0, &seed);
+        let mut rest = ids.as_slice();
+        Self { seed, batch_id: cut(&mut rest), id: cut(&mut rest), other_id: cut(&mut rest) }
+    }
+
+    /// The secret of an access token or a cookie.
+    #[must_use]
+    pub fn secret(&self) -> [u8; 32] {
+        derive(1, &self.seed)
+    }
+
+    /// The secret of a second one.
+    #[must_use]
+    pub fn other_secret(&self) -> [u8; 32] {
+        derive(2, &self.seed)
+    }
+
+    /// The secret of a code.
+    #[must_use]
+    pub fn code_secret(&self) -> [u8; 32] {
+        derive(3, &self.seed)
+    }
+
+    /// A nonce.
+    #[must_use]
+    pub fn nonce(&self) -> [u8; 16] {
+        cut(&mut derive(4, &self.seed).as_slice())
+    }
+
+    /// A key kept in a record.
+    #[must_use]
+    pub fn key(&self) -> [u8; 16] {
+        cut(&mut derive(5, &self.seed).as_slice())
     }
 }
 
-/// The first `N` bytes of `rest`; the block is exactly as long as its fields, which a test holds it to.
+fn derive(label: u8, seed: &[u8; 32]) -> [u8; 32] {
+    let mut labelled = [label; 33];
+    if let Some((_, rest)) = labelled.split_first_chunk_mut::<1>() {
+        rest.copy_from_slice(seed);
+    }
+    Digest::of(&labelled).0
+}
+
+/// The first `N` bytes of `rest`, which is no shorter than what is cut from it; a test holds it to that.
 fn cut<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
     match rest.split_first_chunk() {
         Some((field, left)) => {
@@ -200,21 +215,24 @@ impl<P> Decision<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn every_field_of_the_block_is_filled_and_none_overlaps() {
-        let block: [u8; Random::LEN] = std::array::from_fn(|at| u8::try_from(at).unwrap() + 1);
-        let random = Random::from_block(&block);
-        let mut fields = Vec::new();
-        fields.extend(random.batch_id);
-        fields.extend(random.id);
-        fields.extend(random.other_id);
-        fields.extend(random.secret);
-        fields.extend(random.other_secret);
-        fields.extend(random.code_secret);
-        fields.extend(random.nonce);
-        fields.extend(random.key);
-        assert_eq!(fields, block);
+    fn every_value_is_another_with_another_seed_and_unlike_all_others() {
+        let values = |seed: u8| {
+            let random = Random::from_seed([seed; Random::LEN]);
+            let ids = [random.batch_id.as_slice(), &random.id, &random.other_id].map(<[u8]>::to_vec);
+            let secrets = [random.secret(), random.other_secret(), random.code_secret()];
+            let halves = [random.nonce(), random.key()];
+            let rest = secrets.iter().map(|secret| secret.to_vec()).chain(halves.map(|half| half.to_vec()));
+            ids.into_iter().chain(rest).collect::<Vec<_>>()
+        };
+        let all: Vec<_> = [values(1), values(2)].concat();
+        let starts: BTreeSet<_> = all.iter().map(|value| value[..8].to_vec()).collect();
+        assert_eq!(starts.len(), all.len(), "{all:?}");
+        assert!(!starts.contains(&vec![0; 8]));
+        assert_eq!(values(1), values(1));
     }
 }

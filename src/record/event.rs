@@ -47,6 +47,8 @@ pub enum EventKind {
     TokensIssued,
     /// Tokens were issued for a refresh token.
     TokensRefreshed,
+    /// A token was exchanged for another.
+    TokenExchanged,
     /// A token was revoked.
     TokenRevoked,
     /// A grant was revoked.

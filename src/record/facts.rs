@@ -13,12 +13,14 @@ use smallvec::{SmallVec, smallvec};
 use url::Url;
 
 use super::backchannel::{Identified, UserEnquiry};
+use super::exchange::{self, Exchange};
 use super::extension::HostQuestion;
 use super::grant::Authentication;
 use super::key::{Id, Key};
 use super::key_ring::PublishedKeys;
 use super::password::{PasswordAttempt, PasswordVerdict};
 use super::registration::{Applicant, Verdict};
+use super::trust::{KnownSubject, Statement, TrustedIssuer};
 use super::{
     Client, Consent, Grant, InitialAccess, Interaction, Outbox, Poll, Record, RegisteredClient,
     ResourceServer, Session, Standing, UserCodeEntry, Versioned,
@@ -95,6 +97,12 @@ pub enum Need {
     StatementKeys(String),
     /// Who is meant by a hint, and whether that user may be asked.
     User(Box<UserEnquiry>),
+    /// Whether tokens may be exchanged.
+    Exchange(Box<Exchange>),
+    /// What is trusted of another issuer.
+    TrustedIssuer(String),
+    /// The user that a statement of another issuer is about.
+    KnownSubject(Box<Statement>),
     /// Whose name and password these are.
     Password(PasswordAttempt),
     /// What the host answers to a grant type of its own.
@@ -222,6 +230,12 @@ pub enum Fact {
     StatementKeys(String, Option<Arc<PublishedKeys>>),
     /// Answers [`Need::User`].
     User(Box<UserEnquiry>, Identified),
+    /// Answers [`Need::Exchange`].
+    Exchange(Box<Exchange>, Box<exchange::Verdict>),
+    /// Answers [`Need::TrustedIssuer`]: what is trusted, or that nothing is.
+    TrustedIssuer(String, Option<Arc<TrustedIssuer>>),
+    /// Answers [`Need::KnownSubject`]: the user, or that nobody here is meant.
+    KnownSubject(Box<Statement>, Option<Box<KnownSubject>>),
     /// Answers [`Need::Password`].
     Password(PasswordAttempt, PasswordVerdict),
     /// Answers [`Need::Host`].
@@ -508,6 +522,48 @@ impl Facts {
                 _ => None,
             },
             || Need::StatementKeys(issuer.to_owned()),
+        )
+    }
+
+    /// What the host says to an exchange of tokens.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn exchange(&self, exchange: &Exchange) -> Result<&exchange::Verdict, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::Exchange(own, verdict) if **own == *exchange => Some(verdict.as_ref()),
+                _ => None,
+            },
+            || Need::Exchange(Box::new(exchange.clone())),
+        )
+    }
+
+    /// What is trusted of another issuer; `None` for one that is not trusted.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn trusted_issuer(&self, issuer: &str) -> Result<Option<&TrustedIssuer>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::TrustedIssuer(own, trust) if own == issuer => Some(trust.as_deref()),
+                _ => None,
+            },
+            || Need::TrustedIssuer(issuer.to_owned()),
+        )
+    }
+
+    /// The user that a statement of another issuer is about; `None` when nobody here is meant.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn known_subject(&self, statement: &Statement) -> Result<Option<&KnownSubject>, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::KnownSubject(own, subject) if **own == *statement => Some(subject.as_deref()),
+                _ => None,
+            },
+            || Need::KnownSubject(Box::new(statement.clone())),
         )
     }
 

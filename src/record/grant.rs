@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::backchannel::AskedUser;
 use super::claims_request::ClaimsRequest;
+use super::exchange::Exchanged;
 use super::key::SessionId;
 use crate::protocol::{ClientId, Digest, GrantType, Resource, Scope, SubjectId, Timestamp};
 
@@ -58,6 +59,9 @@ pub struct Grant {
     /// The account of access tokens that live outside the record, as JWTs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwts: Option<Box<JwtLedger>>,
+    /// What it owes to the token it was exchanged for (RFC 8693).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Box<Exchanged>>,
 }
 
 /// The subject of a grant.

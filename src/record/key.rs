@@ -186,6 +186,13 @@ impl Namespace {
         self.key(Kind::UsedJti, Id(Digest::key_of(&["extension grant", grant_type.as_str(), name])))
     }
 
+    /// The marker of an assertion with which tokens are asked for: claimed once, and then none of this issuer may bear this
+    /// `jti`.
+    #[must_use]
+    pub fn used_grant_assertion(self, issuer: &str, jti: &str) -> Key {
+        self.key(Kind::UsedJti, Id(Digest::key_of(&["grant assertion", issuer, jti])))
+    }
+
     /// The key of the signing keys.
     #[must_use]
     pub const fn key_ring(self) -> Key {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::key::GrantId;
 use crate::jose::{Algorithm, Claims, JoseError, Jwk, JwkSet, KeyAlgorithm};
 use crate::protocol::Timestamp;
 
@@ -187,6 +188,10 @@ pub struct IdTokenHint {
     pub client: String,
     /// `sid`.
     pub session: Option<String>,
+    /// `jti`: the grant it was issued under, where it can be exchanged.
+    pub grant: Option<GrantId>,
+    /// `exp`.
+    pub valid_until: Timestamp,
 }
 
 impl IdTokenHint {
@@ -194,7 +199,7 @@ impl IdTokenHint {
     #[must_use]
     pub fn read(claims: &Claims, issuer: &str) -> Option<Self> {
         // A signed answer of the UserInfo endpoint has no `exp` and is no ID token.
-        claims.required_date("exp").ok()?;
+        let expires_at = claims.required_date("exp").ok()?;
         let audience = claims.required_audience().ok()?;
         let [client] = audience.recipients() else { return None };
         let ours = claims.required_string("iss").ok()? == issuer;
@@ -202,6 +207,8 @@ impl IdTokenHint {
             subject: claims.required_string("sub").ok()?.to_owned(),
             client: (*client).to_owned(),
             session: claims.string("sid").ok()?.map(str::to_owned),
+            grant: claims.string("jti").ok()?.and_then(|id| Some(GrantId(id.parse().ok()?))),
+            valid_until: Timestamp(expires_at.floor()),
         })
     }
 }

@@ -13,6 +13,7 @@ pub mod consent;
 pub mod decision;
 pub mod encryption;
 pub mod event;
+pub mod exchange;
 pub mod extension;
 pub mod facts;
 pub mod grant;
@@ -29,6 +30,7 @@ pub mod resource_server;
 pub mod session;
 pub mod settings;
 pub mod standing;
+pub mod trust;
 
 use std::sync::Arc;
 

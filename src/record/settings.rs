@@ -63,6 +63,12 @@ pub struct Settings {
     pub accounts: bool,
     /// Whether the host is asked what it requires of a user before a client is answered.
     pub requirements: bool,
+    /// Whether the host says which tokens may be exchanged.
+    pub token_exchange: bool,
+    /// Whether some of them may be for grants at other servers.
+    pub issues_id_jags: bool,
+    /// Whether the host trusts other issuers.
+    pub assertion_trust: bool,
     /// Whether clients are told over the back channel when a session ends.
     pub backchannel_logout: bool,
     /// Whether clients are told in frames of the page after a logout.
@@ -236,6 +242,9 @@ impl Settings {
             slow_secrets: false,
             accounts: false,
             requirements: false,
+            token_exchange: false,
+            issues_id_jags: false,
+            assertion_trust: false,
             backchannel_logout: false,
             frontchannel_logout: false,
             session_management: false,
@@ -337,7 +346,7 @@ impl Settings {
     }
 
     /// Whether each rule holds, the setting it is about, and the rule.
-    fn rules(&self) -> [(bool, &'static str, &'static str); 29] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 31] {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         const MINUTE: Duration = Duration::from_secs(60);
         const WHOLE: &str = "whole seconds, and above zero";
@@ -424,6 +433,16 @@ impl Settings {
                 !grant_types.contains(&GrantType::Implicit),
                 "grant_types",
                 "implicit follows from the response types",
+            ),
+            (
+                !grant_types.contains(&GrantType::TokenExchange) || self.token_exchange,
+                "grant_types",
+                "token exchange needs a policy that says who may (RFC 8693 §5)",
+            ),
+            (
+                !grant_types.contains(&GrantType::JwtBearer) || self.assertion_trust || self.token_exchange,
+                "grant_types",
+                "assertions as grants need someone who knows which issuers to trust, or a policy of exchanges (RFC 7521 §8.1)",
             ),
             (
                 !grant_types.contains(&GrantType::Password) || (self.dials.password && self.passwords),
@@ -558,6 +577,8 @@ mod tests {
         ("response_types", |s| s.response_types = vec![ResponseType::None, ResponseType::IdToken]),
         ("grant_types", |s| s.grant_types.push(GrantType::Implicit)),
         ("grant_types", |s| s.grant_types.push(GrantType::Password)),
+        ("grant_types", |s| s.grant_types.push(GrantType::TokenExchange)),
+        ("grant_types", |s| s.grant_types.push(GrantType::JwtBearer)),
         ("grant_types", |s| {
             let name = ExtensionGrantType::new("urn:example:nobody").unwrap();
             s.grant_types.push(GrantType::Extension(name));

@@ -9,10 +9,10 @@ use super::{AuthorizationServer, Parts};
 use crate::client::encryption::KEY_MANAGEMENT;
 use crate::endpoint::metadata::Paths;
 use crate::host::{
-    Accounts, AddNoClaims, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients, Clock, Decrypter,
-    Entropy, ExtensionGrant, Fetch, Limiter, MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner,
-    OsEntropy, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects, Requirements,
-    ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock,
+    Accounts, AddNoClaims, AssertionTrust, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients,
+    Clock, Decrypter, Entropy, ExtensionGrant, Fetch, Limiter, MemoryLimiter, NoAudit, NoClientJwks,
+    NoDecrypter, NoSigner, OsEntropy, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects,
+    Requirements, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock, TokenExchangePolicy,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
@@ -69,6 +69,8 @@ impl Builder {
                 fetch: None,
                 request_objects: None,
                 registration: None,
+                token_exchange: None,
+                assertion_trust: None,
                 made_clients: MadeClients::default(),
                 extensions: Vec::new(),
                 password_verifier: None,
@@ -108,6 +110,10 @@ impl Builder {
         fetch: Fetch;
         /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
         registration: RegistrationPolicy;
+        /// Says which tokens may be exchanged for which; without one, the grant type cannot be switched on.
+        token_exchange: TokenExchangePolicy;
+        /// Knows the other issuers whose JWTs are taken; none are unless given.
+        assertion_trust: AssertionTrust;
         /// The audit trail; none unless given.
         audit: Audit;
         /// Signs; without one, every access token is opaque.
@@ -278,6 +284,9 @@ impl Builder {
         }
         settings.accounts = parts.accounts.is_some();
         settings.requirements = parts.requirements.is_some();
+        settings.token_exchange = parts.token_exchange.is_some();
+        settings.issues_id_jags = parts.token_exchange.as_ref().is_some_and(|own| own.issues_id_jags());
+        settings.assertion_trust = parts.assertion_trust.is_some();
         settings.backchannel_logout = settings.is_openid_provider() && parts.fetch.is_some();
         if settings.takes_request_objects() {
             let shared = KEY_MANAGEMENT.iter().copied().filter(|alg| alg.is_shared());

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::host::{FetchError, SignerError, sector_document};
 use crate::protocol::{ErrorCode, OAuthError, Reason};
 use crate::record::backchannel::Identified;
+use crate::record::exchange;
 use crate::record::facts::{Account, Fact};
 use crate::record::password::PasswordVerdict;
 use crate::record::registration::{Refusal, Verdict};
@@ -52,13 +53,13 @@ enum Progress<'s, R> {
 }
 
 /// A request whose first steps are done.
-enum Begun<'s, R> {
+pub(crate) enum Begun<'s, R> {
     Answered(Result<R, OAuthError>),
     Waits(Box<Waiting<'s, R>>),
 }
 
 /// A request that has to wait.
-struct Waiting<'s, R> {
+pub(crate) struct Waiting<'s, R> {
     trace: Trace<'s>,
     needs: u32,
     progress: Progress<'s, R>,
@@ -89,7 +90,7 @@ impl AuthorizationServer {
 
     /// Runs a request until it has to wait. What it was decided under is only then moved to the heap, so that the
     /// futures around it stay small.
-    fn begin<Q>(&self, request: &Q, origin: Origin) -> Begun<'_, <Q::Plan as Mint>::Response>
+    pub(crate) fn begin<Q>(&self, request: &Q, origin: Origin) -> Begun<'_, <Q::Plan as Mint>::Response>
     where
         Q: Decide,
         Q::Plan: Mint,
@@ -107,7 +108,8 @@ impl AuthorizationServer {
         }
     }
 
-    async fn finish<Q>(
+    /// Runs it to its answer.
+    pub(crate) async fn finish<Q>(
         &self,
         request: &Q,
         waiting: Box<Waiting<'_, <Q::Plan as Mint>::Response>>,
@@ -314,9 +316,9 @@ impl AuthorizationServer {
     }
 
     pub(super) fn draw(&self) -> Result<Random, OAuthError> {
-        let mut block = [0; Random::LEN];
-        self.parts.entropy.fill(&mut block).map_err(|_| Reason::EntropyUnavailable)?;
-        Ok(Random::from_block(&block))
+        let mut seed = [0; Random::LEN];
+        self.parts.entropy.fill(&mut seed).map_err(|_| Reason::EntropyUnavailable)?;
+        Ok(Random::from_seed(seed))
     }
 
     /// Fetches what can be had without waiting; anything else it hands back.
@@ -431,6 +433,27 @@ impl AuthorizationServer {
                     None => Identified::Unknown,
                 };
                 Fact::User(enquiry, identified)
+            }
+            Need::Exchange(exchange) => {
+                let verdict = match &self.parts.token_exchange {
+                    Some(policy) => policy.judge(&exchange).await.map_err(unavailable)?,
+                    None => exchange::Verdict::Refuse(exchange::Refusal::Tokens),
+                };
+                Fact::Exchange(exchange, Box::new(verdict))
+            }
+            Need::TrustedIssuer(issuer) => {
+                let trust = match &self.parts.assertion_trust {
+                    Some(trust) => trust.issuer(&issuer).await.map_err(unavailable)?,
+                    None => None,
+                };
+                Fact::TrustedIssuer(issuer, trust)
+            }
+            Need::KnownSubject(statement) => {
+                let subject = match &self.parts.assertion_trust {
+                    Some(trust) => trust.subject(&statement).await.map_err(unavailable)?,
+                    None => None,
+                };
+                Fact::KnownSubject(statement, subject.map(Box::new))
             }
             Need::Password(attempt) => {
                 let verdict = match &self.parts.password_verifier {
@@ -552,7 +575,7 @@ fn unsigned(error: SignerError) -> OAuthError {
 
 /// Lets other tasks run before trying again: the more often a race was lost, and by chance, the longer.
 async fn step_aside(cx: &Context<'_>) {
-    let [chance, ..] = cx.random.nonce;
+    let [chance, ..] = cx.random.nonce();
     for _ in 0..u32::from(chance) % (cx.attempt + 1) {
         let mut yielded = false;
         std::future::poll_fn(|task| {

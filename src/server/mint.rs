@@ -20,11 +20,12 @@ use crate::grant::resolve::LiveToken;
 #[cfg(feature = "aws-lc-rs")]
 use crate::jose::mac_compact;
 use crate::jose::{Algorithm, Header, attach, signing_input};
-use crate::protocol::{ClientId, OAuthError, Reason, Secret};
+use crate::protocol::{ClientId, OAuthError, Reason, Secret, TokenType};
 use crate::record::Standing;
 use crate::record::encryption::Recipient;
 use crate::record::interaction::SignedIn;
 use crate::token::AccessTokenClaims;
+use crate::token::id_jag;
 use crate::token::id_token::Beside;
 
 mod sealed {
@@ -108,10 +109,11 @@ impl Mint for TokenPlan {
             (AccessTokenPlan::Opaque(access_token), None) => Minted::Now(TokenResponse {
                 access_token,
                 id_token: None,
-                token_type: "Bearer",
+                token_type: token_type(self.issued_token_type),
                 expires_in: self.expires_in.as_secs(),
                 refresh_token: self.refresh_token,
                 scope: self.scope,
+                issued_token_type: self.issued_token_type,
             }),
             (access_token, id_token) => Minted::Signing(Box::pin(async move {
                 let access_token = server.access_token(access_token).await?;
@@ -123,13 +125,22 @@ impl Mint for TokenPlan {
                 Ok(TokenResponse {
                     access_token,
                     id_token,
-                    token_type: "Bearer",
+                    token_type: token_type(self.issued_token_type),
                     expires_in: self.expires_in.as_secs(),
                     refresh_token: self.refresh_token,
                     scope: self.scope,
+                    issued_token_type: self.issued_token_type,
                 })
             })),
         }
+    }
+}
+
+/// How the token is used: a refresh token is none to be sent to an API (RFC 8693 §2.2.1).
+const fn token_type(issued: Option<TokenType>) -> &'static str {
+    match issued {
+        None | Some(TokenType::AccessToken | TokenType::Jwt) => "Bearer",
+        Some(_) => "N_A",
     }
 }
 
@@ -216,6 +227,9 @@ impl AuthorizationServer {
         match plan {
             AccessTokenPlan::Opaque(token) => Ok(token),
             AccessTokenPlan::Jwt(claims, algorithm) => self.sign_access_token(&claims, algorithm).await,
+            AccessTokenPlan::IdJag(claims, algorithm) => {
+                Ok(Secret::new(self.sign(algorithm, id_jag::TYPE, &claims.to_json()).await?))
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 pub use builder::Builder;
+pub(crate) use driver::Begun;
 pub use driver::Trace;
 use driver::unavailable;
 pub use mint::Mint;
@@ -38,9 +39,10 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy,
-    ExtensionGrant, Fetch, Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects,
-    Requirements, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    Accounts, AssertionTrust, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients, Clock, Decrypter,
+    Entropy, ExtensionGrant, Fetch, Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard,
+    RequestObjects, Requirements, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    TokenExchangePolicy,
 };
 use crate::protocol::{
     ClientId, ExtensionGrantType, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp,
@@ -75,6 +77,10 @@ pub(crate) struct Parts {
     pub(crate) request_objects: Option<RequestObjects>,
     /// `None`: no client has ever registered itself.
     pub(crate) registration: Option<Arc<dyn RegistrationPolicy>>,
+    /// `None`: no tokens are exchanged.
+    pub(crate) token_exchange: Option<Arc<dyn TokenExchangePolicy>>,
+    /// `None`: no other issuer is trusted.
+    pub(crate) assertion_trust: Option<Arc<dyn AssertionTrust>>,
     made_clients: clients::MadeClients,
     pub(crate) extensions: Vec<(ExtensionGrantType, Arc<dyn ExtensionGrant>)>,
     pub(crate) password_verifier: Option<Arc<dyn PasswordVerifier>>,
@@ -154,7 +160,7 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// What is shown on an error page and never sent to a redirect URI, because there is none that was verified.
-    pub async fn authorize(&self, request: &Authorize, origin: Origin) -> Result<Step, OAuthError> {
+    pub async fn authorize(&self, request: &Authorize<'_>, origin: Origin) -> Result<Step, OAuthError> {
         self.run(request, origin).await
     }
 

@@ -8,6 +8,7 @@ use crate::protocol::json::Object;
 use crate::protocol::{ClientId, Resource, Scope, Timestamp};
 use crate::record::Id;
 use crate::record::grant::Authentication;
+use crate::token::Delegation;
 
 /// What an access token says, whatever its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct AccessTokenClaims {
     pub token_id: TokenId,
     /// `auth_time`, `acr`, `amr`, where a user signed in.
     pub authentication: Option<Authentication>,
+    /// `act`, `may_act`, where the token was exchanged for another.
+    pub delegation: Option<Box<Delegation>>,
 }
 
 /// The claims a hook may never set: they are the server's own (RFC 9068 §2.2, RFC 7519 §4.1, RFC 7800, RFC 8693).
@@ -78,6 +81,9 @@ impl AccessTokenClaims {
         json.plain("scope", self.scope.as_str());
         if let Some(authentication) = &self.authentication {
             write_authentication(&mut json, authentication);
+        }
+        if let Some(delegation) = &self.delegation {
+            delegation.write(&mut json);
         }
         write_others(&mut json, custom);
         json.finish()
@@ -180,6 +186,7 @@ mod tests {
             expires_at: Timestamp(700),
             token_id: TokenId::Recordless { id: Id([7; 16]), client_epoch: 0 },
             authentication: None,
+            delegation: None,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::jose::{Algorithm, MacAlgorithm};
 use crate::protocol::base64;
 use crate::protocol::json::Object;
 use crate::protocol::{ClientId, Timestamp};
+use crate::record::GrantId;
 use crate::record::assertion::AssertionAlgorithm;
 use crate::record::grant::Authentication;
 use crate::token::claims::{write_authentication, write_others};
@@ -30,6 +31,8 @@ pub struct IdTokenClaims {
     pub nonce: Option<String>,
     /// `sid` (OpenID Connect Back-Channel Logout §2.1).
     pub session: Option<String>,
+    /// `jti`: the grant it was issued under, so that it can be exchanged (RFC 8693 §2.1).
+    pub grant: Option<GrantId>,
     /// Claims about the user that were asked for here. One with a [`RESERVED`](crate::token::claims::RESERVED) name is left out.
     pub user: Map<String, Value>,
 }
@@ -61,6 +64,9 @@ impl IdTokenClaims {
         }
         if let Some(session) = &self.session {
             json.plain("sid", session);
+        }
+        if let Some(grant) = &self.grant {
+            json.plain("jti", &grant.to_string());
         }
         let hashed = [("at_hash", beside.access_token), ("c_hash", beside.code), ("s_hash", beside.state)];
         for (name, text) in hashed {

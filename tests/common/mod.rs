@@ -7,6 +7,7 @@
 pub(crate) mod agent;
 pub(crate) mod clients;
 pub(crate) mod devices;
+pub(crate) mod foreign;
 pub(crate) mod host;
 pub(crate) mod races;
 pub(crate) mod stores;

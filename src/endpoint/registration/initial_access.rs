@@ -71,7 +71,7 @@ impl Decide for IssueInitialAccess {
     type Plan = Secret;
 
     fn decide(&self, _: &Facts, cx: &Context<'_>) -> Result<Decision<Secret>, Halt> {
-        let handle = Handle { id: cx.id(), secret: cx.random.secret };
+        let handle = Handle { id: cx.id(), secret: cx.random.secret() };
         let access = InitialAccess {
             digest: handle.digest(HandleKind::InitialAccess),
             name: self.name.clone(),

@@ -166,7 +166,7 @@ const fn refused(refusal: Refusal) -> Reason {
     }
 }
 
-/// A new secret of 512 bits, the most that any HMAC asks for, and what is kept of it; none for a client that has no use for
+/// A new secret of 64 bytes, the most that any HMAC asks for, and what is kept of it; none for a client that has no use for
 /// one. It is kept sealed only where it must be read back.
 fn fresh_secret(
     metadata: &ClientMetadata,
@@ -176,7 +176,7 @@ fn fresh_secret(
     if !metadata.needs_secret() {
         return Ok((None, Vec::new()));
     }
-    let bytes = [cx.random.other_secret, cx.random.code_secret];
+    let bytes = [cx.random.other_secret(), cx.random.code_secret()];
     let secret = Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_flattened()));
     let kept = match metadata.needs_secret_sealed() {
         true => sealed(&secret, id, cx)?,
@@ -206,7 +206,7 @@ fn still_serves(secret: &ClientSecret, metadata: &ClientMetadata, cx: &Context<'
 
 /// A new registration access token of a client, and what is kept of it.
 fn fresh_token(id: &ClientId, cx: &Context<'_>) -> (Handle, Digest) {
-    let handle = Handle { id: Id(id.key()), secret: cx.random.secret };
+    let handle = Handle { id: Id(id.key()), secret: cx.random.secret() };
     let digest = handle.digest(HandleKind::Registration);
     (handle, digest)
 }

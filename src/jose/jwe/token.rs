@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{ContentEncryption, DecryptingKey, Encrypted, EncryptingKey, EncryptionHeader, agreement};
 use crate::jose::algorithm::Curve;
-use crate::jose::verify::same_type;
+use crate::jose::jws::same_type;
 use crate::jose::{Claims, JoseError, Unverified, base64url};
 
 const CONTENT_KEY_BYTES: usize = 64;

@@ -10,6 +10,7 @@ use crate::record::backchannel::AskedUser;
 use crate::record::claims_request::ClaimWish;
 use crate::record::client::{ClientSecret, SealedSecret, SecretVerifier};
 use crate::record::consent::ConsentEntry;
+use crate::record::exchange::{Exchanged, Principal, Root, RootSource};
 use crate::record::grant::{
     AccessToken, Authentication, GrantStatus, GrantSubject, JwtLedger, Nonce, Redeemable, RefreshState,
     Retry, TagKey,
@@ -133,6 +134,21 @@ fn grant() -> Grant {
             .collect(),
         claims: Some(Box::new(claims())),
         jwts: Some(Box::new(JwtLedger { next: 9, floor: 2, revoked: vec![3, 5], valid_until: LATER })),
+        exchange: Some(Box::new(exchanged())),
+    }
+}
+
+fn exchanged() -> Exchanged {
+    let source = RootSource::Grant(GrantId(Id([4; 16])));
+    let foreign = Principal::Foreign {
+        issuer: Arc::from("https://idp.example"),
+        subject: Arc::from("admin@idp.example"),
+    };
+    Exchanged {
+        root: Some(Root { source, client: client(), client_epoch: 6 }),
+        valid_until: LATER,
+        actors: vec![Principal::Client(ClientId::from("shop-api")), foreign],
+        may_act: Some(Principal::Subject(subject())),
     }
 }
 

@@ -1,0 +1,400 @@
+//! Token exchange (RFC 8693): a token of someone is given, and one that allows less, or is for elsewhere, is got.
+//!
+//! ```text
+//! client                                authorization server
+//!   │  subject_token, actor_token?, resource?, scope?   │
+//!   ├──────────────────────────────────────────────────►│ client ─► tokens, proven ─► may_act
+//!   │                                                   │   ─► scope, resources ─► the host's policy
+//!   │  access_token, issued_token_type                  │
+//!   │◄──────────────────────────────────────────────────┤ a grant that hangs on its root
+//!
+//! root ──► subject token ──exchange──► grant ──exchange──► grant
+//!   └──── when it ends, all of them are dead ──────────────┘
+//! ```
+//!
+//! What is got is never worth more than what was given: its scope is within the subject token's, and it ends no later. Who
+//! gets what at all is the host's [`TokenExchangePolicy`](crate::host::TokenExchangePolicy) to say, which can only narrow it. An
+//! exchange leaves the tokens that were given as they were (RFC 8693 §2.1).
+//!
+//! [`security_token`](super::security_token) says which tokens can be given, and
+//! [`OnBehalfOf`](crate::host::OnBehalfOf) is the policy for APIs that call each other, who may also ask in the words of
+//! [`Form::OnBehalfOf`].
+
+use smallvec::{SmallVec, smallvec};
+
+use super::foreign::MAX_ACTORS;
+use super::issue::{self, AccessTokenPlan, TokenPlan};
+use super::security_token::{Proven, Role, SecurityToken};
+use super::target::{MAX_RESOURCES, Target};
+use super::{id_jag, life, target};
+use crate::client::Credentials;
+use crate::protocol::{ErrorCode, GrantType, OAuthError, Params, Reason, Resource, Scope, TokenType};
+use crate::record::exchange::{Asker, Exchange, Exchanged, Principal, Refusal, Semantics, Terms, Verdict};
+use crate::record::grant::{Grant, GrantStatus};
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
+
+/// The value of `requested_token_use` that makes an exchange of a request with an assertion.
+pub const ON_BEHALF_OF: &str = "on_behalf_of";
+
+/// In which words an exchange is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Those of RFC 8693.
+    Exchange,
+    /// Those of Microsoft's on-behalf-of flow: `grant_type` is that of RFC 7523, `assertion` is the access token that an API
+    /// was called with, and `requested_token_use` is `on_behalf_of`. Its faults are those of an assertion.
+    OnBehalfOf,
+}
+
+impl Form {
+    /// The grant type that the client must be registered for.
+    #[must_use]
+    pub const fn grant_type(self) -> GrantType {
+        match self {
+            Self::Exchange => GrantType::TokenExchange,
+            Self::OnBehalfOf => GrantType::JwtBearer,
+        }
+    }
+
+    /// A refusal in the words of this form (RFC 8693 §2.2.2, RFC 7523 §3.1).
+    fn refusal(self, halt: Halt) -> Halt {
+        match halt {
+            Halt::Refuse(error) if self == Self::OnBehalfOf && error.code() == ErrorCode::InvalidRequest => {
+                Halt::Refuse(OAuthError::new(Reason::OnBehalfOfRefused).detail(error.to_string()))
+            }
+            other => other,
+        }
+    }
+}
+
+/// A token request with `grant_type=urn:ietf:params:oauth:grant-type:token-exchange`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenExchangeRequest {
+    /// In which words.
+    pub form: Form,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// `subject_token` and its type: who is to be acted for.
+    pub subject: SecurityToken,
+    /// `actor_token` and its type: who is to act.
+    pub actor: Option<SecurityToken>,
+    /// `requested_token_type`; an access token unless given.
+    pub requested: TokenType,
+    /// `scope`; absent means what of the subject token's the client may have.
+    pub scope: Option<Scope>,
+    /// `resource`, sorted.
+    pub resources: Vec<Resource>,
+    /// `audience`: resources, or clients that answer for some.
+    pub audience: Vec<String>,
+}
+
+impl TokenExchangeRequest {
+    /// Reads the parameters of RFC 8693 §2.1.
+    ///
+    /// # Errors
+    /// `invalid_request` when one is missing or no such type is known; `invalid_target` when too many targets are named.
+    pub fn read(
+        credentials: Credentials,
+        scope: Option<Scope>,
+        resources: Vec<Resource>,
+        params: &Params<'_>,
+    ) -> Result<Self, OAuthError> {
+        let missing = |name| OAuthError::new(Reason::ParameterMissing).parameter(name);
+        let subject = params.get("subject_token").ok_or_else(|| missing("subject_token"))?;
+        let subject_type =
+            token_type(params, "subject_token_type")?.ok_or_else(|| missing("subject_token_type"))?;
+        let actor = match (params.get("actor_token"), token_type(params, "actor_token_type")?) {
+            (Some(actor), Some(actor_type)) => Some(SecurityToken::read(actor_type, actor)),
+            (Some(_), None) => return Err(missing("actor_token_type")),
+            (None, Some(_)) => return Err(Reason::ActorTokenMissing.into()),
+            (None, None) => None,
+        };
+        let requested = token_type(params, "requested_token_type")?.unwrap_or(TokenType::AccessToken);
+        if requested == TokenType::IdToken {
+            return Err(OAuthError::new(Reason::TokenTypeUnsupported).parameter("requested_token_type"));
+        }
+        let audience: Vec<String> = params.all("audience").map(str::to_owned).collect();
+        if audience.len() > MAX_RESOURCES {
+            return Err(Reason::ResourcesTooMany.into());
+        }
+        let subject = SecurityToken::read(subject_type, subject);
+        let form = Form::Exchange;
+        Ok(Self { form, credentials, subject, actor, requested, scope, resources, audience })
+    }
+
+    /// The same in the words of the on-behalf-of flow.
+    #[must_use]
+    pub fn on_behalf_of(
+        credentials: Credentials,
+        scope: Option<Scope>,
+        resources: Vec<Resource>,
+        assertion: &str,
+    ) -> Self {
+        Self {
+            form: Form::OnBehalfOf,
+            credentials,
+            subject: SecurityToken::read(TokenType::AccessToken, assertion),
+            actor: None,
+            requested: TokenType::AccessToken,
+            scope,
+            resources,
+            audience: Vec::new(),
+        }
+    }
+}
+
+fn token_type(params: &Params<'_>, name: &'static str) -> Result<Option<TokenType>, OAuthError> {
+    let known = |text: &str| {
+        TokenType::from_name(text)
+            .ok_or_else(|| OAuthError::new(Reason::TokenTypeUnsupported).parameter(name))
+    };
+    params.get(name).map(known).transpose()
+}
+
+impl Decide for TokenExchangeRequest {
+    type Plan = TokenPlan;
+
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let [subject, actor] = [Some(&self.subject), self.actor.as_ref()];
+        let records = |token: Option<&SecurityToken>| token.map_or([None; 3], |token| token.records(cx));
+        self.credentials.read_ahead(&[records(subject), records(actor)].concat(), facts, cx)?;
+        for token in [subject, actor].into_iter().flatten() {
+            token.read_keys_ahead(facts)?;
+        }
+        let grant = |token: Option<&SecurityToken>| token.and_then(|token| token.grant(cx));
+        life::read_all_ahead([grant(subject), grant(actor)], facts, cx)
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+        let client = life::acting_client(&self.credentials, facts, cx)?;
+        if !client.may_use(&self.form.grant_type()) {
+            return Err(Reason::GrantTypeUnregistered.into());
+        }
+        self.exchange(client, facts, cx).map_err(|halt| self.form.refusal(halt))
+    }
+}
+
+impl TokenExchangeRequest {
+    fn exchange(
+        &self,
+        client: &Client,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Decision<TokenPlan>, Halt> {
+        let subject = self.subject.prove(Role::Subject, client, facts, cx)?;
+        let actor = match &self.actor {
+            Some(actor) => Some(actor.prove(Role::Actor, client, facts, cx)?),
+            None => None,
+        };
+        let acting = match &actor {
+            Some(actor) => actor.presented.principal.clone(),
+            None => Principal::Client(client.id.clone()),
+        };
+        let named = subject.presented.may_act.as_ref();
+        if named.is_some_and(|named| !named.is(&acting, cx.settings.issuer.as_str())) {
+            return Err(Reason::ActorNotAllowed.into());
+        }
+        let elsewhere = self.elsewhere(&subject, cx)?;
+        let exchange = Exchange {
+            client: Asker {
+                id: client.id.clone(),
+                is_public: client.is_public(),
+                self_registered: client.self_registered,
+                resource_server_of: client.resource_server_of.clone(),
+            },
+            resources: match elsewhere {
+                Some(_) => self.resources.clone(),
+                None => self.targets(&subject, facts)?,
+            },
+            scope: match elsewhere {
+                Some(_) => self.scope.clone().unwrap_or_else(Scope::empty),
+                None => self.scope(&subject, client, cx)?,
+            },
+            requested: self.requested,
+            elsewhere,
+            subject: subject.presented.clone(),
+            actor: actor.map(|actor| actor.presented),
+        };
+        let terms = match facts.exchange(&exchange)? {
+            Verdict::Allow(terms) => terms,
+            Verdict::Refuse(Refusal::Target) => return Err(Reason::ExchangeTargetRefused.into()),
+            Verdict::Refuse(_) => return Err(Reason::ExchangeRefused.into()),
+        };
+        if exchange.elsewhere.is_some() {
+            return id_jag::issue(&exchange, terms, &subject, client, facts, cx);
+        }
+        let made = Made { form: self.form, exchange: &exchange, terms, subject, acting };
+        made.settle(client, facts, cx)
+    }
+
+    /// The other server, if a grant there is asked for: exactly one, with what the client has from this server as the relying
+    /// party of its user (Identity Assertion JWT Authorization Grant §4.3). What an actor token would mean is not defined.
+    fn elsewhere(&self, subject: &Proven, cx: &Context<'_>) -> Result<Option<String>, OAuthError> {
+        if self.requested != TokenType::IdJag {
+            return Ok(None);
+        }
+        if !cx.settings.issues_id_jags {
+            return Err(OAuthError::new(Reason::TokenTypeUnsupported).parameter("requested_token_type"));
+        }
+        if !matches!(subject.presented.token_type, TokenType::IdToken | TokenType::RefreshToken) {
+            return Err(OAuthError::new(Reason::TokenTypeUnsupported).parameter("subject_token_type"));
+        }
+        match self.audience.as_slice() {
+            _ if self.actor.is_some() => Err(Reason::ExchangeRefused.into()),
+            [] => Err(OAuthError::new(Reason::ParameterMissing).parameter("audience")),
+            [one] => Ok(Some(one.clone())),
+            _ => Err(Reason::AudienceUnknown.into()),
+        }
+    }
+
+    /// The resources that are asked for, whichever way they are named; those of the subject token where none are.
+    fn targets(&self, subject: &Proven, facts: &Facts) -> Result<Vec<Resource>, Halt> {
+        let mut targets = self.resources.clone();
+        for name in &self.audience {
+            if let Ok(resource) = Resource::parse(name)
+                && facts.resource(&resource)?.is_some()
+            {
+                targets.push(resource);
+                continue;
+            }
+            let api = facts.client(name)?.filter(|client| !client.resource_server_of.is_empty());
+            targets.extend_from_slice(&api.ok_or(Reason::AudienceUnknown)?.resource_server_of);
+        }
+        if targets.is_empty() {
+            return Ok(subject.presented.audience.clone());
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        if targets.len() > MAX_RESOURCES {
+            return Err(Reason::ResourcesTooMany.into());
+        }
+        match &subject.resources {
+            Some(most) => Ok(target::within_grant(&targets, most)?),
+            None => Ok(targets),
+        }
+    }
+
+    /// The scope that is asked for, within what the subject token allows and the client may have.
+    fn scope(&self, subject: &Proven, client: &Client, cx: &Context<'_>) -> Result<Scope, Halt> {
+        let allowed = life::scope_left(&subject.presented.scope, client, cx);
+        match &self.scope {
+            None => Ok(allowed),
+            Some(asked) if asked.is_subset(&allowed) => Ok(asked.clone()),
+            Some(_) => Err(Reason::ScopeBeyondGrant.into()),
+        }
+    }
+}
+
+/// An exchange that the policy allows.
+struct Made<'e> {
+    form: Form,
+    exchange: &'e Exchange,
+    terms: &'e Terms,
+    subject: Proven,
+    /// Who acts, if anyone is to be named.
+    acting: Principal,
+}
+
+impl Made<'_> {
+    fn settle(self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+        let target = self.target(client, facts, cx)?;
+        let scope = self.scope(&target)?;
+        let id = GrantId(cx.id());
+        let mut grant = self.grant(client, &scope, &target, facts, cx)?;
+        let refreshable = self.terms.refresh_token && issue::may_refresh(client, cx);
+        let requested = self.exchange.requested;
+        if requested == TokenType::RefreshToken && !refreshable {
+            return Err(Reason::ExchangeRefused.into());
+        }
+        let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
+        let (token, expires_in, refresh_token) = match (requested, refresh_token) {
+            (TokenType::RefreshToken, Some(token)) => {
+                let family = grant.refresh.as_ref().map_or(cx.now, |family| family.idle_until);
+                let left = std::time::Duration::from_secs(family.seconds_from(cx.now));
+                (AccessTokenPlan::Opaque(token), left, None)
+            }
+            (_, refresh_token) => {
+                let (token, expires_in) = issue::access_token(&mut grant, id, client, &scope, &target, cx)?;
+                (token, expires_in, refresh_token)
+            }
+        };
+        if requested == TokenType::Jwt && matches!(token, AccessTokenPlan::Opaque(_)) {
+            return Err(Reason::ExchangeTargetRefused.into());
+        }
+        let event = Event::new(EventKind::TokenExchanged)
+            .client(&client.id)
+            .subject(grant.subject.as_ref().map(|subject| &subject.id))
+            .grant(id);
+        let mut batch = cx.batch();
+        batch.put = vec![life::put(id, grant, cx)];
+        let plan = TokenPlan {
+            access_token: token,
+            expires_in,
+            scope,
+            refresh_token,
+            id_token: None,
+            issued_token_type: (self.form == Form::Exchange).then_some(requested),
+        };
+        Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
+    }
+
+    /// Where the new token is for: of what was asked for, what the policy allows.
+    fn target(&self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Target, Halt> {
+        let resources = self.exchange.within(self.terms).ok_or(Reason::ExchangeTargetRefused)?;
+        target::resolve(&resources, client, facts, cx)
+    }
+
+    /// The scope of the new token: of what was asked for, what the policy allows and the resources understand.
+    fn scope(&self, target: &Target) -> Result<Scope, Reason> {
+        let asked = &self.exchange.scope;
+        let allowed =
+            self.terms.scope.as_ref().map_or_else(|| asked.clone(), |most| asked.intersection(most));
+        let scope = target.narrow(&allowed);
+        if scope.is_empty() && !asked.is_empty() { Err(Reason::ScopeNothingLeft) } else { Ok(scope) }
+    }
+
+    fn grant(
+        &self,
+        client: &Client,
+        scope: &Scope,
+        target: &Target,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Grant, Halt> {
+        let mut actors = self.subject.presented.actors.clone();
+        if self.terms.semantics == Semantics::Delegation {
+            actors.insert(0, self.acting.clone());
+        }
+        if actors.len() > MAX_ACTORS {
+            return Err(Reason::ActorsTooMany.into());
+        }
+        let mut valid_until = self.subject.presented.valid_until;
+        if let Some(most) = self.terms.lifetime {
+            valid_until = valid_until.min(cx.now.plus(most));
+        }
+        Ok(Grant {
+            status: GrantStatus::Active,
+            grant_type: self.form.grant_type(),
+            created_at: cx.now,
+            client: client.id.clone(),
+            client_epoch: life::client_enabled(client, facts, cx)?.epoch,
+            subject: self.subject.subject.clone(),
+            session: self.subject.session,
+            offline: self.subject.offline,
+            asked: None,
+            scope: scope.clone(),
+            resources: target.resources.clone(),
+            redeemable: None,
+            refresh: None,
+            access: SmallVec::new(),
+            claims: None,
+            jwts: None,
+            exchange: Some(Box::new(Exchanged {
+                root: self.subject.root.clone(),
+                valid_until,
+                actors,
+                may_act: self.terms.may_act.clone(),
+            })),
+        })
+    }
+}
