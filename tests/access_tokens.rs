@@ -94,6 +94,7 @@ fn client(id: &str, answers_for: Vec<Resource>) -> Client {
         about: Default::default(),
         openid: OpenIdRegistration::default(),
         request_objects: Default::default(),
+        backchannel: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }

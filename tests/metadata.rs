@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::clients::{all, authenticated, client, secret};
 use common::foreign::Trust;
-use common::host::TestPasswords;
+use common::host::{NobodyAtHome, TestPasswords};
 use common::{Agent, Fixture, ISSUER, NOW, authorization, form, machine, redemption, refreshing};
 use grantor::endpoint::metadata::Paths;
 use grantor::host::OwnTokenExchange;
@@ -80,6 +80,9 @@ async fn exactly_the_advertised_grant_types_are_supported() {
                 GrantType::Password => {
                     builder.profile(Profile::OidcCompat).password_verifier(Arc::new(TestPasswords::default()))
                 }
+                GrantType::Ciba => {
+                    builder.scope(common::scope("openid read")).authentication_device(Arc::new(NobodyAtHome))
+                }
                 GrantType::TokenExchange => builder.token_exchange(Arc::new(OwnTokenExchange)),
                 GrantType::JwtBearer => builder.assertion_trust(Arc::new(Trust::default())),
                 _ => builder,
@@ -91,7 +94,7 @@ async fn exactly_the_advertised_grant_types_are_supported() {
     servers.push(Fixture::new());
     for fixture in &servers {
         let advertised = list(&metadata(fixture).await, "grant_types_supported");
-        let code = form([("code", "x"), ("refresh_token", "x"), ("device_code", "x")]);
+        let code = form([("code", "x"), ("refresh_token", "x"), ("device_code", "x"), ("auth_req_id", "x")]);
         for name in [
             "authorization_code",
             "refresh_token",

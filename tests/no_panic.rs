@@ -48,7 +48,7 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
             .grant_types(
                 GrantType::ALL
                     .iter()
-                    .filter(|own| !matches!(own, GrantType::Implicit | GrantType::Password))
+                    .filter(|own| !matches!(own, GrantType::Implicit | GrantType::Password | GrantType::Ciba))
                     .cloned(),
             )
             .scope(scope)

@@ -22,11 +22,12 @@ use grantor::store::{MemoryStore, SqliteStore, Store, StoreError};
 
 use crate::args::{Args, Database};
 use crate::clock::DemoClock;
+use crate::inbox::Inbox;
 use crate::login::PASSWORD_CLASS;
 use crate::one_time::OneTimePasswords;
 use crate::throttle::Throttle;
 use crate::users::Users;
-use crate::{demo, device, exchange, logout, one_time, pages, secret};
+use crate::{demo, device, exchange, inbox, logout, one_time, pages, secret};
 
 /// How often expired records are deleted, keys looked after, and messages sent again.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -70,9 +71,12 @@ impl App {
             throttle: Arc::clone(&throttle),
             clock: Arc::clone(&clock),
         };
+        let (yes, questions) = tokio::sync::mpsc::unbounded_channel();
+        let inbox = Inbox { users: Arc::clone(&users), yes: args.ciba_auto_approve.then_some(yes) };
         let mut builder = AuthorizationServer::builder(issuer, Arc::clone(&store), clients, &secret)
             .profile(args.profile)
             .grant_types(demo::GRANT_TYPES.iter().cloned())
+            .authentication_device(Arc::new(inbox))
             .frontchannel_logout()
             .acr_values([PASSWORD_CLASS])
             .scope(demo::scope()?)
@@ -105,6 +109,7 @@ impl App {
             builder = builder.limiter(Arc::new(NoQuotasForTests::default()));
         }
         let server = builder.build().map_err(|error| error.to_string())?;
+        tokio::spawn(inbox::allow_all(server.clone(), Arc::clone(&clock), questions));
         let proxies = TrustedProxies::new(args.trusted_proxies.iter().map(IpAddr::to_canonical));
         let http = HttpServer::new(server.clone()).pages(Arc::new(OwnPages)).trusted_proxies(proxies.clone());
         Ok(Self {
@@ -247,6 +252,7 @@ impl Limiter for NoQuotasForTests {
         match counter {
             Counter::Interactions(_, Some(address))
             | Counter::DeviceAuthorizations(_, Some(address))
+            | Counter::BackchannelAuthentications(_, Some(address))
             | Counter::UserCodesFrom(Some(address))
             | Counter::Registrations(Some(address))
                 if address.is_loopback() =>

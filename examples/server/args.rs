@@ -72,6 +72,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) open_registration: bool,
 
+    /// Answer yes by itself to whatever clients ask alice over the back channel; never in production
+    #[arg(long)]
+    pub(crate) ciba_auto_approve: bool,
+
     /// Let tests on this machine turn the clock, rotate keys and crash the server; never in production
     #[arg(long)]
     pub(crate) test_controls: bool,

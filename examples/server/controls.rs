@@ -7,14 +7,18 @@ use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
+use grantor::endpoint::backchannel_authentication::{DecideAuthentication, UserAnswer};
 use grantor::host::{Clock as _, Signer as _};
 use grantor::jose::Algorithm;
-use grantor::protocol::Params;
+use grantor::protocol::{OAuthError, Params, Reason};
+use grantor::record::{GrantId, Record};
+use grantor::token::{Handle, HandleKind};
 use http::{HeaderName, StatusCode, header};
 use serde_json::json;
 
 use crate::app::App;
+use crate::inbox;
 
 /// No page of another site can send it.
 const HEADER: HeaderName = HeaderName::from_static("x-test-control");
@@ -26,6 +30,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/admin/advance-clock", post(advance_clock))
         .route("/admin/crash", post(crash))
         .route_layer(middleware::from_fn(only_tests_on_this_machine))
+        .route("/ciba-sim", get(answer_for_the_user))
 }
 
 async fn only_tests_on_this_machine(
@@ -69,6 +74,35 @@ async fn advance_clock(State(app): State<Arc<App>>, request: Request) -> Respons
 /// Ends the process at once, as a power cut would: nothing is flushed, nobody is told.
 async fn crash() -> Response {
     std::process::abort()
+}
+
+/// `?token=AUTH_REQ_ID&type=allow|deny`: the answer of whoever is asked. A certification suite calls it as a person would.
+async fn answer_for_the_user(State(app): State<Arc<App>>, request: Request) -> Response {
+    let query = Params::parse(request.uri().query().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let id = query.get("token").and_then(|token| Handle::decode(HandleKind::AuthReqId, token));
+    match (id, query.get("type")) {
+        (Some(handle), Some(kind @ ("allow" | "deny"))) => {
+            match decide(&app, GrantId(handle.id), kind == "allow").await {
+                Ok(()) => (StatusCode::OK, "done\n").into_response(),
+                Err(error) => (StatusCode::BAD_REQUEST, format!("{}\n", error.description())).into_response(),
+            }
+        }
+        _ => (StatusCode::BAD_REQUEST, "?token=AUTH_REQ_ID&type=allow|deny is needed\n").into_response(),
+    }
+}
+
+async fn decide(app: &App, id: GrantId, allow: bool) -> Result<(), OAuthError> {
+    let key = app.server.settings().namespace.grant(id);
+    let loaded = app.store.load(&[key]).await;
+    let mut records = loaded.map_err(|error| OAuthError::new(Reason::StoreUnavailable).detail(error.0))?;
+    let record = records.pop().flatten().map(|versioned| versioned.record);
+    let Some(Record::Grant(grant)) = record.as_deref() else { return Err(Reason::AlreadyDecided.into()) };
+    let subject = grant.asked.as_ref().ok_or(Reason::AlreadyDecided)?.subject.clone();
+    let answer = match allow {
+        true => UserAnswer::Approve { scope: grant.scope.clone(), authentication: inbox::now(&app.clock) },
+        false => UserAnswer::Deny,
+    };
+    app.server.decide_authentication(&DecideAuthentication { grant: id, subject, answer }).await
 }
 
 fn json(body: &serde_json::Value) -> Response {

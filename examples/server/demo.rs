@@ -25,6 +25,7 @@ pub(crate) const GRANT_TYPES: &[GrantType] = &[
     GrantType::RefreshToken,
     GrantType::ClientCredentials,
     GrantType::DeviceCode,
+    GrantType::Ciba,
     GrantType::TokenExchange,
     GrantType::JwtBearer,
 ];

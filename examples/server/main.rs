@@ -9,7 +9,7 @@
 //! | [`app`] | puts the parts together |
 //! | [`demo`], [`users`] | the clients, and the people who sign in |
 //! | [`routes`], [`visit`] | paths, and what the pages read of a request |
-//! | [`login`], [`consent`], [`device`], [`home`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
+//! | [`login`], [`consent`], [`device`], [`home`], [`inbox`], [`logout`] | what each page does; [`pages`], [`scopes`], [`day`] are how it looks |
 //! | [`one_time`] | a grant type of this host's own |
 //! | [`exchange`] | which tokens are exchanged, and which other issuers are trusted |
 //! | [`throttle`] | how often a password may be guessed |
@@ -28,6 +28,7 @@ mod demo;
 mod device;
 mod exchange;
 mod home;
+mod inbox;
 mod login;
 mod logout;
 mod one_time;

@@ -143,6 +143,24 @@ pub(crate) struct Qr {
     pub(crate) path: String,
 }
 
+/// Shows what waits for an answer of the person.
+#[derive(Template)]
+#[template(path = "inbox.html")]
+pub(crate) struct InboxPage<'a> {
+    pub(crate) csrf: &'a str,
+    pub(crate) requests: Vec<WaitingRequest<'a>>,
+}
+
+/// One request that waits.
+pub(crate) struct WaitingRequest<'a> {
+    pub(crate) grant: String,
+    pub(crate) client_name: String,
+    /// What the client shows, too; empty where it shows nothing.
+    pub(crate) binding_message: &'a str,
+    /// What it asks for, in words.
+    pub(crate) scopes: Vec<&'a str>,
+}
+
 /// A link to a page of the client. The library takes none but `https`, or `http` on this machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Link<'a> {

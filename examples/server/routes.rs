@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use http::{StatusCode, header};
 
 use crate::app::App;
-use crate::{api, consent, controls, device, home, login, logout, tv, visit};
+use crate::{api, consent, controls, device, home, inbox, login, logout, tv, visit};
 
 const STYLE: &[u8] = include_bytes!("assets/style.css");
 const TV_SCRIPT: &[u8] = include_bytes!("assets/tv.js");
@@ -24,6 +24,7 @@ pub(crate) fn router(app: &Arc<App>, test_controls: bool) -> Router {
         .route("/continue", post(login::go_on))
         .route("/consent", get(consent::show).post(consent::submit))
         .route("/device", get(device::show).post(device::submit))
+        .route("/inbox", get(inbox::show).post(inbox::submit))
         .route("/tv", get(tv::show).post(tv::begin))
         .route("/tv/poll", post(tv::poll))
         .route("/revoke-access", post(home::revoke_access))

@@ -92,6 +92,12 @@ impl Users {
         self.by_name.get(username)?.one_time.as_ref()?.check(password, now.0)
     }
 
+    /// The user who signs in by this name, or has this email address.
+    pub(crate) fn by_name_or_email(&self, name: &str) -> Option<&User> {
+        let has_email = |user: &&User| user.claims.get("email").and_then(Value::as_str) == Some(name);
+        self.by_name.get(name).or_else(|| self.by_name.values().find(has_email))
+    }
+
     /// The user behind a subject.
     pub(crate) fn by_subject(&self, subject: &SubjectId) -> Option<&User> {
         self.by_name.get(subject.as_str())

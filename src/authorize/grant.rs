@@ -97,6 +97,7 @@ fn begun(
         }),
         session: login.session.filter(|_| scope.contains(OPENID)),
         offline: scope.contains(OFFLINE_ACCESS),
+        asked: None,
         scope: scope.clone(),
         resources: request.resources.clone(),
         redeemable: None,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::browser::{Browser, Cookies, FormToken};
-use super::hint;
+use crate::client::id_token_hint;
 use crate::grant::{life, session};
 use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Params, Reason, Secret, SubjectId};
 use crate::record::key_ring::IdTokenHint;
@@ -152,7 +152,7 @@ impl LogoutRequest {
         };
         let hint = match &self.id_token_hint {
             Some(hint) => Some(
-                hint::read(hint.expose(), named.map(AsRef::as_ref), facts, cx)?
+                id_token_hint::read(hint.expose(), named.map(AsRef::as_ref), facts, cx)?
                     .ok_or(Reason::LogoutHintInvalid)?,
             ),
             None => None,

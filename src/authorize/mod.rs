@@ -21,7 +21,6 @@ pub mod browser;
 pub mod decide;
 pub mod device;
 mod grant;
-mod hint;
 pub mod interaction;
 pub mod logout;
 pub mod request;

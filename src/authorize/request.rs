@@ -7,9 +7,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hint;
 use super::response::AuthorizationResponse;
-use crate::client::encryption;
+use crate::client::{encryption, id_token_hint};
 use crate::grant::{life, target};
 use crate::proof::pkce;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
@@ -274,7 +273,7 @@ impl<'p> AuthorizationRequest<'p> {
     ) -> Result<Option<SubjectId>, Halt> {
         let wished = claims.and_then(ClaimsRequest::subject);
         let Some(hint) = &self.id_token_hint else { return Ok(wished.map(Into::into)) };
-        let hinted = hint::read(hint.expose(), Some(client), facts, cx)?
+        let hinted = id_token_hint::read(hint.expose(), Some(client), facts, cx)?
             .filter(|hint| hint.client == client.id.as_str())
             .ok_or(Reason::IdTokenHintInvalid)?
             .subject;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::backchannel::BackchannelMetadata;
 use super::description::{DescriptionMetadata, localized};
 use super::encryption::EncryptionMetadata;
 use super::logout::LogoutMetadata;
@@ -85,6 +86,9 @@ pub struct ClientMetadata {
     /// What it registers about signing in.
     #[serde(flatten)]
     pub sign_in: SignInMetadata,
+    /// What it registers about backchannel authentication.
+    #[serde(flatten)]
+    pub backchannel: BackchannelMetadata,
     /// What it registers about logout.
     #[serde(flatten)]
     pub logout: LogoutMetadata,
@@ -238,6 +242,7 @@ impl ClientMetadata {
         let encryption = self.encryption.register(&keys)?;
         let sector = self.subject.register(&redirect_uris)?;
         let logout = self.logout.register(self.application_type, &redirect_uris)?;
+        let backchannel = self.backchannel.register(&self.grant_types, method, &keys)?;
         Ok(Client {
             id: self.client_id.clone(),
             name: self.client_name.clone(),
@@ -264,6 +269,7 @@ impl ClientMetadata {
                 initiate_login_uri: self.sign_in.login_uri()?,
             },
             request_objects,
+            backchannel,
             logout,
         })
     }

@@ -2,8 +2,10 @@
 
 pub mod assertion;
 pub mod authentication;
+pub mod backchannel;
 pub mod description;
 pub mod encryption;
+pub mod id_token_hint;
 mod keys;
 pub mod logout;
 pub mod metadata;
@@ -12,6 +14,7 @@ pub mod registration;
 pub mod request_object;
 pub mod secret;
 pub mod sign_in;
+pub mod signed_authentication;
 pub mod subject;
 mod web_url;
 

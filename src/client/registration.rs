@@ -130,6 +130,18 @@ impl ClientMetadata {
             "token_endpoint_auth_signing_alg is not one that the server takes",
         )?;
         rule(
+            self.backchannel
+                .backchannel_token_delivery_mode
+                .is_none_or(|mode| settings.delivery_modes().contains(&mode)),
+            "backchannel_token_delivery_mode is not one that the server has",
+        )?;
+        rule(
+            self.backchannel
+                .backchannel_authentication_request_signing_alg
+                .is_none_or(|alg| settings.assertions.signatures.contains(&alg)),
+            "backchannel_authentication_request_signing_alg is not one that the server takes",
+        )?;
+        rule(
             self.subject.subject_type != Some(SubjectType::Pairwise) || settings.pairwise.is_some(),
             "subject_type pairwise is not offered",
         )?;

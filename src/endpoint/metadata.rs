@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::client::encryption::{CONTENT_ENCRYPTION, KEY_MANAGEMENT};
-use crate::jose::{ContentEncryption, KeyManagement};
+use crate::jose::{Algorithm, ContentEncryption, KeyManagement};
 use crate::protocol::{
-    ClientAuthMethod, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType, TokenType,
+    ClientAuthMethod, DeliveryMode, GrantType, Issuer, Prompts, ResponseMode, ResponseType, SubjectType,
+    TokenType,
 };
 use crate::record::assertion::AssertionAlgorithm;
 use crate::record::request_object::RequestObjectAlgorithm;
@@ -25,6 +26,8 @@ pub struct Paths {
     pub introspect: String,
     /// The device authorization endpoint.
     pub device_authorization: String,
+    /// The backchannel authentication endpoint.
+    pub backchannel_authentication: String,
     /// The key set.
     pub jwks: String,
     /// The UserInfo endpoint.
@@ -40,8 +43,9 @@ pub struct Paths {
 impl Paths {
     /// The URLs of the endpoints at which clients authenticate.
     #[must_use]
-    pub fn authenticated(&self, issuer: &Issuer) -> [String; 4] {
-        [&self.token, &self.revoke, &self.introspect, &self.device_authorization]
+    pub fn authenticated(&self, issuer: &Issuer) -> [String; 5] {
+        let Self { token, revoke, introspect, device_authorization, backchannel_authentication, .. } = self;
+        [token, revoke, introspect, device_authorization, backchannel_authentication]
             .map(|path| issuer.endpoint(path))
     }
 
@@ -61,6 +65,7 @@ impl Paths {
             ("paths.revoke", &self.revoke),
             ("paths.introspect", &self.introspect),
             ("paths.device_authorization", &self.device_authorization),
+            ("paths.backchannel_authentication", &self.backchannel_authentication),
             ("paths.jwks", &self.jwks),
             ("paths.userinfo", &self.userinfo),
             ("paths.logout", &self.logout),
@@ -101,6 +106,7 @@ impl Default for Paths {
             revoke: "/revoke".into(),
             introspect: "/introspect".into(),
             device_authorization: "/device_authorization".into(),
+            backchannel_authentication: "/bc-authorize".into(),
             jwks: "/jwks".into(),
             userinfo: "/userinfo".into(),
             logout: "/logout".into(),
@@ -240,6 +246,20 @@ impl RequestObjectSupport {
     }
 }
 
+/// What is said of backchannel authentication (CIBA Core §4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BackchannelSupport {
+    /// `backchannel_authentication_endpoint`.
+    pub backchannel_authentication_endpoint: String,
+    /// `backchannel_token_delivery_modes_supported`.
+    pub backchannel_token_delivery_modes_supported: &'static [DeliveryMode],
+    /// `backchannel_authentication_request_signing_alg_values_supported`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub backchannel_authentication_request_signing_alg_values_supported: Vec<Algorithm>,
+    /// `backchannel_user_code_parameter_supported`.
+    pub backchannel_user_code_parameter_supported: bool,
+}
+
 /// The metadata document. Lists that would be empty are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Metadata {
@@ -302,6 +322,9 @@ pub struct Metadata {
     /// What is said of request objects, where there is an authorization endpoint.
     #[serde(flatten)]
     pub request_objects: Option<RequestObjectSupport>,
+    /// What is said of backchannel authentication, where users are asked so.
+    #[serde(flatten)]
+    pub backchannel: Option<BackchannelSupport>,
     /// What an OpenID Provider says besides.
     #[serde(flatten)]
     pub openid: Option<OpenIdMetadata>,
@@ -314,6 +337,7 @@ impl Metadata {
         let at = |path: &str| settings.issuer.endpoint(path);
         let codes = settings.grant_types.contains(&GrantType::AuthorizationCode);
         let devices = settings.grant_types.contains(&GrantType::DeviceCode);
+        let elsewhere = settings.grant_types.contains(&GrantType::Ciba);
         let in_front = |own: &ResponseType| own.has_token() || own.has_id_token();
         let implicit = codes && settings.response_types.iter().any(in_front);
         let implicit = implicit.then_some(GrantType::Implicit);
@@ -359,7 +383,18 @@ impl Metadata {
                 false => &[],
             },
             request_objects: codes.then(|| RequestObjectSupport::new(settings)),
-            openid: ((codes || devices) && settings.is_openid_provider())
+            backchannel: elsewhere.then(|| BackchannelSupport {
+                backchannel_authentication_endpoint: at(&paths.backchannel_authentication),
+                backchannel_token_delivery_modes_supported: settings.delivery_modes(),
+                backchannel_authentication_request_signing_alg_values_supported: match cfg!(
+                    feature = "aws-lc-rs"
+                ) {
+                    true => settings.assertions.signatures.clone(),
+                    false => Vec::new(),
+                },
+                backchannel_user_code_parameter_supported: settings.backchannel.user_codes,
+            }),
+            openid: ((codes || devices || elsewhere) && settings.is_openid_provider())
                 .then(|| OpenIdMetadata::new(settings, paths)),
         }
     }

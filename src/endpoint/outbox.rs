@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use super::backchannel_authentication;
 use crate::client::encryption;
 use crate::grant::issue::{self, Protection};
 use crate::grant::session;
+use crate::protocol::{DeliveryMode, Secret};
 use crate::record::encryption::Recipient;
 use crate::record::outbox::{Message, Outbox};
-use crate::record::{Context, Decide, Decision, Event, EventKind, Facts, Halt, OutboxId};
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, OutboxId};
+use crate::token::auth_req_id;
 use crate::token::logout_token::LogoutTokenClaims;
 use crate::token::subject::{seen_by, session_seen_by};
 
@@ -28,8 +31,28 @@ pub struct LogoutNotice {
     pub recipient: Option<Recipient>,
 }
 
+/// What tells a client that the user whom it named has answered (CIBA Core §10.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerNotice {
+    /// `backchannel_client_notification_endpoint`.
+    pub uri: String,
+    /// What the client wants to be told with.
+    pub token: Secret,
+    /// What it waits with.
+    pub auth_req_id: Secret,
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// That a session has ended.
+    Logout(Box<LogoutNotice>),
+    /// That a user has answered.
+    Answer(AnswerNotice),
+}
+
 impl Decide for PrepareMessage {
-    type Plan = Option<LogoutNotice>;
+    type Plan = Option<Notice>;
 
     const READ_ONLY: bool = true;
 
@@ -38,8 +61,15 @@ impl Decide for PrepareMessage {
         let Some(outbox) = facts.outbox(cx.namespace().outbox(self.0))? else {
             return Ok(Decision::answer(cx, None));
         };
-        let Outbox { client, message: Message::Logout { subject, session }, valid_until, .. } = outbox.record;
+        let Outbox { client, message, valid_until, .. } = outbox.record;
         let client = facts.client(client.as_str())?.filter(|_| !valid_until.is_past(cx.now));
+        let (subject, session) = match message {
+            Message::Logout { subject, session } => (subject, session),
+            Message::Answered { grant } => {
+                let notice = client.map(|client| answer_notice(client, *grant, facts, cx)).transpose()?;
+                return Ok(Decision::answer(cx, notice.flatten().map(Notice::Answer)));
+            }
+        };
         let Some((client, told)) =
             client.and_then(|client| Some((client, client.logout.backchannel.as_ref()?)))
         else {
@@ -56,8 +86,23 @@ impl Decide for PrepareMessage {
         let protection = issue::id_token_protection(client, cx)?;
         let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
         let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, protection, recipient };
-        Ok(Decision::answer(cx, Some(notice)))
+        Ok(Decision::answer(cx, Some(Notice::Logout(Box::new(notice)))))
     }
+}
+
+/// Nothing is sent to a client that has changed its mode, or left.
+fn answer_notice(
+    client: &Client,
+    grant: GrantId,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Option<AnswerNotice>, Halt> {
+    let pinged = client.backchannel.mode == Some(DeliveryMode::Ping);
+    let Some(endpoint) = client.backchannel.endpoint.as_ref().filter(|_| pinged) else { return Ok(None) };
+    let Some(found) = facts.grant(cx.namespace().grant(grant))? else { return Ok(None) };
+    let token = backchannel_authentication::notification_token(grant, found.record, cx);
+    let auth_req_id = auth_req_id::text_of(grant, cx);
+    Ok(token.map(|token| AnswerNotice { uri: endpoint.as_str().to_owned(), token, auth_req_id }))
 }
 
 /// How a message fared.
@@ -91,13 +136,18 @@ impl Decide for SettleMessage {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
         let key = cx.namespace().outbox(self.id);
         let Some(outbox) = facts.outbox(key)? else { return Ok(Decision::answer(cx, ())) };
-        let Message::Logout { subject, .. } = &outbox.record.message;
-        let kind = match self.delivery {
-            Delivery::Accepted => Some(EventKind::LogoutNotified),
+        let told = |done, failed| match self.delivery {
+            Delivery::Accepted => Some(Event::new(done)),
             Delivery::Unwanted if !outbox.record.valid_until.is_past(cx.now) => None,
-            _ => Some(EventKind::LogoutNoticeFailed),
+            _ => Some(Event::new(failed)),
         };
-        let event = kind.map(|kind| Event::new(kind).client(&outbox.record.client).subject(Some(subject)));
+        let event = match &outbox.record.message {
+            Message::Logout { subject, .. } => told(EventKind::LogoutNotified, EventKind::LogoutNoticeFailed)
+                .map(|event| event.subject(Some(subject))),
+            Message::Answered { grant } => told(EventKind::AnswerNotified, EventKind::AnswerNoticeFailed)
+                .map(|event| event.grant(*grant)),
+        };
+        let event = event.map(|event| event.client(&outbox.record.client));
         let attempts = outbox.record.attempts.saturating_add(1);
         let due_at = cx.now.plus(BACKOFF.saturating_mul(1 << outbox.record.attempts.min(16)));
         let mut batch = cx.batch();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::client::Credentials;
 use crate::grant::authorization_code::AuthorizationCodeRequest;
+use crate::grant::ciba::CibaRequest;
 use crate::grant::client_credentials::ClientCredentialsRequest;
 use crate::grant::device_code::DeviceCodeRequest;
 use crate::grant::extension::ExtensionGrantRequest;
@@ -30,6 +31,8 @@ pub enum TokenRequest {
     ClientCredentials(ClientCredentialsRequest),
     /// `urn:ietf:params:oauth:grant-type:device_code`.
     DeviceCode(DeviceCodeRequest),
+    /// `urn:openid:params:grant-type:ciba`.
+    Ciba(CibaRequest),
     /// `urn:ietf:params:oauth:grant-type:token-exchange`, and its other form.
     TokenExchange(Box<TokenExchangeRequest>),
     /// `urn:ietf:params:oauth:grant-type:jwt-bearer`.
@@ -93,6 +96,11 @@ impl TokenRequest {
                 scope: scope(params)?,
                 resources,
             }),
+            GrantType::Ciba => Self::Ciba(CibaRequest {
+                credentials,
+                auth_req_id: Handle::decode(HandleKind::AuthReqId, required(params, "auth_req_id")?),
+                resources,
+            }),
             GrantType::DeviceCode => Self::DeviceCode(DeviceCodeRequest {
                 credentials,
                 device_code: Handle::decode(HandleKind::DeviceCode, required(params, "device_code")?),
@@ -132,6 +140,7 @@ impl TokenRequest {
             Self::RefreshToken(_) => GrantType::RefreshToken,
             Self::ClientCredentials(_) => GrantType::ClientCredentials,
             Self::DeviceCode(_) => GrantType::DeviceCode,
+            Self::Ciba(_) => GrantType::Ciba,
             Self::TokenExchange(request) => request.form.grant_type(),
             Self::JwtBearer(_) => GrantType::JwtBearer,
             Self::Password(_) => GrantType::Password,
@@ -147,6 +156,7 @@ impl TokenRequest {
             Self::RefreshToken(request) => &request.credentials.client_id,
             Self::ClientCredentials(request) => &request.credentials.client_id,
             Self::DeviceCode(request) => &request.credentials.client_id,
+            Self::Ciba(request) => &request.credentials.client_id,
             Self::TokenExchange(request) => &request.credentials.client_id,
             Self::JwtBearer(request) => &request.credentials.client_id,
             Self::Password(request) => &request.credentials.client_id,
@@ -168,6 +178,7 @@ impl Decide for TokenRequest {
             Self::RefreshToken(request) => request.read_ahead(facts, cx),
             Self::ClientCredentials(request) => request.read_ahead(facts, cx),
             Self::DeviceCode(request) => request.read_ahead(facts, cx),
+            Self::Ciba(request) => request.read_ahead(facts, cx),
             Self::TokenExchange(request) => request.read_ahead(facts, cx),
             Self::JwtBearer(request) => request.read_ahead(facts, cx),
             Self::Password(request) => request.read_ahead(facts, cx),
@@ -184,6 +195,7 @@ impl Decide for TokenRequest {
             Self::RefreshToken(request) => request.decide(facts, cx),
             Self::ClientCredentials(request) => request.decide(facts, cx),
             Self::DeviceCode(request) => request.decide(facts, cx),
+            Self::Ciba(request) => request.decide(facts, cx),
             Self::TokenExchange(request) => request.decide(facts, cx),
             Self::JwtBearer(request) => request.decide(facts, cx),
             Self::Password(request) => request.decide(facts, cx),

@@ -58,6 +58,7 @@ pub fn with_tokens(
         subject,
         session: None,
         offline: scope.contains(OFFLINE_ACCESS),
+        asked: None,
         scope,
         resources: target.resources.clone(),
         redeemable: None,

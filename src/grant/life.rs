@@ -232,8 +232,9 @@ pub fn known_scope(text: Option<&str>, client: &Client, cx: &Context<'_>) -> Res
 pub fn put(id: GrantId, grant: Grant, cx: &Context<'_>) -> Put {
     let mut terms = Vec::with_capacity(2);
     terms.push(Index::client(cx.namespace(), &grant.client));
-    if let Some(subject) = &grant.subject {
-        terms.push(Index::subject(cx.namespace(), &subject.id));
+    let asked = grant.asked.as_ref().map(|asked| &asked.subject);
+    if let Some(subject) = grant.subject.as_ref().map(|subject| &subject.id).or(asked) {
+        terms.push(Index::subject(cx.namespace(), subject));
     }
     if let Some(session) = grant.session {
         terms.push(Index::session(cx.namespace(), session));

@@ -9,6 +9,7 @@
 //! - [`refresh_token`]: a refresh token is used (RFC 6749 §6, RFC 9700 §4.14)
 //! - [`client_credentials`]: a client acts for itself (RFC 6749 §4.4)
 //! - [`device_code`]: a device waits for its user, who decides elsewhere (RFC 8628)
+//! - [`ciba`]: a client names its user, who decides elsewhere (CIBA)
 //! - [`token_exchange`]: a token is given for another (RFC 8693)
 //! - [`id_jag`]: a token is given for a grant at another server
 //! - [`jwt_bearer`]: another issuer says for whom a client may act (RFC 7523 §2.1)
@@ -22,6 +23,7 @@
 
 pub mod authorization_code;
 pub mod begin;
+pub mod ciba;
 pub mod client_credentials;
 pub mod device_code;
 pub mod extension;

@@ -1,4 +1,5 @@
-//! A grant that waits for its user, who decides on another device, while its client polls (RFC 8628 §3.3 to §3.5).
+//! A grant that waits for its user, who decides on another device, while its client polls (RFC 8628 §3.3 to §3.5, CIBA Core
+//! §8 to §11).
 //!
 //! ```text
 //!               approve                       redeem
@@ -21,7 +22,7 @@ use super::redeem::redeem;
 use super::{life, target};
 use crate::client::Credentials;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
-use crate::protocol::{GrantType, Reason, Resource, Scope};
+use crate::protocol::{GrantType, Reason, Resource, Scope, Timestamp};
 use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject, Redeemable};
 use crate::record::interaction::SignedIn;
 use crate::record::{Client, Context, Decision, Facts, GrantId, Halt, Poll, Put, Record};
@@ -34,7 +35,7 @@ const SLOW_DOWN: u32 = 5;
 #[must_use]
 pub fn begun(
     grant_type: GrantType,
-    (code, kind): (&Handle, HandleKind),
+    (code, kind, valid_until): (&Handle, HandleKind, Timestamp),
     client: &Client,
     client_epoch: u64,
     (scope, resources): (Scope, Vec<Resource>),
@@ -49,11 +50,12 @@ pub fn begun(
         subject: None,
         session: None,
         offline: false,
+        asked: None,
         scope,
         resources,
         redeemable: Some(Box::new(Redeemable {
             digest: code.digest(kind),
-            valid_until: cx.now.plus(cx.settings.lifetimes.device_code),
+            valid_until,
             spent: false,
             redirect_uri: None,
             redirect_uri_named: false,
@@ -152,7 +154,11 @@ impl Request<'_> {
 /// Nobody has decided yet. A client that asks too fast has to wait longer, now and from now on (RFC 8628 §3.5).
 fn polled(id: GrantId, grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
     let key = cx.namespace().poll(id);
-    let shortest = u32::try_from(cx.settings.device.interval.as_secs()).unwrap_or(u32::MAX);
+    let interval = match grant.grant_type {
+        GrantType::Ciba => cx.settings.backchannel.interval,
+        _ => cx.settings.device.interval,
+    };
+    let shortest = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
     let (interval, reason) = match facts.poll(key)?.map(|poll| *poll.record) {
         None => (shortest, Reason::DecisionPending),
         Some(last) if may_ask_again(last).is_past(cx.now) => (last.interval, Reason::DecisionPending),
@@ -169,6 +175,6 @@ fn polled(id: GrantId, grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result
     Ok(Decision { batch, outcome: Err(reason.into()), events: SmallVec::new() })
 }
 
-const fn may_ask_again(last: Poll) -> crate::protocol::Timestamp {
+const fn may_ask_again(last: Poll) -> Timestamp {
     last.polled_at.plus(Duration::from_secs(last.interval as u64))
 }

@@ -19,7 +19,7 @@ pub const MAX_CLIENTS: usize = 64;
 /// How long a client that cannot be reached is tried again.
 const PERSISTENCE: Duration = Duration::from_secs(24 * 3600);
 /// How long a message that was just written is left to whoever wrote it.
-const FIRST_TRY: Duration = Duration::from_secs(60);
+pub(crate) const FIRST_TRY: Duration = Duration::from_secs(60);
 
 /// A session as it is written: listed under its subject.
 #[must_use]

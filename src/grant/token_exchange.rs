@@ -381,6 +381,7 @@ impl Made<'_> {
             subject: self.subject.subject.clone(),
             session: self.subject.session,
             offline: self.subject.offline,
+            asked: None,
             scope: scope.clone(),
             resources: target.resources.clone(),
             redeemable: None,

@@ -35,6 +35,8 @@ pub struct Limits {
     pub interactions: u32,
     /// Device authorizations begun by one client from one address.
     pub device_authorizations: u32,
+    /// Users asked by one client from one address.
+    pub backchannel_authentications: u32,
     /// The window in which user codes are counted, which stands for itself because few are enough to try.
     pub user_code_window: Duration,
     /// User codes tried, right or wrong, in one session.
@@ -60,6 +62,7 @@ impl Default for Limits {
             slow_comparisons: 100,
             interactions: 1000,
             device_authorizations: 1000,
+            backchannel_authentications: 1000,
             user_code_window: Duration::from_secs(60 * 60),
             user_codes_of_session: 5,
             user_codes_from_address: 100,
@@ -81,6 +84,7 @@ pub struct MemoryLimiter {
     slow_comparisons: Mutex<Windows>,
     interactions: Mutex<Windows>,
     device_authorizations: Mutex<Windows>,
+    backchannel_authentications: Mutex<Windows>,
     user_codes_of_session: Mutex<Windows>,
     user_codes_from_address: Mutex<Windows>,
     registrations: Mutex<Windows>,
@@ -108,6 +112,7 @@ impl MemoryLimiter {
             slow_comparisons: Mutex::default(),
             interactions: Mutex::default(),
             device_authorizations: Mutex::default(),
+            backchannel_authentications: Mutex::default(),
             user_codes_of_session: Mutex::default(),
             user_codes_from_address: Mutex::default(),
             registrations: Mutex::default(),
@@ -138,6 +143,11 @@ impl MemoryLimiter {
                 &self.device_authorizations,
                 limits.device_authorizations,
                 Counter::DeviceAuthorizations(client.clone(), network(*address)),
+            ),
+            Counter::BackchannelAuthentications(client, address) => (
+                &self.backchannel_authentications,
+                limits.backchannel_authentications,
+                Counter::BackchannelAuthentications(client.clone(), network(*address)),
             ),
             Counter::UserCodesOfSession(_) => {
                 (&self.user_codes_of_session, limits.user_codes_of_session, counter.clone())

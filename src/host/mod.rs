@@ -3,6 +3,7 @@
 mod accounts;
 mod assertion_trust;
 mod audit;
+mod authentication_device;
 mod client_jwks;
 mod clients;
 mod clock;
@@ -30,6 +31,7 @@ mod token_exchange_policy;
 pub use accounts::Accounts;
 pub use assertion_trust::{AssertionTrust, StaticTrust};
 pub use audit::{Audit, NoAudit};
+pub use authentication_device::AuthenticationDevice;
 #[cfg(feature = "aws-lc-rs")]
 pub use client_jwks::FetchedJwks;
 pub use client_jwks::{ClientJwks, KeysUnavailable, NoClientJwks};

@@ -7,7 +7,7 @@
 //! | endpoint | methods | across origins |
 //! |---|---|---|
 //! | `/authorize` | GET, POST | no |
-//! | `/token`, `/revoke`, `/introspect`, `/device_authorization` | POST | yes, without credentials |
+//! | `/token`, `/revoke`, `/introspect`, `/device_authorization`, `/bc-authorize` | POST | yes, without credentials |
 //! | `/logout` | GET, POST | no |
 //! | `/check_session` | GET, HEAD | no; it may be framed |
 //! | `/userinfo` | GET, POST | yes, without credentials |
@@ -41,6 +41,7 @@ pub use pages::{DefaultPages, ErrorPage, FORM_POST_SCRIPT_HASH, Pages};
 pub use proxy::TrustedProxies;
 
 use crate::authorize::{Action, AuthorizationRequest, Authorize, Browser, Cookies, InteractReason, Step};
+use crate::endpoint::backchannel_authentication::BackchannelAuthenticationRequest;
 use crate::endpoint::device_authorization::DeviceAuthorizationRequest;
 use crate::endpoint::introspection::IntrospectionRequest;
 use crate::endpoint::metadata::{Metadata, Paths};
@@ -96,6 +97,8 @@ pub enum Endpoint {
     Introspect,
     /// RFC 8628 §3.1.
     DeviceAuthorization,
+    /// CIBA Core §7.
+    BackchannelAuthentication,
     /// RFC 7517 §5.
     Jwks,
     /// RFC 8414 §3, OpenID Connect Discovery §4: one document at both places.
@@ -221,7 +224,11 @@ impl HttpServer {
                 let page = check_session::page(request, &self.server.settings().issuer);
                 Answer::Now(page.unwrap_or_else(refused))
             }
-            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::DeviceAuthorization => {
+            Endpoint::Token
+            | Endpoint::Revoke
+            | Endpoint::Introspect
+            | Endpoint::DeviceAuthorization
+            | Endpoint::BackchannelAuthentication => {
                 self.post(endpoint, request, origin).unwrap_or_else(|error| Answer::Now(refused(error)))
             }
         }
@@ -269,6 +276,13 @@ impl HttpServer {
                 let request = IntrospectionRequest::read(authorization, &params)?;
                 self.run(request, origin, move |answer| {
                     answer.map_or_else(failed, |token| reply::secret(token.to_json()))
+                })
+            }
+            Endpoint::BackchannelAuthentication => {
+                let request = BackchannelAuthenticationRequest::read(authorization, &params)?;
+                Answer::later(async move {
+                    let answer = self.server.authenticate_backchannel(&request, origin).await;
+                    answer.and_then(|asked| reply::json(asked.to_json())).unwrap_or_else(failed)
                 })
             }
             Endpoint::DeviceAuthorization => {
@@ -453,6 +467,9 @@ fn routes(server: &AuthorizationServer, paths: &Paths) -> Vec<(Endpoint, String)
     ];
     if server.settings().grant_types.contains(&GrantType::DeviceCode) {
         routes.push((Endpoint::DeviceAuthorization, at(&paths.device_authorization)));
+    }
+    if server.settings().grant_types.contains(&GrantType::Ciba) {
+        routes.push((Endpoint::BackchannelAuthentication, at(&paths.backchannel_authentication)));
     }
     if server.settings().self_registration.is_some() {
         routes.push((Endpoint::Register, at(&paths.register)));

@@ -166,9 +166,11 @@ pub(super) fn error(error: &OAuthError, endpoint: Endpoint) -> Response<Bytes> {
             Endpoint::CheckSession => "GET, HEAD",
             Endpoint::Register => "GET, POST, PUT, DELETE, OPTIONS",
             Endpoint::Jwks | Endpoint::Metadata => "GET, HEAD, OPTIONS",
-            Endpoint::Token | Endpoint::Revoke | Endpoint::Introspect | Endpoint::DeviceAuthorization => {
-                "POST, OPTIONS"
-            }
+            Endpoint::Token
+            | Endpoint::Revoke
+            | Endpoint::Introspect
+            | Endpoint::DeviceAuthorization
+            | Endpoint::BackchannelAuthentication => "POST, OPTIONS",
         };
         headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
     }

@@ -64,6 +64,8 @@ pub enum Purpose {
     UserCode = 6,
     /// Where it is kept which grant a user code is of.
     UserCodeKey = 7,
+    /// The secret of the `auth_req_id` of a grant that waits for its user.
+    AuthReqId = 8,
 }
 
 impl Sealer {

@@ -63,6 +63,16 @@ pub enum ErrorCode {
     InvalidSoftwareStatement,
     /// `unapproved_software_statement` (RFC 7591 §3.2.2).
     UnapprovedSoftwareStatement,
+    /// `unknown_user_id` (CIBA Core §13).
+    UnknownUserId,
+    /// `expired_login_hint_token` (CIBA Core §13).
+    ExpiredLoginHintToken,
+    /// `missing_user_code` (CIBA Core §13).
+    MissingUserCode,
+    /// `invalid_user_code` (CIBA Core §13).
+    InvalidUserCode,
+    /// `invalid_binding_message` (CIBA Core §13).
+    InvalidBindingMessage,
     /// `authorization_pending` (RFC 8628 §3.5).
     AuthorizationPending,
     /// `expired_token` (RFC 8628 §3.5).
@@ -105,6 +115,11 @@ impl ErrorCode {
             Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidSoftwareStatement => "invalid_software_statement",
             Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
+            Self::UnknownUserId => "unknown_user_id",
+            Self::ExpiredLoginHintToken => "expired_login_hint_token",
+            Self::MissingUserCode => "missing_user_code",
+            Self::InvalidUserCode => "invalid_user_code",
+            Self::InvalidBindingMessage => "invalid_binding_message",
             Self::AuthorizationPending => "authorization_pending",
             Self::ExpiredToken => "expired_token",
             Self::SlowDown => "slow_down",
@@ -227,6 +242,20 @@ reasons! {
     UserCodeUnknown: InvalidRequest 400, "the code is not right, or no longer valid", "RFC 8628 §3.3";
     UserCodeTriesExhausted: SlowDown 429, "too many codes were tried", "RFC 8628 §5.1";
     AlreadyDecided: InvalidRequest 400, "this request was answered already, or nobody answered it in time", "RFC 8628 §3.3";
+
+    // Backchannel authentication
+    HintsNotOne: InvalidRequest 400, "exactly one of login_hint, login_hint_token and id_token_hint is needed", "CIBA Core §7.1";
+    BackchannelScope: InvalidScope 400, "the scope openid is needed", "CIBA Core §7.1";
+    SignedRequestMissing: InvalidRequest 400, "the request must be signed", "CIBA Core §7.1.1";
+    SignedRequestInvalid: InvalidRequest 400, "the signed request is not valid", "CIBA Core §7.1.1";
+    SignedRequestMixed: InvalidRequest 400, "no parameter may stand beside a signed request", "CIBA Core §7.1.1";
+    SignedRequestOtherClient: InvalidClient 401, "the signed request is another client's", "CIBA Core §7.1.1";
+    HintedUserUnknown: UnknownUserId 400, "the user is not known", "CIBA Core §13";
+    HintTokenExpired: ExpiredLoginHintToken 400, "the login hint token has expired", "CIBA Core §13";
+    BackchannelUserCodeMissing: MissingUserCode 400, "the user has a user code", "CIBA Core §7.1.2";
+    BackchannelUserCodeWrong: InvalidUserCode 400, "the user code is wrong", "CIBA Core §7.1.2";
+    BindingMessageUnfit: InvalidBindingMessage 400, "the binding message must be at most 100 printable ASCII characters that can be shown", "CIBA Core §7.1";
+    BackchannelRefused: AccessDenied 403, "the user is not asked", "CIBA Core §13";
 
     // Logout
     LogoutHintInvalid: InvalidRequest 400, "the ID token hint is not one of ours", "OpenID Connect RP-Initiated Logout §2";

@@ -27,7 +27,8 @@ pub use id::{ClientId, SubjectId};
 pub use issuer::Issuer;
 pub use locales::Locales;
 pub use names::{
-    ClientAuthMethod, ExtensionGrantType, GrantType, ResponseMode, ResponseType, SubjectType, TokenType,
+    ClientAuthMethod, DeliveryMode, ExtensionGrantType, GrantType, ResponseMode, ResponseType, SubjectType,
+    TokenType,
 };
 pub use params::{ParamFault, Params};
 pub use prompt::Prompts;

@@ -130,6 +130,8 @@ grant_types! {
         ClientCredentials = "client_credentials",
         /// RFC 8628 §3.4.
         DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
+        /// CIBA Core §4.
+        Ciba = "urn:openid:params:grant-type:ciba",
         /// RFC 6749 §4.2: only a registration names it, never a token request.
         Implicit = "implicit",
         /// RFC 6749 §4.3, discouraged (RFC 9700 §2.4); only with the feature `legacy-password`.
@@ -201,6 +203,16 @@ registered_names! {
         ClientSecretJwt = "client_secret_jwt",
         /// A JWT signed with a key of the client (OpenID Connect Core §9).
         PrivateKeyJwt = "private_key_jwt",
+    }
+}
+
+registered_names! {
+    /// `backchannel_token_delivery_mode` (CIBA Core §5).
+    DeliveryMode {
+        /// The client polls the token endpoint.
+        Poll = "poll",
+        /// The client is told when to ask the token endpoint, and may poll it all the same.
+        Ping = "ping",
     }
 }
 

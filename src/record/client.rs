@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::assertion::{AssertionAlgorithm, ClientKeys};
+use super::backchannel::BackchannelRegistration;
 use super::encryption::ResponseEncryption;
 use super::logout::LogoutRegistration;
 use super::request_object::RequestObjectRegistration;
@@ -55,6 +56,8 @@ pub struct Client {
     pub openid: OpenIdRegistration,
     /// What it registered about request objects.
     pub request_objects: RequestObjectRegistration,
+    /// What it registered about backchannel authentication.
+    pub backchannel: BackchannelRegistration,
     /// What it registered for the end of a session.
     pub logout: LogoutRegistration,
 }
@@ -179,6 +182,12 @@ pub enum SecretVerifier {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SealedSecret(pub Box<[u8]>);
+
+impl fmt::Debug for SealedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[sealed]")
+    }
+}
 
 impl From<SealedSecret> for String {
     fn from(sealed: SealedSecret) -> Self {

@@ -41,6 +41,8 @@ pub enum EventKind {
     CodeIssued,
     /// A device code and a user code were issued.
     DeviceCodeIssued,
+    /// A client asked for a user, who was asked.
+    UserAsked,
     /// Tokens were issued for a new grant or a redeemed code.
     TokensIssued,
     /// Tokens were issued for a refresh token.
@@ -67,6 +69,10 @@ pub enum EventKind {
     ClientDeregistered,
     /// An initial access token was issued or ended.
     InitialAccessChanged,
+    /// A client was told that the user whom it named has answered.
+    AnswerNotified,
+    /// A client could not be told that, this time or for good.
+    AnswerNoticeFailed,
     /// A client was told that a session has ended.
     LogoutNotified,
     /// A client could not be told, this time or for good.

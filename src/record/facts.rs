@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use smallvec::{SmallVec, smallvec};
 use url::Url;
 
+use super::backchannel::{Identified, UserEnquiry};
 use super::exchange::{self, Exchange};
 use super::extension::HostQuestion;
 use super::grant::Authentication;
@@ -94,6 +95,8 @@ pub enum Need {
     Registration(Box<Applicant>),
     /// The keys of an issuer of software statements.
     StatementKeys(String),
+    /// Who is meant by a hint, and whether that user may be asked.
+    User(Box<UserEnquiry>),
     /// Whether tokens may be exchanged.
     Exchange(Box<Exchange>),
     /// What is trusted of another issuer.
@@ -139,6 +142,8 @@ pub enum Counter {
     Interactions(ClientId, Option<IpAddr>),
     /// Device authorizations begun by a client from an address.
     DeviceAuthorizations(ClientId, Option<IpAddr>),
+    /// Users asked by a client, from an address.
+    BackchannelAuthentications(ClientId, Option<IpAddr>),
     /// User codes tried, right or wrong, by someone who is signed in: in one session, or as one user where the host keeps the
     /// sessions.
     UserCodesOfSession(Id),
@@ -223,6 +228,8 @@ pub enum Fact {
     Registration(Box<Applicant>, Box<Verdict>),
     /// Answers [`Need::StatementKeys`]: the keys, or that this issuer is not trusted.
     StatementKeys(String, Option<Arc<PublishedKeys>>),
+    /// Answers [`Need::User`].
+    User(Box<UserEnquiry>, Identified),
     /// Answers [`Need::Exchange`].
     Exchange(Box<Exchange>, Box<exchange::Verdict>),
     /// Answers [`Need::TrustedIssuer`]: what is trusted, or that nothing is.
@@ -487,6 +494,20 @@ impl Facts {
                 _ => None,
             },
             || Need::Registration(Box::new(applicant.clone())),
+        )
+    }
+
+    /// Who is meant by a hint, as the host has it.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while that is unknown.
+    pub fn identified(&self, enquiry: &UserEnquiry) -> Result<&Identified, Halt> {
+        self.answer(
+            |fact| match fact {
+                Fact::User(own, identified) if **own == *enquiry => Some(identified),
+                _ => None,
+            },
+            || Need::User(Box::new(enquiry.clone())),
         )
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::backchannel::AskedUser;
 use super::claims_request::ClaimsRequest;
 use super::exchange::Exchanged;
 use super::key::SessionId;
@@ -35,6 +36,9 @@ pub struct Grant {
     /// Whether it outlives that session (`offline_access`, OpenID Connect Core §11).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub offline: bool,
+    /// The user whom it waits for, where the client named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<AskedUser>>,
     /// The scope the user or the policy granted.
     pub scope: Scope,
     /// The resources it may be used at; empty means the issuer itself.

@@ -174,6 +174,12 @@ impl Namespace {
         self.key(Kind::UsedJti, Id(Digest::key_of(&["client assertion", client.as_str(), jti])))
     }
 
+    /// The marker of a signed authentication request: claimed once, and then no other of this client may bear this `jti`.
+    #[must_use]
+    pub fn used_authentication_request(self, client: &ClientId, jti: &str) -> Key {
+        self.key(Kind::UsedJti, Id(Digest::key_of(&["authentication request", client.as_str(), jti])))
+    }
+
     /// The marker of something that a grant type of the host's own lets be used once.
     #[must_use]
     pub fn used_by_extension(self, grant_type: &ExtensionGrantType, name: &str) -> Key {

@@ -4,6 +4,7 @@
 //! applies whole or not at all, and it learns about the world only through [`Facts`].
 
 pub mod assertion;
+pub mod backchannel;
 pub mod batch;
 pub mod claims_request;
 pub mod client;

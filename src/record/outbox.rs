@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::key::SessionId;
+use super::key::{GrantId, SessionId};
 use crate::protocol::{ClientId, SubjectId, Timestamp};
 
 /// A message that waits until it is delivered. It is written in the same batch as the change it tells of, and ends by
@@ -33,5 +33,10 @@ pub enum Message {
         subject: SubjectId,
         /// The session, as the client's ID tokens named it.
         session: SessionId,
+    },
+    /// The user of a grant has answered (CIBA Core §10.2).
+    Answered {
+        /// Which grant.
+        grant: GrantId,
     },
 }

@@ -14,7 +14,8 @@ use crate::jose::{Algorithm, Audience, KeyManagement, MacAlgorithm, Sealer};
 use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{
-    ClientAuthMethod, GrantType, Issuer, Locales, ResponseMode, ResponseType, Scope, UserCodeAlphabet,
+    ClientAuthMethod, DeliveryMode, GrantType, Issuer, Locales, ResponseMode, ResponseType, Scope,
+    UserCodeAlphabet,
 };
 
 /// Everything a decision may know of the server. Built by
@@ -47,6 +48,8 @@ pub struct Settings {
     pub lifetimes: Lifetimes,
     /// How refresh tokens behave.
     pub refresh: RefreshPolicy,
+    /// How users are asked, where `grant_types` has that switched on.
+    pub backchannel: BackchannelPolicy,
     /// How devices are authorized, where `grant_types` has that switched on.
     pub device: DevicePolicy,
     /// The longest that a JWT may live, one day at most: it cannot be called back from those who check it by
@@ -123,6 +126,8 @@ pub struct Lifetimes {
     /// A device code and its user code: long enough to fetch another device and sign in there, and no longer, for whoever
     /// has a user code by fraud has it as long (RFC 8628 §5.4).
     pub device_code: Duration,
+    /// A backchannel authentication request, unless its client asks for less.
+    pub auth_req_id: Duration,
     /// A JWT access token, unless its resource or client says otherwise.
     pub jwt_access_token: Duration,
     /// An opaque access token, unless its resource or client says otherwise.
@@ -139,6 +144,19 @@ pub struct Lifetimes {
     pub session: Duration,
     /// A remembered consent.
     pub consent: Duration,
+}
+
+/// How users are asked whom clients name (CIBA Core).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackchannelPolicy {
+    /// How long a client waits between two polls; longer once it has polled too fast.
+    pub interval: Duration,
+    /// Whether the host can reach its users.
+    pub reaches_users: bool,
+    /// Whether users may have user codes.
+    pub user_codes: bool,
+    /// Whether clients can be told that the user has answered.
+    pub pings: bool,
 }
 
 /// How devices are authorized (RFC 8628).
@@ -177,6 +195,12 @@ impl Settings {
         let dials = profile.dials();
         Self {
             namespace: Namespace::of_issuer(issuer.as_str()),
+            backchannel: BackchannelPolicy {
+                interval: Duration::from_secs(5),
+                reaches_users: false,
+                user_codes: false,
+                pings: false,
+            },
             device: DevicePolicy {
                 interval: Duration::from_secs(5),
                 alphabet: UserCodeAlphabet::default(),
@@ -198,6 +222,7 @@ impl Settings {
             lifetimes: Lifetimes {
                 code: dials.code_lifetime,
                 device_code: Duration::from_secs(10 * 60),
+                auth_req_id: Duration::from_secs(10 * 60),
                 jwt_access_token: dials.jwt_lifetime,
                 opaque_access_token: dials.opaque_lifetime,
                 id_token: Duration::from_secs(60 * 60),
@@ -297,6 +322,12 @@ impl Settings {
         }
     }
 
+    /// How clients may learn of the answer of a user whom they named (CIBA Core §5).
+    #[must_use]
+    pub const fn delivery_modes(&self) -> &'static [DeliveryMode] {
+        if self.backchannel.pings { DeliveryMode::ALL } else { &[DeliveryMode::Poll] }
+    }
+
     /// Whether users can be sent to this URL, with something appended.
     fn is_page(&self, url: &str) -> bool {
         let scheme =
@@ -315,13 +346,14 @@ impl Settings {
     }
 
     /// Whether each rule holds, the setting it is about, and the rule.
-    fn rules(&self) -> [(bool, &'static str, &'static str); 28] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 31] {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         const MINUTE: Duration = Duration::from_secs(60);
         const WHOLE: &str = "whole seconds, and above zero";
         let whole = |time: Duration| time.subsec_nanos() == 0;
         let lasting = |time: Duration| whole(time) && !time.is_zero();
-        let Self { lifetimes, refresh, device, assertions, grant_types, response_types, .. } = self;
+        let Self { lifetimes, refresh, backchannel, device, assertions, grant_types, response_types, .. } =
+            self;
         [
             (
                 lasting(lifetimes.code) && lifetimes.code <= self.dials.code_lifetime,
@@ -332,6 +364,22 @@ impl Settings {
                 lasting(lifetimes.device_code) && lifetimes.device_code <= 60 * MINUTE,
                 "lifetimes.device_code",
                 "whole seconds, above zero and at most one hour: a user code can be phished as long",
+            ),
+            (
+                lasting(lifetimes.auth_req_id) && lifetimes.auth_req_id <= 60 * MINUTE,
+                "lifetimes.auth_req_id",
+                "whole seconds, above zero and at most one hour",
+            ),
+            (
+                lasting(backchannel.interval) && backchannel.interval <= MINUTE,
+                "backchannel.interval",
+                "whole seconds, above zero and at most one minute",
+            ),
+            (
+                !grant_types.contains(&GrantType::Ciba)
+                    || (backchannel.reaches_users && self.is_openid_provider()),
+                "grant_types",
+                "backchannel authentication needs an authentication device and the scope openid (CIBA Core §7.1)",
             ),
             (
                 lasting(device.interval) && device.interval <= MINUTE,
@@ -486,6 +534,11 @@ mod tests {
         ("lifetimes.code", |s| s.lifetimes.code = HALF),
         ("lifetimes.device_code", |s| s.lifetimes.device_code = Duration::ZERO),
         ("lifetimes.device_code", |s| s.lifetimes.device_code = Duration::from_secs(3601)),
+        ("lifetimes.auth_req_id", |s| s.lifetimes.auth_req_id = HALF),
+        ("lifetimes.auth_req_id", |s| s.lifetimes.auth_req_id = Duration::from_secs(3601)),
+        ("backchannel.interval", |s| s.backchannel.interval = Duration::ZERO),
+        ("backchannel.interval", |s| s.backchannel.interval = Duration::from_secs(61)),
+        ("grant_types", |s| s.grant_types.push(GrantType::Ciba)),
         ("device.interval", |s| s.device.interval = HALF),
         ("device.interval", |s| s.device.interval = Duration::ZERO),
         ("device.interval", |s| s.device.interval = Duration::from_secs(61)),

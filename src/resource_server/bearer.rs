@@ -4,6 +4,7 @@
 //! read: URLs end up in logs, and OAuth 2.1 §5.1 leaves the query out.
 
 use crate::protocol::Reason;
+use crate::protocol::id::is_b64token;
 
 /// The longest token that is read, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -53,13 +54,6 @@ pub fn read<'h>(authorization: impl IntoIterator<Item = &'h [u8]>) -> Result<&'h
     }
     let token = rest.trim_start_matches(' ');
     if token.len() <= MAX_TOKEN_BYTES && is_b64token(token) { Ok(token) } else { Err(BearerFault::Malformed) }
-}
-
-/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 §2.1).
-fn is_b64token(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-    !body.is_empty() && body.bytes().all(allowed)
 }
 
 #[cfg(test)]

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use super::clients::MadeClients;
 use super::{AuthorizationServer, Parts};
 use crate::client::encryption::KEY_MANAGEMENT;
 use crate::endpoint::metadata::Paths;
 use crate::host::{
-    Accounts, AddNoClaims, AssertionTrust, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy,
-    ExtensionGrant, Fetch, Limiter, MemoryLimiter, NoAudit, NoClientJwks, NoDecrypter, NoSigner, OsEntropy,
-    PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects, Requirements, ResourceCatalog, Signer,
-    SlowHashPool, StaticResources, SystemClock, TokenExchangePolicy,
+    Accounts, AddNoClaims, AssertionTrust, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients,
+    Clock, Decrypter, Entropy, ExtensionGrant, Fetch, Limiter, MemoryLimiter, NoAudit, NoClientJwks,
+    NoDecrypter, NoSigner, OsEntropy, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects,
+    Requirements, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock, TokenExchangePolicy,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
@@ -73,6 +74,7 @@ impl Builder {
                 made_clients: MadeClients::default(),
                 extensions: Vec::new(),
                 password_verifier: None,
+                authentication_device: None,
                 audit: Arc::new(NoAudit),
                 signer: Arc::new(NoSigner),
                 decrypter: Arc::new(NoDecrypter),
@@ -103,7 +105,7 @@ impl Builder {
         replay_guard: ReplayGuard;
         /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given.
         client_jwks: ClientJwks;
-        /// Reaches other servers, to tell clients that a session has ended, and to fetch request objects where the profile
+        /// Reaches other servers, to tell clients that a session has ended or a user has answered, and to fetch request objects where the profile
         /// allows it; neither is done unless given.
         fetch: Fetch;
         /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
@@ -123,6 +125,9 @@ impl Builder {
         /// none unless given. It takes the feature `legacy-password`, the profile `oidc_compat`, and `password` among
         /// [`grant_types`](Self::grant_types).
         password_verifier: PasswordVerifier;
+        /// Finds the users whom clients name, and asks them on a device of theirs, where the [grant types](Self::grant_types) have
+        /// that switched on (CIBA Core); nobody is asked unless given.
+        authentication_device: AuthenticationDevice;
         /// Adds claims to JWT access tokens; none unless given.
         claims_hook: ClaimsHook;
     }
@@ -171,6 +176,11 @@ impl Builder {
     /// How devices are authorized, where the [grant types](Self::grant_types) have that switched on (RFC 8628).
     pub fn device(self, change: impl FnOnce(&mut DevicePolicy) + Send + 'static) -> Self {
         self.change(|settings| change(&mut settings.device))
+    }
+
+    /// How long a client waits between two polls for a user whom it named; five seconds unless given.
+    pub fn backchannel_interval(self, interval: Duration) -> Self {
+        self.change(move |settings| settings.backchannel.interval = interval)
     }
 
     /// Lets clients register as `pairwise` (OpenID Connect Core §8.1), which none may unless this is given: each sector of
@@ -256,6 +266,10 @@ impl Builder {
                 .extensions
                 .add(name.clone(), Arc::new(move |request, facts, cx| grant.decide(request, facts, cx)));
         }
+        settings.backchannel.reaches_users = parts.authentication_device.is_some();
+        settings.backchannel.pings = cfg!(feature = "aws-lc-rs") && parts.fetch.is_some();
+        settings.backchannel.user_codes =
+            parts.authentication_device.as_ref().is_some_and(|device| device.takes_user_codes());
         settings.passwords = parts.password_verifier.is_some();
         settings.slow_secrets = parts.clients.has_slow_secrets();
         settings.endpoint_urls = parts.paths.authenticated(&settings.issuer).into();

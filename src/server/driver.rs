@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::host::{FetchError, SignerError, sector_document};
 use crate::protocol::{ErrorCode, OAuthError, Reason};
+use crate::record::backchannel::Identified;
 use crate::record::exchange;
 use crate::record::facts::{Account, Fact};
 use crate::record::password::PasswordVerdict;
@@ -425,6 +426,13 @@ impl AuthorizationServer {
                     None => None,
                 };
                 Fact::StatementKeys(issuer, keys)
+            }
+            Need::User(enquiry) => {
+                let identified = match &self.parts.authentication_device {
+                    Some(device) => device.identify(&enquiry).await.map_err(unavailable)?,
+                    None => Identified::Unknown,
+                };
+                Fact::User(enquiry, identified)
             }
             Need::Exchange(exchange) => {
                 let verdict = match &self.parts.token_exchange {

@@ -6,10 +6,12 @@ use std::pin::Pin;
 use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
+use super::outbox::Posting;
 use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutStep, Step};
+use crate::endpoint::backchannel_authentication::BackchannelAuthentication;
 use crate::endpoint::device_authorization::DeviceAuthorization;
 use crate::endpoint::introspection::Introspection;
-use crate::endpoint::outbox::LogoutNotice;
+use crate::endpoint::outbox::{LogoutNotice, Notice};
 use crate::endpoint::registration::ClientInformation;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
@@ -65,6 +67,7 @@ macro_rules! already_made {
 
 already_made!(
     (),
+    BackchannelAuthentication,
     ClientInformation,
     DeviceAuthorization,
     Introspection,
@@ -159,22 +162,23 @@ impl Mint for UserInfoPlan {
     }
 }
 
-impl sealed::Sealed for Option<LogoutNotice> {}
+impl sealed::Sealed for Option<Notice> {}
 
-impl Mint for Option<LogoutNotice> {
-    /// Where it goes, and the signed token.
-    type Response = Option<(String, String)>;
+impl Mint for Option<Notice> {
+    type Response = Option<Posting>;
 
     fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response> {
-        let Some(LogoutNotice { uri, claims, protection, recipient }) = self else {
-            return Minted::Now(None);
-        };
-        Minted::Signing(Box::pin(async move {
-            let payload = claims.to_json().to_string();
-            let token =
-                server.protect(&protection, &claims.audience, "logout+jwt", payload.as_bytes()).await?;
-            Ok(Some((uri, server.enclose(token, recipient.as_ref())?)))
-        }))
+        match self {
+            None => Minted::Now(None),
+            Some(Notice::Answer(notice)) => Minted::Now(Some(Posting::answered(notice))),
+            Some(Notice::Logout(notice)) => Minted::Signing(Box::pin(async move {
+                let LogoutNotice { uri, claims, protection, recipient } = *notice;
+                let payload = claims.to_json().to_string();
+                let token =
+                    server.protect(&protection, &claims.audience, "logout+jwt", payload.as_bytes()).await?;
+                Ok(Some(Posting::logout(uri, &server.enclose(token, recipient.as_ref())?)))
+            })),
+        }
     }
 }
 

@@ -24,6 +24,9 @@ use crate::authorize::{
 use crate::endpoint::administration::{
     ChangeStanding, EndSession, EraseRecords, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
+use crate::endpoint::backchannel_authentication::{
+    BackchannelAuthentication, BackchannelAuthenticationRequest, DecideAuthentication,
+};
 use crate::endpoint::device_authorization::{DeviceAuthorization, DeviceAuthorizationRequest};
 use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
 use crate::endpoint::metadata::Paths;
@@ -36,9 +39,10 @@ use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::endpoint::userinfo::{UserInfo, UserInfoRequest};
 use crate::grant::resolve::LiveToken;
 use crate::host::{
-    Accounts, AssertionTrust, Audit, ClaimsHook, ClientJwks, Clients, Clock, Decrypter, Entropy,
-    ExtensionGrant, Fetch, Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects,
-    Requirements, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard, TokenExchangePolicy,
+    Accounts, AssertionTrust, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients, Clock, Decrypter,
+    Entropy, ExtensionGrant, Fetch, Limiter, PasswordVerifier, RegistrationPolicy, ReplayGuard,
+    RequestObjects, Requirements, ResourceCatalog, Signer, SlowHashPool, StoreReplayGuard,
+    TokenExchangePolicy,
 };
 use crate::protocol::{
     ClientId, ExtensionGrantType, Issuer, OAuthError, Reason, Secret, SubjectId, Timestamp,
@@ -80,6 +84,8 @@ pub(crate) struct Parts {
     made_clients: clients::MadeClients,
     pub(crate) extensions: Vec<(ExtensionGrantType, Arc<dyn ExtensionGrant>)>,
     pub(crate) password_verifier: Option<Arc<dyn PasswordVerifier>>,
+    /// `None` where nobody is asked.
+    pub(crate) authentication_device: Option<Arc<dyn AuthenticationDevice>>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) decrypter: Arc<dyn Decrypter>,
@@ -226,6 +232,32 @@ impl AuthorizationServer {
     /// `UserCodeTriesExhausted`, with the seconds to wait; `LoginNeeded`, when nobody is signed in.
     pub async fn enter_user_code(&self, entered: &EnterUserCode, origin: Origin) -> Result<Step, OAuthError> {
         self.run(entered, origin).await
+    }
+
+    /// The backchannel authentication endpoint (CIBA Core §7): the user whom the client means is asked before it is answered.
+    ///
+    /// # Errors
+    /// As CIBA Core §13; 429 beyond the limits; 503 when the store or the user cannot be reached.
+    pub async fn authenticate_backchannel(
+        &self,
+        request: &BackchannelAuthenticationRequest,
+        origin: Origin,
+    ) -> Result<BackchannelAuthentication, OAuthError> {
+        let answer = self.run(request, origin).await?;
+        match &self.parts.authentication_device {
+            Some(device) => device.ask(&answer.question).await.map_err(unavailable)?,
+            None => return Err(Reason::GrantTypeUnsupported.into()),
+        }
+        Ok(answer)
+    }
+
+    /// A user whom a client named has answered.
+    ///
+    /// # Errors
+    /// `AlreadyDecided` when it was answered before, or nobody answered in time; `ScopeNothingLeft` when what is allowed is not
+    /// a part of what was asked that holds `openid`; 503 when the store cannot be reached.
+    pub async fn decide_authentication(&self, decided: &DecideAuthentication) -> Result<(), OAuthError> {
+        self.run(decided, Origin::default()).await
     }
 
     /// The logout endpoint (OpenID Connect RP-Initiated Logout §2). When it answers that nobody is signed in any more, every

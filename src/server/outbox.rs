@@ -9,14 +9,49 @@ use url::form_urlencoded::Serializer;
 
 use super::driver::unavailable;
 use super::{AuthorizationServer, Origin};
-use crate::endpoint::outbox::{Delivery, PrepareMessage, SettleMessage};
-use crate::host::FetchRequest;
+use crate::endpoint::outbox::{AnswerNotice, Delivery, PrepareMessage, SettleMessage};
+use crate::host::{FetchMethod, FetchRequest};
 use crate::protocol::OAuthError;
 use crate::record::{Batch, Index, OutboxId, Put, Record};
 use crate::store::Page;
 
 /// The longest answer that is read, in bytes: nothing in it matters.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
+
+/// What is posted to another server. It may hold secrets, so it is not printed.
+pub struct Posting {
+    uri: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Posting {
+    /// A logout token.
+    pub(super) fn logout(uri: String, token: &str) -> Self {
+        let form = Serializer::new(String::new()).append_pair("logout_token", token).finish();
+        let headers = vec![
+            ("accept", "application/json".to_owned()),
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+        ];
+        Self { uri, headers, body: form.into_bytes() }
+    }
+
+    /// That the user has answered, and nothing more.
+    pub(super) fn answered(notice: AnswerNotice) -> Self {
+        let headers = vec![
+            ("authorization", format!("Bearer {}", notice.token.expose())),
+            ("content-type", "application/json".to_owned()),
+        ];
+        let body = serde_json::json!({ "auth_req_id": notice.auth_req_id.expose() });
+        Self { uri: notice.uri, headers, body: body.to_string().into_bytes() }
+    }
+}
+
+impl std::fmt::Debug for Posting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Posting").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
 
 type Delivering<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
@@ -78,18 +113,22 @@ impl AuthorizationServer {
     /// What goes wrong here is in the audit trail, and the message stays.
     async fn deliver_one(&self, id: OutboxId) {
         let delivery = match self.run(&PrepareMessage(id), Origin::default()).await {
-            Ok(Some((uri, token))) => self.send(&uri, &token).await,
+            Ok(Some(posting)) => self.send(posting).await,
             Ok(None) => Delivery::Unwanted,
             Err(_) => Delivery::Failed,
         };
         let _ = self.run(&SettleMessage { id, delivery }, Origin::default()).await;
     }
 
-    /// Posts a logout token (OpenID Connect Back-Channel Logout §2.5, §2.8).
-    async fn send(&self, uri: &str, token: &str) -> Delivery {
-        let (Some(fetch), Ok(url)) = (&self.parts.fetch, Url::parse(uri)) else { return Delivery::Refused };
-        let form = Serializer::new(String::new()).append_pair("logout_token", token).finish();
-        match fetch.fetch(FetchRequest::post_form(url, form, MAX_ANSWER_BYTES)).await {
+    /// Posts what is to be told (OpenID Connect Back-Channel Logout §2.5, §2.8, CIBA Core §10.2).
+    async fn send(&self, posting: Posting) -> Delivery {
+        let (Some(fetch), Ok(url)) = (&self.parts.fetch, Url::parse(&posting.uri)) else {
+            return Delivery::Refused;
+        };
+        let Posting { headers, body, .. } = posting;
+        let request =
+            FetchRequest { method: FetchMethod::Post, url, headers, body, max_bytes: MAX_ANSWER_BYTES };
+        match fetch.fetch(request).await {
             Ok(answer) => match answer.status {
                 200..=299 => Delivery::Accepted,
                 408 | 429 | 500..=599 => Delivery::Failed,

@@ -46,6 +46,8 @@ pub enum HandleKind {
     InitialAccess,
     /// A device code (RFC 8628 §3.2).
     DeviceCode,
+    /// An `auth_req_id` (CIBA Core §7.3).
+    AuthReqId,
 }
 
 impl HandleKind {
@@ -59,6 +61,7 @@ impl HandleKind {
         Self::Registration,
         Self::InitialAccess,
         Self::DeviceCode,
+        Self::AuthReqId,
     ];
 
     /// The text a handle of this kind begins with.
@@ -73,6 +76,7 @@ impl HandleKind {
             Self::Registration => "grg_",
             Self::InitialAccess => "gia_",
             Self::DeviceCode => "gdc_",
+            Self::AuthReqId => "gar_",
         }
     }
 }
@@ -237,6 +241,7 @@ fn checksum(kind: HandleKind, body: &[u8]) -> [u8; CHECKSUM_LEN] {
         HandleKind::Registration => const { of_prefix(HandleKind::Registration) },
         HandleKind::InitialAccess => const { of_prefix(HandleKind::InitialAccess) },
         HandleKind::DeviceCode => const { of_prefix(HandleKind::DeviceCode) },
+        HandleKind::AuthReqId => const { of_prefix(HandleKind::AuthReqId) },
     });
     digest.update(body);
     let [_, checksum @ ..] = digest.finalize().to_be_bytes();

@@ -1,5 +1,6 @@
 //! What goes over the wire as a token: opaque handles, claims, and what an API checks.
 
+pub mod auth_req_id;
 pub mod claims;
 pub mod delegation;
 pub mod handle;

@@ -93,6 +93,7 @@ pub(crate) fn client(id: &str, auth_method: ClientAuthMethod, redirect_uris: &[&
         about: Default::default(),
         openid: OpenIdRegistration::default(),
         request_objects: Default::default(),
+        backchannel: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use grantor::host::{
-    Accounts, Clock, Entropy, EntropyError, PasswordVerifier, Signer, SignerError, SigningKeyName,
+    Accounts, AuthenticationDevice, Clock, Entropy, EntropyError, PasswordVerifier, Signer, SignerError,
+    SigningKeyName,
 };
 use grantor::jose::{Algorithm, JwkSet, SigningKey};
 use grantor::protocol::{Digest, SubjectId, Timestamp};
+use grantor::record::backchannel::{Identified, UserEnquiry, UserQuestion};
 use grantor::record::facts::Account;
 use grantor::record::grant::{AuthenticatedSubject, Authentication};
 use grantor::record::key_ring::PublishedKeys;
@@ -163,5 +165,19 @@ impl Signer for TestSigner {
 
     async fn public_keys(&self) -> Result<Arc<PublishedKeys>, SignerError> {
         Ok(Arc::clone(&self.1))
+    }
+}
+
+/// A host that finds and reaches nobody.
+pub(crate) struct NobodyAtHome;
+
+#[async_trait]
+impl AuthenticationDevice for NobodyAtHome {
+    async fn identify(&self, _: &UserEnquiry) -> Result<Identified, StoreError> {
+        Ok(Identified::Unknown)
+    }
+
+    async fn ask(&self, _: &UserQuestion) -> Result<(), StoreError> {
+        Err(StoreError("nobody at home".into()))
     }
 }

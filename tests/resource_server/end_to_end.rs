@@ -39,6 +39,7 @@ fn client(id: &str) -> Client {
         about: Default::default(),
         openid: OpenIdRegistration::default(),
         request_objects: Default::default(),
+        backchannel: Default::default(),
         logout: grantor::record::logout::LogoutRegistration::default(),
     }
 }

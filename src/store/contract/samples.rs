@@ -6,6 +6,7 @@ use crate::jose::{Algorithm, Jwk};
 use crate::protocol::{
     ClientId, Digest, GrantType, Locales, Resource, ResponseMode, ResponseType, Scope, SubjectId, Timestamp,
 };
+use crate::record::backchannel::AskedUser;
 use crate::record::claims_request::ClaimWish;
 use crate::record::client::{ClientSecret, SealedSecret, SecretVerifier};
 use crate::record::consent::ConsentEntry;
@@ -97,6 +98,12 @@ fn grant() -> Grant {
         subject: Some(GrantSubject { id: subject(), epoch: 2, authentication: authentication() }),
         session: Some(SessionId(Id([5; 16]))),
         offline: true,
+        asked: Some(Box::new(AskedUser {
+            subject: subject(),
+            binding_message: Some(Arc::from("W4SCT")),
+            acr_values: Some(Arc::from("urn:mace:incommon:iap:silver")),
+            ping: Some(SealedSecret(Box::from(*b"sealed"))),
+        })),
         scope: scope("openid profile offline_access"),
         resources: resources(),
         redeemable: Some(Box::new(Redeemable {

@@ -8,7 +8,7 @@ use crate::record::{Client, Context, Facts, Halt};
 ///
 /// # Errors
 /// [`Halt::Need`] while the keys of the server are unknown.
-pub(super) fn read(
+pub fn read(
     token: &str,
     client: Option<&Client>,
     facts: &Facts,
@@ -20,7 +20,7 @@ pub(super) fn read(
 
 #[cfg(feature = "aws-lc-rs")]
 fn authenticated(token: &str, client: &Client, cx: &Context<'_>) -> Option<IdTokenHint> {
-    use crate::client::encryption::sealed_secrets;
+    use super::encryption::sealed_secrets;
     use crate::jose::{UnverifiedMac, Verification};
 
     let token = UnverifiedMac::parse(token).ok()?;
