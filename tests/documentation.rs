@@ -44,3 +44,16 @@ fn every_row_names_code_and_a_test_that_exist() {
         }
     }
 }
+
+#[test]
+fn every_grant_type_has_its_place_where_flows_are_chosen() {
+    let (chooser, readme) = (read("src/docs/choose.md"), read("README.md"));
+    for grant_type in grantor::protocol::GrantType::ALL {
+        assert!(chooser.contains(&format!("`{grant_type}`")), "{grant_type}");
+    }
+    let headings = chooser.lines().filter(|line| line.starts_with("# ")).count();
+    assert_eq!(chooser.matches("```text").count(), headings, "a diagram for each flow");
+    for word in ["device authorization", "CIBA", "token exchange", "JWT bearer", "ID-JAG", "password"] {
+        assert!(readme.to_lowercase().contains(&word.to_lowercase()), "{word}");
+    }
+}

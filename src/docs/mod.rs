@@ -1,5 +1,8 @@
-//! Pages to read: where each rule of a specification lives, what answers each known attack, and what certification
+//! Pages to read: which flow to choose, where each rule of a specification lives, what answers each known attack, and what certification
 //! demands.
+
+#[doc = include_str!("choose.md")]
+pub mod choose {}
 
 #[doc = include_str!("specifications.md")]
 pub mod specifications {}

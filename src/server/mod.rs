@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 pub use builder::Builder;
+#[cfg(feature = "http")]
 pub(crate) use driver::Begun;
 pub use driver::Trace;
 use driver::unavailable;
