@@ -11,14 +11,14 @@
 //! none                   nothing: that the user allowed it is the answer
 //! ```
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 use super::decide::Step;
 use super::response::{AuthorizationResponse, FrontTokens, still_registered};
 use crate::grant::{issue, life, target};
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{GrantType, Reason, Scope};
-use crate::record::grant::{Grant, GrantStatus, GrantSubject, Redeemable};
+use crate::record::grant::{Grant, GrantSubject, Redeemable};
 use crate::record::interaction::{PendingRequest, SignedIn};
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
 use crate::token::{Handle, HandleKind, user_claims};
@@ -81,15 +81,11 @@ fn begun(
     scope: &Scope,
     cx: &Context<'_>,
 ) -> Grant {
+    let grant_type = match request.response_type.has_code() {
+        true => GrantType::AuthorizationCode,
+        false => GrantType::Implicit,
+    };
     Grant {
-        status: GrantStatus::Active,
-        grant_type: match request.response_type.has_code() {
-            true => GrantType::AuthorizationCode,
-            false => GrantType::Implicit,
-        },
-        created_at: cx.now,
-        client: client.id.clone(),
-        client_epoch,
         subject: Some(GrantSubject {
             id: login.subject.clone(),
             epoch: login.subject_epoch,
@@ -97,18 +93,13 @@ fn begun(
         }),
         session: login.session.filter(|_| scope.contains(OPENID)),
         offline: scope.contains(OFFLINE_ACCESS),
-        asked: None,
         scope: scope.clone(),
         resources: request.resources.clone(),
-        redeemable: None,
-        refresh: None,
-        access: SmallVec::new(),
         claims: request
             .claims
             .as_deref()
             .map(|claims| Box::new(user_claims::allowed(claims, &request.scope, scope))),
-        jwts: None,
-        exchange: None,
+        ..Grant::begun(grant_type, client.id.clone(), client_epoch, cx.now)
     }
 }
 

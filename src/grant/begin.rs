@@ -1,8 +1,6 @@
 //! How a grant begins at the token endpoint, with its tokens at once: someone other than a browser has said for whom the
 //! client may act.
 
-use smallvec::{SmallVec, smallvec};
-
 use super::issue::{self, TokenPlan};
 use super::life;
 use super::target::Target;
@@ -10,8 +8,8 @@ use crate::protocol::id::is_vschar;
 use crate::protocol::scope::OFFLINE_ACCESS;
 use crate::protocol::{GrantType, Reason, Scope, SubjectId};
 use crate::record::exchange::Exchanged;
-use crate::record::grant::{AuthenticatedSubject, Grant, GrantStatus, GrantSubject};
-use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
+use crate::record::grant::{AuthenticatedSubject, Grant, GrantSubject};
+use crate::record::{Client, Context, Decision, Facts, GrantId, Halt};
 
 /// What a client may do from now on, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,40 +47,16 @@ pub fn with_tokens(
     };
     let scope = granted_scope(Some(&scope), client, cx)?;
     let id = GrantId(cx.id());
-    let mut grant = Grant {
-        status: GrantStatus::Active,
-        grant_type,
-        created_at: cx.now,
-        client: client.id.clone(),
-        client_epoch,
+    let grant = Grant {
         subject,
-        session: None,
         offline: scope.contains(OFFLINE_ACCESS),
-        asked: None,
         scope,
         resources: target.resources.clone(),
-        redeemable: None,
-        refresh: None,
-        access: SmallVec::new(),
-        claims: None,
-        jwts: None,
         exchange: exchange.map(Box::new),
+        ..Grant::begun(grant_type, client.id.clone(), client_epoch, cx.now)
     };
     let scope = target.narrow(&grant.scope);
-    let (access_token, expires_in) = issue::access_token(&mut grant, id, client, &scope, &target, cx)?;
-    let refreshable = refreshable && issue::may_refresh(client, cx);
-    let refresh_token = refreshable.then(|| issue::first_refresh_token(&mut grant, id, client, cx));
-    let id_token = issue::id_token(&grant, client, &scope, None, false, facts, cx)?;
-    let event = Event::new(EventKind::TokensIssued)
-        .client(&client.id)
-        .subject(grant.subject.as_ref().map(|subject| &subject.id))
-        .grant(id);
-    let mut batch = cx.batch();
-    batch.put = vec![life::put(id, grant, cx)];
-    let id_token = id_token.map(|plan| plan.of_grant(id, cx));
-    let plan =
-        TokenPlan { access_token, expires_in, scope, refresh_token, id_token, issued_token_type: None };
-    Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
+    issue::first_tokens(id, grant, client, (&scope, &target), refreshable, facts, cx)
 }
 
 /// What of its scope a client gets: all that it is registered for unless it asks for less, and no more.

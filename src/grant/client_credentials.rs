@@ -4,10 +4,10 @@ use super::issue::{self, AccessTokenPlan, TokenPlan};
 use super::{begin, life, target, target::Target};
 use crate::client::Credentials;
 use crate::protocol::{GrantType, Reason, Resource, Scope};
-use crate::record::grant::{Grant, GrantStatus};
+use crate::record::grant::Grant;
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, TokenFormat};
 use crate::token::claims::TokenId;
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 /// A token request with `grant_type=client_credentials`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,22 +93,8 @@ fn recordless(
 
 fn new_grant(client: &Client, scope: &Scope, target: &Target, client_epoch: u64, cx: &Context<'_>) -> Grant {
     Grant {
-        status: GrantStatus::Active,
-        grant_type: GrantType::ClientCredentials,
-        created_at: cx.now,
-        client: client.id.clone(),
-        client_epoch,
-        subject: None,
-        session: None,
-        offline: false,
-        asked: None,
         scope: scope.clone(),
         resources: target.resources.clone(),
-        redeemable: None,
-        refresh: None,
-        access: SmallVec::new(),
-        claims: None,
-        jwts: None,
-        exchange: None,
+        ..Grant::begun(GrantType::ClientCredentials, client.id.clone(), client_epoch, cx.now)
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Map;
+use smallvec::smallvec;
 
+use super::life;
 use super::target::Target;
 use crate::client::encryption;
 use crate::jose::{Algorithm, MacAlgorithm};
@@ -14,7 +16,9 @@ use crate::record::assertion::AssertionAlgorithm;
 use crate::record::client::ClientSecret;
 use crate::record::encryption::Recipient;
 use crate::record::grant::{AccessToken, Grant, JwtLedger, RefreshState, TagKey};
-use crate::record::{ClaimsRequest, Client, Context, Facts, GrantId, Halt, Id, TokenFormat};
+use crate::record::{
+    ClaimsRequest, Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt, Id, TokenFormat,
+};
 use crate::token::claims::TokenId;
 use crate::token::subject::{seen_by, session_seen_by};
 use crate::token::{
@@ -243,6 +247,42 @@ pub fn id_token_protection(client: &Client, cx: &Context<'_>) -> Result<Protecti
         _ => None,
     };
     protection.ok_or(Reason::SigningUnavailable)
+}
+
+/// Issues the first tokens of a grant, for this scope at this target, and writes it: a refresh token, too, if it is
+/// `refreshable` and the client gets any.
+///
+/// # Errors
+/// [`Halt::Need`] while a fact is missing; those of [`access_token`] and [`id_token`].
+pub fn first_tokens(
+    id: GrantId,
+    mut grant: Grant,
+    client: &Client,
+    (scope, target): (&Scope, &Target),
+    refreshable: bool,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Decision<TokenPlan>, Halt> {
+    let (access_token, expires_in) = access_token(&mut grant, id, client, scope, target, cx)?;
+    let refreshable = refreshable && may_refresh(client, cx);
+    let refresh_token = refreshable.then(|| first_refresh_token(&mut grant, id, client, cx));
+    let nonce = grant.redeemable.as_ref().and_then(|artefact| artefact.nonce.as_deref());
+    let id_token = id_token(&grant, client, scope, nonce, false, facts, cx)?;
+    let event = Event::new(EventKind::TokensIssued)
+        .client(&client.id)
+        .subject(grant.subject.as_ref().map(|subject| &subject.id))
+        .grant(id);
+    let mut batch = cx.batch();
+    batch.put = vec![life::put(id, grant, cx)];
+    let plan = TokenPlan {
+        access_token,
+        expires_in,
+        scope: scope.clone(),
+        refresh_token,
+        id_token: id_token.map(|plan| plan.of_grant(id, cx)),
+        issued_token_type: None,
+    };
+    Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
 }
 
 /// Whether a client gets refresh tokens at all.

@@ -43,14 +43,6 @@ pub fn begun(
 ) -> Grant {
     Grant {
         status: GrantStatus::Pending,
-        grant_type,
-        created_at: cx.now,
-        client: client.id.clone(),
-        client_epoch,
-        subject: None,
-        session: None,
-        offline: false,
-        asked: None,
         scope,
         resources,
         redeemable: Some(Box::new(Redeemable {
@@ -62,11 +54,7 @@ pub fn begun(
             code_challenge: None,
             nonce: None,
         })),
-        refresh: None,
-        access: SmallVec::new(),
-        claims: None,
-        jwts: None,
-        exchange: None,
+        ..Grant::begun(grant_type, client.id.clone(), client_epoch, cx.now)
     }
 }
 

@@ -20,7 +20,7 @@
 //! [`OnBehalfOf`](crate::host::OnBehalfOf) is the policy for APIs that call each other, who may also ask in the words of
 //! [`Form::OnBehalfOf`].
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 use super::foreign::MAX_ACTORS;
 use super::issue::{self, AccessTokenPlan, TokenPlan};
@@ -30,7 +30,7 @@ use super::{id_jag, life, target};
 use crate::client::Credentials;
 use crate::protocol::{ErrorCode, GrantType, OAuthError, Params, Reason, Resource, Scope, TokenType};
 use crate::record::exchange::{Asker, Exchange, Exchanged, Principal, Refusal, Semantics, Terms, Verdict};
-use crate::record::grant::{Grant, GrantStatus};
+use crate::record::grant::Grant;
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
 
 /// The value of `requested_token_use` that makes an exchange of a request with an assertion.
@@ -372,29 +372,20 @@ impl Made<'_> {
         if let Some(most) = self.terms.lifetime {
             valid_until = valid_until.min(cx.now.plus(most));
         }
+        let epoch = life::client_enabled(client, facts, cx)?.epoch;
         Ok(Grant {
-            status: GrantStatus::Active,
-            grant_type: self.form.grant_type(),
-            created_at: cx.now,
-            client: client.id.clone(),
-            client_epoch: life::client_enabled(client, facts, cx)?.epoch,
             subject: self.subject.subject.clone(),
             session: self.subject.session,
             offline: self.subject.offline,
-            asked: None,
             scope: scope.clone(),
             resources: target.resources.clone(),
-            redeemable: None,
-            refresh: None,
-            access: SmallVec::new(),
-            claims: None,
-            jwts: None,
             exchange: Some(Box::new(Exchanged {
                 root: self.subject.root.clone(),
                 valid_until,
                 actors,
                 may_act: self.terms.may_act.clone(),
             })),
+            ..Grant::begun(self.form.grant_type(), client.id.clone(), epoch, cx.now)
         })
     }
 }

@@ -64,6 +64,32 @@ pub struct Grant {
     pub exchange: Option<Box<Exchanged>>,
 }
 
+impl Grant {
+    /// An active grant that allows nothing yet.
+    #[must_use]
+    pub fn begun(grant_type: GrantType, client: ClientId, client_epoch: u64, now: Timestamp) -> Self {
+        Self {
+            status: GrantStatus::Active,
+            grant_type,
+            created_at: now,
+            client,
+            client_epoch,
+            subject: None,
+            session: None,
+            offline: false,
+            asked: None,
+            scope: Scope::empty(),
+            resources: Vec::new(),
+            redeemable: None,
+            refresh: None,
+            access: SmallVec::new(),
+            claims: None,
+            jwts: None,
+            exchange: None,
+        }
+    }
+}
+
 /// The subject of a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
