@@ -346,6 +346,17 @@ async fn a_user_who_cannot_be_reached_is_not_waited_for() {
     let world = world();
     *world.phones.down.lock().unwrap() = true;
     world.ask(&asking()).await.refused(503, "temporarily_unavailable");
+    let asked = world.fixture.server.grants_of(&alice()).await.unwrap();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].1.status, GrantStatus::Ended(EndReason::Revoked));
+}
+
+#[tokio::test]
+async fn a_user_who_is_switched_off_is_not_disturbed() {
+    let world = world();
+    world.fixture.server.disable_subject(&alice()).await.unwrap();
+    world.ask(&asking()).await.refused(400, "unknown_user_id");
+    assert!(world.phones.questions.lock().unwrap().is_empty());
 }
 
 /// A client's server, which takes what it is sent or does not.

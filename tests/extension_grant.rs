@@ -19,6 +19,7 @@ use grantor::record::facts::Claim;
 use grantor::record::grant::{AuthenticatedSubject, Authentication, GrantStatus};
 use grantor::record::{Context, Facts, Halt};
 use grantor::store::StoreError;
+use grantor::token::{Handle, HandleKind};
 use serde_json::{Value, json};
 
 const VOUCHER: &str = "urn:example:grant-type:voucher";
@@ -27,6 +28,8 @@ const VOUCHER: &str = "urn:example:grant-type:voucher";
 struct Vouchers {
     asked: AtomicUsize,
     scope: Mutex<Option<Scope>>,
+    /// The secrets that it could have drawn.
+    seen: Mutex<Vec<[u8; 32]>>,
 }
 
 #[async_trait]
@@ -40,6 +43,7 @@ impl ExtensionGrant for Vouchers {
         let voucher = request.parameter("voucher").ok_or_else(|| refused("no voucher"))?;
         let owner = request.ask(json!({ "voucher": voucher.expose() }), facts)?;
         let owner = owner.as_str().ok_or_else(|| refused("nobody's voucher"))?;
+        self.seen.lock().unwrap().push(cx.random.secret());
         let until = Timestamp(NOW + 3600);
         if request.claim(voucher.expose(), until, facts, cx.namespace())? == Claim::Seen {
             return Err(refused("used before").into());
@@ -70,7 +74,8 @@ fn name() -> ExtensionGrantType {
 
 /// `web`, `spa` and `machine` may use vouchers.
 fn fixture() -> (Fixture, Arc<Vouchers>) {
-    let vouchers = Arc::new(Vouchers { asked: AtomicUsize::new(0), scope: Mutex::new(None) });
+    let vouchers =
+        Arc::new(Vouchers { asked: AtomicUsize::new(0), scope: Mutex::new(None), seen: Mutex::default() });
     let fixture = Fixture::with(|builder| builder.extension_grant(name(), Arc::clone(&vouchers) as _));
     for client in ["web", "spa", "machine"] {
         fixture.clients.change(client, |client| client.grant_types.push(GrantType::Extension(name())));
@@ -109,6 +114,15 @@ async fn what_the_host_refuses_is_an_invalid_grant_and_a_failure_of_its_own_a_50
     fixture.token("web", &voucher("alice:1").without("voucher")).await.refused(400, "invalid_grant");
     fixture.token("web", &voucher("down")).await.refused(503, "temporarily_unavailable");
     assert!(fixture.grants("web").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_host_never_sees_the_randomness_of_the_tokens() {
+    let (fixture, vouchers) = fixture();
+    let tokens = fixture.token("web", &voucher("alice:1")).await.tokens();
+    let handle = Handle::decode(HandleKind::AccessToken, &tokens.access).unwrap();
+    let seen = vouchers.seen.lock().unwrap();
+    assert!(!seen.is_empty() && !seen.contains(&handle.secret));
 }
 
 #[tokio::test]

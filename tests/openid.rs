@@ -643,3 +643,28 @@ async fn refusals_travel_in_the_response_mode_that_was_asked_for() {
         assert_eq!(answer.param("iss").as_deref(), Some(ISSUER));
     }
 }
+
+#[tokio::test]
+async fn who_signs_in_less_well_before_allowing_has_not_met_what_is_essential() {
+    let fixture = provider();
+    let claims = r#"{"id_token":{"acr":{"essential":true,"values":["gold"]}}}"#;
+    let request = asking("web", "openid").add("claims", claims);
+    let mut agent = fixture.agent();
+    let signing_in = async |agent: &mut Agent<'_>, answer: Option<&Answer>, acr: &str| {
+        let mut login = agent.host_login("alice");
+        login.authentication.acr = Some(acr.into());
+        let interaction = match answer {
+            Some(answer) => Some(agent.form(Agent::interaction(answer)).await),
+            None => None,
+        };
+        let login = grantor::authorize::Login { interaction, login, browser: agent.browser() };
+        let step = fixture.server.login(&login).await;
+        agent.shown(step)
+    };
+    let answer = agent.authorize(&request).await;
+    let consent = signing_in(&mut agent, Some(&answer), "gold").await;
+    assert!(Agent::is_at(&consent, "/consent"), "{consent:?}");
+    signing_in(&mut agent, None, "silver").await;
+    let refused = agent.approve(Agent::interaction(&consent), &scope("openid")).await;
+    assert_eq!(error(&refused), "unmet_authentication_requirements");
+}

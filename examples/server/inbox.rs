@@ -86,6 +86,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
             client_name: name.unwrap_or_else(|| grant.client.to_string()),
             binding_message: message.unwrap_or_default(),
             scopes: grant.scope.iter().map(scopes::describe).collect(),
+            resources: grant.resources.iter().map(|resource| resource.as_str()).collect(),
         });
     }
     let page = InboxPage { csrf: token.csrf.expose(), requests };

@@ -1,8 +1,8 @@
-//! A grant type of this host's own: a user reads a one-time password off their authenticator (TOTP, RFC 6238) and types it
-//! into a program without a browser.
+//! A grant type of this host's own: a user types their password, and a one-time password off their authenticator (TOTP,
+//! RFC 6238), into a program without a browser. Six digits alone could be guessed.
 //!
 //! ```text
-//! grant_type=urn:example:grant-type:one-time-password&username=alice&one_time_password=123456
+//! grant_type=urn:example:grant-type:one-time-password&username=alice&password=…&one_time_password=123456
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use grantor::grant::extension::refused;
 use grantor::host::{Clock as _, ExtensionGrant};
-use grantor::protocol::{ExtensionGrantType, OAuthError, Reason, SubjectId, Timestamp};
+use grantor::protocol::{ExtensionGrantType, OAuthError, Reason, Secret, SubjectId, Timestamp};
 use grantor::record::extension::{ExtensionRequest, Permission};
 use grantor::record::facts::Claim;
 use grantor::record::grant::{AuthenticatedSubject, Authentication};
@@ -42,7 +42,7 @@ pub(crate) struct OneTimePasswords {
 
 #[async_trait]
 impl ExtensionGrant for OneTimePasswords {
-    /// Asks whether the password is right, and then takes it once.
+    /// Asks whether the passwords are right, and then takes the one-time password once.
     fn decide(
         &self,
         request: &ExtensionRequest<'_>,
@@ -54,8 +54,12 @@ impl ExtensionGrant for OneTimePasswords {
             request.parameter(name).map(|value| value.expose()).ok_or_else(missing)
         };
         let username = parameter("username")?;
-        let password = parameter("one_time_password")?;
-        let question = json!({ "username": username, "password": password, "address": cx.address });
+        let question = json!({
+            "username": username,
+            "password": parameter("password")?,
+            "one_time_password": parameter("one_time_password")?,
+            "address": cx.address,
+        });
         let step = match request.ask(question, facts)? {
             Value::Number(step) => step.as_u64().unwrap_or_default(),
             why => return Err(refused(why.as_str().unwrap_or_default()).into()),
@@ -64,12 +68,14 @@ impl ExtensionGrant for OneTimePasswords {
         if request.claim(&format!("{username} {step}"), until, facts, cx.namespace())? == Claim::Seen {
             return Err(refused("the one-time password was used before").into());
         }
-        let authentication = Authentication { auth_time: cx.now, acr: None, amr: vec!["otp".into()] };
+        let authentication =
+            Authentication { auth_time: cx.now, acr: None, amr: vec!["pwd".into(), "otp".into()] };
         let subject = AuthenticatedSubject { id: SubjectId::new(username), authentication };
         Ok(Permission { subject: Some(subject), scope: request.scope.clone(), refreshable: true })
     }
 
-    /// The time step of a password that is right, or in words why it is not. Guesses count as those at the sign-in do.
+    /// The time step of a one-time password that is right, as the password is, or in words why not. Guesses count as those at
+    /// the sign-in do.
     async fn answer(&self, question: &Value) -> Result<Value, StoreError> {
         let text = |name: &str| question.get(name).and_then(Value::as_str).unwrap_or_default();
         let address = text("address").parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -77,9 +83,10 @@ impl ExtensionGrant for OneTimePasswords {
         let Ok(attempt) = self.throttle.attempt(text("username"), address, now) else {
             return Ok(json!("too many guesses"));
         };
-        let Some(step) = self.users.one_time_step(text("username"), text("password"), now) else {
-            return Ok(json!("the one-time password is wrong"));
-        };
+        let user = self.users.authenticate(text("username"), Secret::new(text("password"))).await;
+        let user = user.map_err(|error| StoreError(error.to_string()))?;
+        let step = user.and_then(|user| user.one_time_step(text("one_time_password"), now));
+        let Some(step) = step else { return Ok(json!("a password is wrong")) };
         self.throttle.succeeded(&attempt);
         Ok(json!(step))
     }

@@ -159,6 +159,8 @@ pub(crate) struct WaitingRequest<'a> {
     pub(crate) binding_message: &'a str,
     /// What it asks for, in words.
     pub(crate) scopes: Vec<&'a str>,
+    /// Where.
+    pub(crate) resources: Vec<&'a str>,
 }
 
 /// A link to a page of the client. The library takes none but `https`, or `http` on this machine.

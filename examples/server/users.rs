@@ -33,6 +33,11 @@ pub(crate) struct User {
 }
 
 impl User {
+    /// The time step of a one-time password, if it is theirs now; one from before or after counts for clocks that differ.
+    pub(crate) fn one_time_step(&self, password: &str, now: Timestamp) -> Option<u64> {
+        self.one_time.as_ref()?.check(password, now.0)
+    }
+
     /// What to call them: by their given name, else as they sign in.
     pub(crate) fn call_name(&self) -> &str {
         self.claims.get("given_name").and_then(Value::as_str).unwrap_or(&self.username)
@@ -84,12 +89,6 @@ impl Users {
         let matches = self.passwords.verify(password, Arc::clone(expected)).await;
         let matches = matches.map_err(|busy| OAuthError::new(Reason::Overloaded).detail(busy.to_string()))?;
         Ok(user.filter(|_| matches))
-    }
-
-    /// The time step of a one-time password, if it is this user's now; one from before or after counts for clocks that
-    /// differ.
-    pub(crate) fn one_time_step(&self, username: &str, password: &str, now: Timestamp) -> Option<u64> {
-        self.by_name.get(username)?.one_time.as_ref()?.check(password, now.0)
     }
 
     /// The user who signs in by this name, or has this email address.

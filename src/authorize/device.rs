@@ -43,7 +43,7 @@ impl EnterUserCode {
         UserCode::read(self.typed.expose(), cx.settings.device.alphabet)
     }
 
-    /// A code can be guessed, so that every try is counted before it is looked up (RFC 8628 §5.1).
+    /// A code can be guessed, so that every try is counted before it is judged (RFC 8628 §5.1).
     fn count_try(login: &SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let session = match login.session {
             Some(session) => session.0,

@@ -385,6 +385,9 @@ impl Decide for Approve {
         if let Some(ask) = open.required(&login, facts, cx)? {
             return Ok(open.wait(Some(login), ask, cx));
         }
+        if let Some(refused) = open.unsuited(&login, cx)? {
+            return Ok(refused);
+        }
         let scope = self.scope.intersection(open.asked.scope());
         let nothing = scope.is_empty() && !open.asked.scope().is_empty();
         if !self.scope.is_subset(open.shown) || nothing || open.asked.is_pointless_within(&scope) {
@@ -580,13 +583,8 @@ impl<'f> Open<'f> {
             let ask = self.required(&login, facts, cx)?.unwrap_or(InteractReason::Consent.into());
             return Ok(self.wait(Some(login), ask, cx));
         };
-        if let Err(reason) = decide::suits(request, self.client, &login, cx) {
-            let response = AuthorizationResponse::error_for(request, self.client, reason.into(), cx)
-                .ok_or(Reason::RedirectUriUnregistered)?;
-            let event = Event::new(EventKind::Refused).client(&request.client).reason(reason);
-            let mut decision = Decision::answer(cx, Step::respond(response)).event(event);
-            self.close(&mut decision, cx);
-            return Ok(decision);
+        if let Some(refused) = self.unsuited(&login, cx)? {
+            return Ok(refused);
         }
         match decide::next(request, self.client, &login, facts, cx)? {
             Next::Grant(scope) => {
@@ -596,6 +594,18 @@ impl<'f> Open<'f> {
             }
             Next::Ask(ask) => Ok(self.wait(Some(login), ask, cx)),
         }
+    }
+
+    /// The refusal, where this login is not what the client needs.
+    fn unsuited(&self, login: &SignedIn, cx: &Context<'_>) -> Result<Option<Decision<Step>>, Reason> {
+        let Asked::Authorization(request) = &self.asked else { return Ok(None) };
+        let Err(reason) = decide::suits(request, self.client, login, cx) else { return Ok(None) };
+        let response = AuthorizationResponse::error_for(request, self.client, reason.into(), cx)
+            .ok_or(Reason::RedirectUriUnregistered)?;
+        let event = Event::new(EventKind::Refused).client(&request.client).reason(reason);
+        let mut decision = Decision::answer(cx, Step::respond(response)).event(event);
+        self.close(&mut decision, cx);
+        Ok(Some(decision))
     }
 
     /// The step that the host requires of the user first.

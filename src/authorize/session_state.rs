@@ -90,7 +90,7 @@ fn signed_out_state(browser: &Browser, cx: &Context<'_>) -> Digest {
     let own = match (&browser.session, &browser.host_login) {
         (_, Some(login)) => login.subject.as_str().as_bytes(),
         (Some(session), None) => &session.id.0,
-        (None, None) => &cx.random.nonce(),
+        (None, None) => &cx.random.other_nonce(),
     };
     Digest(cx.settings.sealer.mac(Purpose::BrowserState, &[own]))
 }

@@ -205,7 +205,8 @@ fn asked_subject(enquiry: &UserEnquiry, facts: &Facts, cx: &Context<'_>) -> Resu
     let reason = match facts.identified(enquiry)? {
         Identified::User(subject) => {
             begin::check_subject(subject, facts)?;
-            match life::has_account(subject, facts, cx)? {
+            let standing = life::standing(facts.subject(cx.namespace().subject(subject))?);
+            match !standing.disabled && life::has_account(subject, facts, cx)? {
                 true => return Ok(subject.clone()),
                 false => Reason::HintedUserUnknown,
             }

@@ -11,7 +11,7 @@
 //!
 //! The host says for whom, and within which scope, the client may act; see
 //! [`ExtensionGrant`](crate::host::ExtensionGrant). What every grant has to keep is decided here: the client has proved
-//! itself, is switched on and registered for the grant type, gets no scope and no resource beyond its own, and the subject
+//! itself, is switched on and registered for the grant type, gets no scope beyond its own and no resource that is not known, and the subject
 //! may be acted for.
 
 use std::collections::BTreeMap;
@@ -57,7 +57,8 @@ impl Decide for ExtensionGrantRequest {
             resources: &self.resources,
         };
         let decide = cx.settings.extensions.get(&self.grant_type).ok_or(Reason::GrantTypeUnsupported)?;
-        let Permission { subject, scope, refreshable } = decide(&request, facts, cx)?;
+        let theirs = Context { random: cx.random.for_host(), ..cx.clone() };
+        let Permission { subject, scope, refreshable } = decide(&request, facts, &theirs)?;
         if subject.is_none() && client.is_public() {
             return Err(Reason::ClientMustBeConfidential.into());
         }

@@ -44,6 +44,10 @@ pub(super) fn issue(
     let IdJagTerms { audience, client_id, relying_party, claims } =
         terms.id_jag.as_deref().ok_or(Reason::ExchangeTargetRefused)?;
     let subject = proven.subject.as_ref().ok_or(Reason::SubjectTokenInvalid)?;
+    // It says who is meant and not who acts for them: the other server would take the one for the other.
+    if !proven.presented.actors.is_empty() {
+        return Err(Reason::SubjectTokenInvalid.into());
+    }
     let known_to = match relying_party {
         Some(id) => facts.client(id.as_str())?.ok_or(Reason::ExchangeTargetRefused)?,
         None => client,

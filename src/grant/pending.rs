@@ -130,6 +130,9 @@ impl Request<'_> {
             _ if is_late(grant, cx) => {
                 Ok(life::end(id, grant, EndReason::Expired, Reason::DecisionExpired, cx))
             }
+            GrantStatus::Pending if life::client_enabled(client, facts, cx)?.epoch != grant.client_epoch => {
+                Err(Reason::ClientEpochMoved.into())
+            }
             GrantStatus::Pending => polled(id, grant, facts, cx),
             GrantStatus::Active => match life::obstacle(grant, facts, cx)? {
                 Some(reason) => Err(reason.into()),

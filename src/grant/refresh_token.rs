@@ -99,7 +99,11 @@ impl Decide for RefreshTokenRequest {
             .grant(id);
         let mut batch = cx.batch();
         batch.put = vec![life::put(id, after, cx)];
-        let id_token = issue::id_token(grant.record, client, &scope, None, false, facts, cx)?;
+        // Of an exchanged grant nobody has signed in to this client.
+        let id_token = match grant.record.exchange {
+            None => issue::id_token(grant.record, client, &scope, None, false, facts, cx)?,
+            Some(_) => None,
+        };
         let plan = TokenPlan {
             access_token,
             expires_in,

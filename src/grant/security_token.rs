@@ -200,7 +200,9 @@ impl SecurityToken {
         };
         let Some(grant) = facts.grant(cx.namespace().grant(id))? else { return Ok(None) };
         let grant = grant.record;
-        if grant.client != client.id || life::obstacle(grant, facts, cx)?.is_some() {
+        // While its code is open, an ID token has been seen by the browser alone: nobody has proved to be the client.
+        let open = grant.redeemable.as_ref().is_some_and(|code| !code.spent);
+        if open || grant.client != client.id || life::obstacle(grant, facts, cx)?.is_some() {
             return Ok(None);
         }
         // Once all that the grant is known to have issued is over, it may be forgotten.

@@ -170,6 +170,9 @@ impl Decide for TokenExchangeRequest {
         if !client.may_use(&self.form.grant_type()) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
+        if self.form == Form::OnBehalfOf && client.is_public() {
+            return Err(Reason::ClientMustBeConfidential.into());
+        }
         self.exchange(client, facts, cx).map_err(|halt| self.form.refusal(halt))
     }
 }
@@ -181,11 +184,12 @@ impl TokenExchangeRequest {
         facts: &Facts,
         cx: &Context<'_>,
     ) -> Result<Decision<TokenPlan>, Halt> {
-        let subject = self.subject.prove(Role::Subject, client, facts, cx)?;
+        let mut subject = self.subject.prove(Role::Subject, client, facts, cx)?;
         let actor = match &self.actor {
             Some(actor) => Some(actor.prove(Role::Actor, client, facts, cx)?),
             None => None,
         };
+        let acts_until = actor.as_ref().map(|actor| actor.presented.valid_until);
         let acting = match &actor {
             Some(actor) => actor.presented.principal.clone(),
             None => Principal::Client(client.id.clone()),
@@ -223,6 +227,9 @@ impl TokenExchangeRequest {
         if exchange.elsewhere.is_some() {
             return id_jag::issue(&exchange, terms, &subject, client, facts, cx);
         }
+        // Whoever acts by a token acts no longer than that.
+        subject.presented.valid_until = acts_until
+            .map_or(subject.presented.valid_until, |until| until.min(subject.presented.valid_until));
         let made = Made { form: self.form, exchange: &exchange, terms, subject, acting };
         made.settle(client, facts, cx)
     }

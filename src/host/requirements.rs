@@ -8,7 +8,8 @@ use crate::record::facts::Visitor;
 use crate::store::StoreError;
 
 /// Steps of the host's own, between the login and the consent: terms to accept, a second factor to enrol, a profile to
-/// complete. None unless given.
+/// complete. None unless given. Grants that begin without a page of the server (CIBA, passwords, exchanges, assertions,
+/// grant types of the host's own) do not come by here: there the host decides in its own part.
 ///
 /// A step is named by the host and done on a page of the host
 /// ([`HttpServer::step_url`](crate::http::HttpServer::step_url)). When it is done the page

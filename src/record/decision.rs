@@ -155,6 +155,18 @@ impl Random {
     pub fn key(&self) -> [u8; 16] {
         cut(&mut derive(5, &self.seed).as_slice())
     }
+
+    /// A second nonce.
+    #[must_use]
+    pub fn other_nonce(&self) -> [u8; 16] {
+        cut(&mut derive(6, &self.seed).as_slice())
+    }
+
+    /// Randomness for the code of a host, which tells nothing of the rest.
+    #[must_use]
+    pub fn for_host(&self) -> Self {
+        Self::from_seed(derive(7, &self.seed))
+    }
 }
 
 fn derive(label: u8, seed: &[u8; 32]) -> [u8; 32] {

@@ -34,7 +34,8 @@ impl Exchanged {
     }
 }
 
-/// The token at the beginning of a chain of exchanges. When it is dead, so is whatever came of it.
+/// What was granted at the beginning of a chain of exchanges. When that grant is dead, so is whatever came of it; a token in
+/// the middle that is revoked alone takes nothing with it, and neither does a client in the middle that is switched off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Root {

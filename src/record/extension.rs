@@ -33,7 +33,8 @@ impl<'r> ExtensionRequest<'r> {
         self.parameters.get(name)
     }
 
-    /// What the host answers to a question of its own, which is asked once, however often the decision is run again.
+    /// What the host answers to a question of its own, which is asked once, however often the decision is run again: the same
+    /// question, so it should hold neither the time nor anything random.
     ///
     /// # Errors
     /// [`Halt::Need`] while that is unknown.

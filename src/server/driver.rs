@@ -162,8 +162,8 @@ impl AuthorizationServer {
             Ok(context) => context,
             Err(error) => return (Err(self.refuse(request, error)), None),
         };
-        let answer =
-            self.drive(request, &mut facts, &mut context).await.map_err(|error| self.refuse(request, error));
+        let answer = self.drive(request, &mut facts, &mut context).await;
+        let answer = answer.or_else(|error| self.fail(request, error, &facts, &context));
         (answer, Some(Trace { facts, context }))
     }
 

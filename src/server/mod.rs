@@ -245,9 +245,10 @@ impl AuthorizationServer {
         origin: Origin,
     ) -> Result<BackchannelAuthentication, OAuthError> {
         let answer = self.run(request, origin).await?;
-        match &self.parts.authentication_device {
-            Some(device) => device.ask(&answer.question).await.map_err(unavailable)?,
-            None => return Err(Reason::GrantTypeUnsupported.into()),
+        let device = self.parts.authentication_device.as_ref().ok_or(Reason::GrantTypeUnsupported)?;
+        if let Err(error) = device.ask(&answer.question).await {
+            self.revoke_grant(answer.question.grant).await?;
+            return Err(unavailable(error));
         }
         Ok(answer)
     }

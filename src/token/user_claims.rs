@@ -33,8 +33,22 @@ pub const BY_SCOPE: &[(&str, &[&str])] = &[
     ("phone", &["phone_number", "phone_number_verified"]),
 ];
 
-/// Claims of ours, whatever a host says.
-const NEVER: &[&str] = &["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "azp", "nonce", "sid"];
+/// Claims of ours, whatever a host says, and the two that tell where others come from: they follow from what is told.
+const NEVER: &[&str] = &[
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "acr",
+    "amr",
+    "azp",
+    "nonce",
+    "sid",
+    "_claim_names",
+    "_claim_sources",
+];
 
 fn comes_with(name: &str, scope: &Scope) -> bool {
     BY_SCOPE.iter().any(|(value, names)| names.contains(&name) && scope.contains(value))
@@ -233,8 +247,18 @@ mod tests {
 
     #[test]
     fn no_host_says_who_the_subject_is_or_how_it_signed_in() {
+        let mut claims = alice();
+        for name in NEVER.iter().filter(|name| !name.starts_with('_')) {
+            claims.insert((*name).to_owned(), json!("mine"));
+            claims.insert(format!("{name}#de"), json!("meins"));
+        }
+        let scope = Scope::parse("openid profile").unwrap();
         for name in NEVER {
-            assert!(names("openid profile", &[(name, ClaimWish::default())]).iter().all(|own| own != name));
+            for asked in [(*name).to_owned(), format!("{name}#de")] {
+                let wishes = BTreeMap::from([(asked.clone(), ClaimWish::default())]);
+                let selected = select(&claims, Some(&scope), &wishes, &Locales::default());
+                assert!(selected.keys().all(|own| plain(own) != *name), "{asked}");
+            }
         }
     }
 
@@ -244,5 +268,11 @@ mod tests {
         let selected = select(&alice(), Some(&Scope::parse("phone").unwrap()), &wishes, &Locales::default());
         assert_eq!(selected["_claim_names"], json!({"phone_number": "src1"}));
         assert_eq!(selected["_claim_sources"], json!({"src1": {"JWT": "a.b.c"}}));
+        let wish = |name: &str| (name.to_owned(), ClaimWish::default());
+        let wishes = BTreeMap::from([wish("_claim_names"), wish("_claim_sources")]);
+        assert!(
+            select(&alice(), None, &wishes, &Locales::default()).is_empty(),
+            "they are no claims to ask for"
+        );
     }
 }

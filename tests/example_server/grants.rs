@@ -55,14 +55,15 @@ async fn a_one_time_password_is_taken_once() {
     let secret = totp_rs::Secret::try_from_base32(TOTP_SECRET).unwrap();
     let authenticator = totp_rs::Builder::new().with_secret(secret).build().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let password = authenticator.generate(now).to_string();
-    let ask = async |password: &str| -> (u16, Value) {
+    let once = authenticator.generate(now).to_string();
+    let ask = async |password: &str, once: &str| -> (u16, Value) {
         let form = [
             ("grant_type", "urn:example:grant-type:one-time-password"),
             ("client_id", "demo-cli"),
             ("scope", "openid api:read"),
             ("username", USERNAME),
-            ("one_time_password", password),
+            ("password", password),
+            ("one_time_password", once),
         ];
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = http_client().post(server.url("/token")).body(form);
@@ -70,12 +71,14 @@ async fn a_one_time_password_is_taken_once() {
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
     };
-    let (status, tokens) = ask(&password).await;
+    let (status, answer) = ask("looking-glass", &once).await;
+    assert_eq!((status, &answer["error"]), (400, &"invalid_grant".into()), "{answer}");
+    let (status, tokens) = ask(PASSWORD, &once).await;
     assert_eq!(status, 200, "{tokens}");
     assert!(tokens["id_token"].is_string() && tokens["refresh_token"].is_string(), "{tokens}");
-    for refused in [password.as_str(), "000000", "not a number"] {
-        let (status, answer) = ask(refused).await;
+    for refused in [once.as_str(), "000000", "not a number"] {
+        let (status, answer) = ask(PASSWORD, refused).await;
         assert_eq!((status, &answer["error"]), (400, &"invalid_grant".into()), "{answer}");
     }
-    assert!(!server.log().contains(&password), "the log holds a one-time password");
+    assert!(!server.log().contains(&once), "the log holds a one-time password");
 }

@@ -267,3 +267,19 @@ async fn a_grant_remembers_that_it_was_exchanged() {
     let source = grantor::record::exchange::RootSource::Grant(root);
     assert_eq!(grant.exchange.unwrap().root.unwrap().source, source);
 }
+
+#[tokio::test]
+async fn who_acts_by_a_token_acts_no_longer_than_that_token() {
+    let world = World::new();
+    let subject = world.access(API).await;
+    let actor = world.fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens();
+    let form = opaque(&subject)
+        .add("actor_token", &actor.access)
+        .add("actor_token_type", JWT)
+        .add("resource", REPORTS)
+        .add("scope", "read");
+    let got = world.exchanged("api", &form).await;
+    assert_eq!((actor.expires_in, &got["expires_in"]), (600, &serde_json::json!(600)));
+    world.fixture.clock.set(NOW + 600);
+    assert!(!world.alive("api", got["access_token"].as_str().unwrap()).await);
+}
