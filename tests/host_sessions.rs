@@ -37,7 +37,9 @@ impl HostSessions for Sessions {
                 let sessions = self.0.lock().unwrap();
                 let user = value.and_then(|value| sessions.get(value).copied());
                 let one_of_several = value.is_some_and(|value| value.ends_with("or another"));
-                Ok(user.map(|user| HostLogin { one_of_several, ..HostLogin::now(user, Timestamp(NOW)) }))
+                let old = value.is_some_and(|value| value.starts_with("old"));
+                let since = Timestamp(if old { NOW - 3600 } else { NOW });
+                Ok(user.map(|user| HostLogin { one_of_several, ..HostLogin::now(user, since) }))
             }
         }
     }
@@ -203,5 +205,24 @@ async fn a_host_that_does_not_know_who_is_signed_in_is_not_taken_to_say_nobody()
     for target in [format!("/authorize?{}", authorization("first").encode()), "/logout".to_owned()] {
         let answer = agent.get(&target).await;
         assert!(answer.is_page() && answer.status == 503, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_chosen_has_signed_in_as_recently_as_the_client_asked_for() {
+    for (chosen, page) in [("old b", "/login"), ("b", "/consent")] {
+        let (fixture, sessions) = world();
+        let rows = [("alice or another", "alice"), ("old b", "bob"), ("b", "bob")];
+        sessions.0.lock().unwrap().extend(rows.map(|(value, user)| (value.to_owned(), user)));
+        let mut agent = fixture.agent();
+        agent.cookies.insert("host".to_owned(), "alice or another".to_owned());
+        let request = authorization("web").set("scope", "openid read").add("max_age", "60");
+        let id = Agent::interaction(&agent.authorize(&request).await);
+        let view = view(&fixture, &agent, id).await;
+        assert_eq!(view.reason, InteractReason::SelectAccount);
+        agent.cookies.insert("host".to_owned(), chosen.to_owned());
+        let fields = form([("interaction", &id.to_string()), ("csrf", view.csrf.expose())]);
+        let answer: Answer = fixture.http.go_on(&post(&agent, &fields)).await.into();
+        assert!(Agent::is_at(&answer, page), "{chosen}: {answer:?}");
     }
 }

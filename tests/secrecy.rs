@@ -209,3 +209,19 @@ fn handles_and_facts_print_no_secret() {
     let kept = grantor::protocol::Digest::of(secret("web").as_bytes()).to_base64url();
     assert!(!text.contains(&kept), "{text}");
 }
+
+#[test]
+fn what_a_grant_type_of_the_host_asks_and_is_told_is_not_printed() {
+    use grantor::record::extension::{HostAnswer, HostQuestion};
+    use grantor::record::facts::{Fact, Facts};
+    let question = HostQuestion {
+        grant_type: grantor::protocol::ExtensionGrantType::new("urn:example:grant-type").unwrap(),
+        question: serde_json::json!({ "voucher": "open sesame" }),
+    };
+    let answer = HostAnswer(serde_json::json!({ "account": "treasure 40" }));
+    let mut facts = Facts::new();
+    facts.learn(Fact::Host(Box::new(question.clone()), answer));
+    let printed = format!("{facts:?} {question:?}");
+    assert!(printed.contains("urn:example:grant-type"), "{printed}");
+    assert!(!printed.contains("sesame") && !printed.contains("treasure"), "{printed}");
+}

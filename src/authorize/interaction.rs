@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::browser::{Browser, Cookie, Cookies, HostLogin};
 use super::decide::{self, Action, Ask, Interact, Next, Step};
@@ -354,7 +355,9 @@ impl Decide for Continue {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
         let login = match open.record.record.reason {
-            InteractReason::SelectAccount => self.browser.signed_in(facts, cx)?,
+            InteractReason::SelectAccount => {
+                self.browser.signed_in(facts, cx)?.filter(|login| open.is_fresh_enough(login, cx))
+            }
             // The choice was made before: the form was sent twice.
             _ => open.same_user(&self.browser, facts, cx)?,
         };
@@ -594,6 +597,13 @@ impl<'f> Open<'f> {
             }
             Next::Ask(ask) => Ok(self.wait(Some(login), ask, cx)),
         }
+    }
+
+    /// Whether a login is as recent as the client asked for: another than the one that was judged may be chosen.
+    fn is_fresh_enough(&self, login: &SignedIn, cx: &Context<'_>) -> bool {
+        let Asked::Authorization(request) = &self.asked else { return true };
+        let oldest = |age: u32| login.authentication.auth_time.plus(Duration::from_secs(age.into()));
+        request.max_age.is_none_or(|age| !oldest(age).is_past(cx.now))
     }
 
     /// The refusal, where this login is not what the client needs.

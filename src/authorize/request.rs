@@ -230,6 +230,7 @@ impl<'p> AuthorizationRequest<'p> {
             nonce: self.nonce.as_deref().filter(|_| openid).map(Into::into),
             claims: claims.map(Box::new),
             subject,
+            max_age: max_age.map(|age| u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
             ask: prompts.consent,
             hints: Some(self.hints_for(client)).filter(|hints| *hints != PageHints::default()).map(Box::new),
         };

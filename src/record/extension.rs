@@ -83,6 +83,16 @@ impl fmt::Debug for HostQuestion {
     }
 }
 
+/// What the host answers to a question of its own. It may hold secrets, so it is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HostAnswer(pub Value);
+
+impl fmt::Debug for HostAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 /// How a grant type of the host's own decides.
 pub type DecideExtension =
     dyn Fn(&ExtensionRequest<'_>, &Facts, &Context<'_>) -> Result<Permission, Halt> + Send + Sync;

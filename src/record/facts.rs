@@ -14,7 +14,7 @@ use url::Url;
 
 use super::backchannel::{Identified, UserEnquiry};
 use super::exchange::{self, Exchange};
-use super::extension::HostQuestion;
+use super::extension::{HostAnswer, HostQuestion};
 use super::grant::Authentication;
 use super::key::{Id, Key};
 use super::key_ring::PublishedKeys;
@@ -239,7 +239,7 @@ pub enum Fact {
     /// Answers [`Need::Password`].
     Password(PasswordAttempt, PasswordVerdict),
     /// Answers [`Need::Host`].
-    Host(Box<HostQuestion>, Value),
+    Host(Box<HostQuestion>, HostAnswer),
 }
 
 /// Everything a decision has learned.
@@ -588,7 +588,7 @@ impl Facts {
     pub fn host_answer(&self, question: &HostQuestion) -> Result<&Value, Halt> {
         self.answer(
             |fact| match fact {
-                Fact::Host(own, answer) if **own == *question => Some(answer),
+                Fact::Host(own, answer) if **own == *question => Some(&answer.0),
                 _ => None,
             },
             || Need::Host(Box::new(question.clone())),

@@ -163,6 +163,10 @@ pub struct PendingRequest {
     /// The only user who may answer, where the client named one that it knows: by the name that the client has for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectId>,
+    /// `max_age`: how many seconds may have passed since whoever is chosen signed in. It was judged of who was signed in when
+    /// the request came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
     /// Whether the user is asked whatever was allowed before (`prompt=consent`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ask: bool,

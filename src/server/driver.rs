@@ -12,6 +12,7 @@ use crate::host::{FetchError, SignerError, sector_document};
 use crate::protocol::{ErrorCode, OAuthError, Reason};
 use crate::record::backchannel::Identified;
 use crate::record::exchange;
+use crate::record::extension::HostAnswer;
 use crate::record::facts::{Account, Fact};
 use crate::record::password::PasswordVerdict;
 use crate::record::registration::{Refusal, Verdict};
@@ -466,7 +467,7 @@ impl AuthorizationServer {
                 let grant = self.parts.extensions.iter().find(|(name, _)| *name == question.grant_type);
                 let (_, grant) = grant.ok_or(Reason::GrantTypeUnsupported)?;
                 let answer = grant.answer(&question.question).await.map_err(unavailable)?;
-                Fact::Host(question, answer)
+                Fact::Host(question, HostAnswer(answer))
             }
         });
         Ok(())
