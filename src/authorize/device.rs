@@ -133,7 +133,7 @@ impl<'f> Waiting<'f> {
     }
 
     pub(super) fn approve(&self, login: &SignedIn, scope: &Scope, cx: &Context<'_>) -> Decision<Step> {
-        self.decided(pending::approved(self.grant, login, scope), DeviceAnswer::Approved, cx)
+        self.decided(self.grant.clone().allowed_by(login, scope), DeviceAnswer::Approved, cx)
     }
 
     pub(super) fn deny(&self, cx: &Context<'_>) -> Decision<Step> {

@@ -16,9 +16,8 @@ use smallvec::smallvec;
 use super::decide::Step;
 use super::response::{AuthorizationResponse, FrontTokens, still_registered};
 use crate::grant::{issue, life, target};
-use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{GrantType, Reason, Scope};
-use crate::record::grant::{Grant, GrantSubject, Redeemable};
+use crate::record::grant::{Grant, Redeemable};
 use crate::record::interaction::{PendingRequest, SignedIn};
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, GrantId, Halt};
 use crate::token::{Handle, HandleKind, user_claims};
@@ -86,20 +85,12 @@ fn begun(
         false => GrantType::Implicit,
     };
     Grant {
-        subject: Some(GrantSubject {
-            id: login.subject.clone(),
-            epoch: login.subject_epoch,
-            authentication: login.authentication.clone(),
-        }),
-        session: login.session.filter(|_| scope.contains(OPENID)),
-        offline: scope.contains(OFFLINE_ACCESS),
-        scope: scope.clone(),
         resources: request.resources.clone(),
         claims: request
             .claims
             .as_deref()
             .map(|claims| Box::new(user_claims::allowed(claims, &request.scope, scope))),
-        ..Grant::begun(grant_type, client.id.clone(), client_epoch, cx.now)
+        ..Grant::begun(grant_type, client.id.clone(), client_epoch, cx.now).allowed_by(login, scope)
     }
 }
 

@@ -6,30 +6,23 @@
 //!   └───── forget ────┴─────── deny ─────┴───────────┴──► access_denied
 //! ```
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::browser::{Browser, Cookie, Cookies, HostLogin};
-use super::decide::{self, Action, Ask, Interact, Next, Step};
-use super::device;
+use super::decide::{self, Action, Step};
 use super::grant;
-use super::request::still_asked;
-use super::response::{AuthorizationResponse, still_registered};
+use super::open::{Asked, Open};
+use super::response::AuthorizationResponse;
 use super::session_state;
 use crate::grant::{begin, life, session};
-use crate::jose::Purpose;
-use crate::protocol::scope::OPENID;
-use crate::protocol::{
-    ClientId, MatchedRedirectUri, OAuthError, Reason, Resource, Scope, Secret, SubjectId, UserCode,
-};
+use crate::protocol::{MatchedRedirectUri, OAuthError, Reason, Resource, Scope, Secret, SubjectId, UserCode};
 use crate::record::consent::{Consent, ConsentEntry};
 use crate::record::grant::Authentication;
 use crate::record::interaction::{InteractReason, Interaction, PageHints, Pending, PendingRequest, SignedIn};
 use crate::record::session::Session;
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put, Record,
-    SessionId, Versioned,
+    SessionId,
 };
 use crate::token::{Handle, HandleKind};
 
@@ -455,190 +448,6 @@ impl Decide for ForgetLogin {
             session::end(id, ended, &mut decision.batch, cx);
         }
         Ok(decision)
-    }
-}
-
-/// An interaction that waits, found by the browser it belongs to.
-struct Open<'f> {
-    id: InteractionId,
-    record: Versioned<&'f Interaction>,
-    asked: Asked<'f>,
-    /// The scope that a page may have shown.
-    shown: &'f Scope,
-    client: &'f Arc<Client>,
-}
-
-/// What of a request that waits may be asked now.
-enum Asked<'f> {
-    Authorization(Cow<'f, PendingRequest>),
-    Device(device::Waiting<'f>),
-}
-
-impl Asked<'_> {
-    fn scope(&self) -> &Scope {
-        match self {
-            Self::Authorization(request) => &request.scope,
-            Self::Device(device) => &device.scope,
-        }
-    }
-
-    fn resources(&self) -> &[Resource] {
-        match self {
-            Self::Authorization(request) => &request.resources,
-            Self::Device(device) => &device.grant.resources,
-        }
-    }
-
-    /// Whether this scope would leave nothing to answer: an ID token is all that some response types answer with.
-    fn is_pointless_within(&self, scope: &Scope) -> bool {
-        match self {
-            Self::Authorization(request) => request.response_type.has_id_token() && !scope.contains(OPENID),
-            Self::Device(_) => false,
-        }
-    }
-}
-
-impl<'f> Open<'f> {
-    fn find(id: InteractionId, browser: &Browser, facts: &'f Facts, cx: &Context<'_>) -> Result<Self, Halt> {
-        let record = facts.interaction(cx.namespace().interaction(id))?.ok_or(Reason::InteractionUnknown)?;
-        if browser.binding_digest() != Some(record.record.browser) {
-            return Err(Reason::InteractionOtherBrowser.into());
-        }
-        if record.record.valid_until.is_past(cx.now) {
-            return Err(Reason::InteractionUnknown.into());
-        }
-        let request = &record.record.request;
-        let client = facts.client(request.client().as_str())?.ok_or(Reason::AuthorizeClientUnknown)?;
-        if life::standing(facts.client_state(cx.namespace().client_state(&client.id))?).disabled {
-            return Err(Reason::AuthorizeClientUnknown.into());
-        }
-        let (asked, shown) = match request {
-            Pending::Authorization(request) => {
-                (Asked::Authorization(still_asked(request, client, cx)?), &request.scope)
-            }
-            Pending::Device(device) => {
-                let device = device::Waiting::find(device, client, facts, cx)?;
-                let shown = &device.grant.scope;
-                (Asked::Device(device), shown)
-            }
-        };
-        Ok(Self { id, record, asked, shown, client })
-    }
-
-    fn answered(
-        answer: &FormAnswer,
-        browser: &Browser,
-        facts: &'f Facts,
-        cx: &Context<'_>,
-    ) -> Result<Self, Halt> {
-        let open = Self::find(answer.id, browser, facts, cx)?;
-        let expected = crate::protocol::Digest::of(open.csrf(browser, cx).expose().as_bytes());
-        if crate::protocol::Digest::of(answer.csrf.expose().as_bytes()) != expected {
-            return Err(Reason::CsrfMismatch.into());
-        }
-        Ok(open)
-    }
-
-    /// The client, if it asked who the user is.
-    fn told(&self) -> Option<&'f ClientId> {
-        Some(&self.client.id).filter(|_| self.asked.scope().contains(OPENID))
-    }
-
-    fn destination(&self, cx: &Context<'_>) -> Result<Destination, Reason> {
-        match &self.asked {
-            Asked::Authorization(request) => still_registered(request, self.client)
-                .map(Destination::RedirectUri)
-                .ok_or(Reason::RedirectUriUnregistered),
-            Asked::Device(device) => Ok(Destination::Device(device.user_code(cx))),
-        }
-    }
-
-    /// Something that happens to this request.
-    fn event(&self, kind: EventKind) -> Event {
-        let event = Event::new(kind).client(&self.client.id);
-        match &self.asked {
-            Asked::Authorization(_) => event,
-            Asked::Device(device) => event.grant(device.id),
-        }
-    }
-
-    /// What the forms of this interaction carry: known only to who can read pages of this browser.
-    fn csrf(&self, browser: &Browser, cx: &Context<'_>) -> Secret {
-        let binding = browser.binding.as_ref().map_or(&[][..], |binding| &binding.secret);
-        let mac = cx.settings.sealer.mac(Purpose::Csrf, &[&self.id.0.0, binding]);
-        Secret::new(crate::protocol::Digest(mac).to_base64url())
-    }
-
-    /// Who has signed in for this interaction, as long as that is still who is signed in in this browser.
-    fn same_user(
-        &self,
-        browser: &Browser,
-        facts: &Facts,
-        cx: &Context<'_>,
-    ) -> Result<Option<SignedIn>, Halt> {
-        let Some(login) = &self.record.record.login else { return Ok(None) };
-        Ok(browser.signed_in(facts, cx)?.filter(|now| now.subject == login.subject))
-    }
-
-    /// The user has signed in: the request is answered, or the user is asked.
-    fn signed_in(&self, login: SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Step>, Halt> {
-        let Asked::Authorization(request) = &self.asked else {
-            let ask = self.required(&login, facts, cx)?.unwrap_or(InteractReason::Consent.into());
-            return Ok(self.wait(Some(login), ask, cx));
-        };
-        if let Some(refused) = self.unsuited(&login, cx)? {
-            return Ok(refused);
-        }
-        match decide::next(request, self.client, &login, facts, cx)? {
-            Next::Grant(scope) => {
-                let mut decision = grant::grant(request, self.client, &login, &scope, facts, cx)?;
-                self.close(&mut decision, cx);
-                Ok(decision)
-            }
-            Next::Ask(ask) => Ok(self.wait(Some(login), ask, cx)),
-        }
-    }
-
-    /// Whether a login is as recent as the client asked for: another than the one that was judged may be chosen.
-    fn is_fresh_enough(&self, login: &SignedIn, cx: &Context<'_>) -> bool {
-        let Asked::Authorization(request) = &self.asked else { return true };
-        let oldest = |age: u32| login.authentication.auth_time.plus(Duration::from_secs(age.into()));
-        request.max_age.is_none_or(|age| !oldest(age).is_past(cx.now))
-    }
-
-    /// The refusal, where this login is not what the client needs.
-    fn unsuited(&self, login: &SignedIn, cx: &Context<'_>) -> Result<Option<Decision<Step>>, Reason> {
-        let Asked::Authorization(request) = &self.asked else { return Ok(None) };
-        let Err(reason) = decide::suits(request, self.client, login, cx) else { return Ok(None) };
-        let response = AuthorizationResponse::error_for(request, self.client, reason.into(), cx)
-            .ok_or(Reason::RedirectUriUnregistered)?;
-        let event = Event::new(EventKind::Refused).client(&request.client).reason(reason);
-        let mut decision = Decision::answer(cx, Step::respond(response)).event(event);
-        self.close(&mut decision, cx);
-        Ok(Some(decision))
-    }
-
-    /// The step that the host requires of the user first.
-    fn required(&self, login: &SignedIn, facts: &Facts, cx: &Context<'_>) -> Result<Option<Ask>, Halt> {
-        decide::required(&self.client.id, self.asked.scope(), login, facts, cx)
-    }
-
-    fn needs_login(&self, cx: &Context<'_>) -> Decision<Step> {
-        self.wait(None, InteractReason::Login.into(), cx)
-    }
-
-    fn wait(&self, login: Option<SignedIn>, Ask { reason, step }: Ask, cx: &Context<'_>) -> Decision<Step> {
-        let interaction = Interaction { login, reason, step, ..self.record.record.clone() };
-        let step =
-            Step { action: Action::Interact(Interact { id: self.id, reason }), cookies: Cookies::default() };
-        let mut decision = Decision::answer(cx, step);
-        decision.batch.put.push(decide::put(self.id, interaction, cx));
-        decision
-    }
-
-    /// Ends the interaction.
-    fn close(&self, decision: &mut Decision<Step>, cx: &Context<'_>) {
-        decision.batch.delete.push(cx.namespace().interaction(self.id));
     }
 }
 

@@ -23,6 +23,7 @@ pub mod device;
 mod grant;
 pub mod interaction;
 pub mod logout;
+mod open;
 pub mod request;
 mod request_object;
 pub mod response;

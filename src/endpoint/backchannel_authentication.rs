@@ -442,7 +442,7 @@ impl Decide for DecideAuthentication {
                     authentication: authentication.clone(),
                     session: None,
                 };
-                (pending::approved(grant, &login, scope), EventKind::ConsentGiven)
+                (grant.clone().allowed_by(&login, scope), EventKind::ConsentGiven)
             }
         };
         let event = Event::new(kind).client(&grant.client).subject(Some(&self.subject)).grant(self.grant);

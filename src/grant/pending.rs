@@ -21,10 +21,8 @@ use super::issue::TokenPlan;
 use super::redeem::redeem;
 use super::{life, target};
 use crate::client::Credentials;
-use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{GrantType, Reason, Resource, Scope, Timestamp};
-use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject, Redeemable};
-use crate::record::interaction::SignedIn;
+use crate::record::grant::{EndReason, Grant, GrantStatus, Redeemable};
 use crate::record::{Client, Context, Decision, Facts, GrantId, Halt, Poll, Put, Record};
 use crate::token::{Handle, HandleKind};
 
@@ -66,23 +64,6 @@ pub fn is_open(grant: &Grant, cx: &Context<'_>) -> bool {
 
 fn is_late(grant: &Grant, cx: &Context<'_>) -> bool {
     grant.redeemable.as_ref().is_none_or(|code| code.valid_until.is_past(cx.now))
-}
-
-/// The grant once a user has allowed `scope` of it. Whether somebody may still decide was asked before: [`is_open`].
-#[must_use]
-pub fn approved(grant: &Grant, login: &SignedIn, scope: &Scope) -> Grant {
-    Grant {
-        status: GrantStatus::Active,
-        subject: Some(GrantSubject {
-            id: login.subject.clone(),
-            epoch: login.subject_epoch,
-            authentication: login.authentication.clone(),
-        }),
-        session: login.session.filter(|_| scope.contains(OPENID)),
-        offline: scope.contains(OFFLINE_ACCESS),
-        scope: scope.clone(),
-        ..grant.clone()
-    }
 }
 
 /// A token request of a client that waits for a user.

@@ -11,7 +11,9 @@ use smallvec::SmallVec;
 use super::backchannel::AskedUser;
 use super::claims_request::ClaimsRequest;
 use super::exchange::Exchanged;
+use super::interaction::SignedIn;
 use super::key::SessionId;
+use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{ClientId, Digest, GrantType, Resource, Scope, SubjectId, Timestamp};
 
 /// One grant and its life.
@@ -86,6 +88,23 @@ impl Grant {
             claims: None,
             jwts: None,
             exchange: None,
+        }
+    }
+
+    /// The same once a user who has signed in has allowed this scope (OpenID Connect Core §11): usable from now on.
+    #[must_use]
+    pub fn allowed_by(self, login: &SignedIn, scope: &Scope) -> Self {
+        Self {
+            status: GrantStatus::Active,
+            subject: Some(GrantSubject {
+                id: login.subject.clone(),
+                epoch: login.subject_epoch,
+                authentication: login.authentication.clone(),
+            }),
+            session: login.session.filter(|_| scope.contains(OPENID)),
+            offline: scope.contains(OFFLINE_ACCESS),
+            scope: scope.clone(),
+            ..self
         }
     }
 }

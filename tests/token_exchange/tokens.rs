@@ -1,7 +1,7 @@
 //! Which tokens can be given, and what each proves.
 
 use super::common::clients::{API, JWT_API, JWT_LOG, REPORTS, resource};
-use super::common::{NOW, alice, claims, form, machine, scope};
+use super::common::{Form, NOW, Tokens, alice, claims, form, machine, scope};
 use super::{ACCESS, EXCHANGE, ID, JWT, REFRESH, World, exchanging, given, opaque, reason, text};
 use grantor::protocol::{GrantType, TokenType};
 use grantor::record::client::Sector;
@@ -102,9 +102,8 @@ async fn nobody_but_its_client_presents_a_refresh_or_an_id_token() {
     }
 }
 
-#[tokio::test]
-async fn the_policy_is_told_what_is_proven_and_asked() {
-    let world = World::new();
+/// A token of a user, one of the client `machine`, and the request to act by it for the user.
+async fn with_an_actor(world: &World) -> (String, Tokens, Form) {
     let subject = world.access(API).await;
     let actor = world.fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens();
     let form = opaque(&subject)
@@ -112,6 +111,13 @@ async fn the_policy_is_told_what_is_proven_and_asked() {
         .add("actor_token_type", JWT)
         .add("resource", REPORTS)
         .add("scope", "read");
+    (subject, actor, form)
+}
+
+#[tokio::test]
+async fn the_policy_is_told_what_is_proven_and_asked() {
+    let world = World::new();
+    let (subject, actor, form) = with_an_actor(&world).await;
     world.exchanged("api", &form).await;
     let asked = world.policy.last();
     assert_eq!((asked.client.id.as_str(), asked.client.is_public), ("api", false));
@@ -271,13 +277,7 @@ async fn a_grant_remembers_that_it_was_exchanged() {
 #[tokio::test]
 async fn who_acts_by_a_token_acts_no_longer_than_that_token() {
     let world = World::new();
-    let subject = world.access(API).await;
-    let actor = world.fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens();
-    let form = opaque(&subject)
-        .add("actor_token", &actor.access)
-        .add("actor_token_type", JWT)
-        .add("resource", REPORTS)
-        .add("scope", "read");
+    let (_, actor, form) = with_an_actor(&world).await;
     let got = world.exchanged("api", &form).await;
     assert_eq!((actor.expires_in, &got["expires_in"]), (600, &serde_json::json!(600)));
     world.fixture.clock.set(NOW + 600);
