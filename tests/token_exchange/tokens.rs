@@ -117,7 +117,7 @@ async fn with_an_actor(world: &World) -> (String, Tokens, Form) {
 #[tokio::test]
 async fn the_policy_is_told_what_is_proven_and_asked() {
     let world = World::new();
-    let (subject, actor, form) = with_an_actor(&world).await;
+    let (subject, _, form) = with_an_actor(&world).await;
     world.exchanged("api", &form).await;
     let asked = world.policy.last();
     assert_eq!((asked.client.id.as_str(), asked.client.is_public), ("api", false));
