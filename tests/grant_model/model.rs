@@ -29,8 +29,12 @@ pub(crate) struct Grant {
     pub(crate) pending: bool,
     /// The one user who can decide; `None` is whoever comes.
     pub(crate) asked: Option<usize>,
-    /// The first of the grants whose tokens were exchanged for this one.
-    pub(crate) root: Option<usize>,
+    /// The first of the grants whose tokens were exchanged for this one, and the token of it that was given.
+    pub(crate) root: Option<(usize, usize)>,
+    /// Whoever showed the last token to act by, and their epoch then.
+    pub(crate) actor: Option<(Whose, u32)>,
+    /// How many acted so far.
+    pub(crate) actors: usize,
     /// Until when its tokens may live at most.
     pub(crate) until: u64,
     /// Whether the code was spent, and until when it is good.
@@ -120,13 +124,25 @@ impl Model {
         self.now < until && grant.access.contains(&token) && self.usable(grant)
     }
 
-    /// A live token implies a live grant, an enabled client and an active subject.
+    /// A live token implies a live grant, an enabled client, an active subject, and the same of what it was exchanged for and of
+    /// whoever acts.
     pub(crate) fn usable(&self, grant: &Grant) -> bool {
         let client = self.clients[grant.client as usize];
         let subject = grant.subject.map(|subject| self.subjects[subject]).unwrap_or_default();
-        let rooted = grant.root.is_none_or(|root| self.usable(&self.grants[root]));
+        let rooted = grant.root.is_none_or(|(root, given)| {
+            self.usable(&self.grants[root]) && self.grants[root].access.contains(&given)
+        });
+        let acting = grant.actor.is_none_or(|(whose, epoch)| {
+            let standing = self.standing_of(whose);
+            !standing.disabled && standing.epoch == epoch
+        });
         let parties = !client.disabled && !subject.disabled;
-        !grant.ended && !grant.pending && rooted && parties && (client.epoch, subject.epoch) == grant.epochs
+        !grant.ended
+            && !grant.pending
+            && rooted
+            && acting
+            && parties
+            && (client.epoch, subject.epoch) == grant.epochs
     }
 
     pub(crate) fn begin(&mut self, client: Who, subject: Option<usize>, scope: u8, api: bool) -> usize {
@@ -144,6 +160,8 @@ impl Model {
             pending: false,
             asked: None,
             root: None,
+            actor: None,
+            actors: 0,
             until: u64::MAX,
             code: None,
             refresh: None,
@@ -173,6 +191,13 @@ impl Model {
         let idle_until = until.min(self.now + REFRESH_IDLE);
         self.grants[at].refresh = Some(Family { generation: 0, idle_until, until, rotated: None });
         self.refresh.push((at, 0));
+    }
+
+    fn standing_of(&self, whose: Whose) -> Standing {
+        match whose {
+            Whose::Client(client) => self.clients[client as usize],
+            Whose::Subject(subject) => self.subjects[subject],
+        }
     }
 
     fn standing(&mut self, whose: Whose) -> &mut Standing {
@@ -233,9 +258,11 @@ impl ReferenceStateMachine for Model {
                 let at = assertion.index(model.assertions.len());
                 model.outcome = model.assert(at, *client, *scope);
             }
-            Step::Exchange { token, client, scope } => {
+            Step::Exchange { token, actor, client, scope } => {
                 let token = token.index(model.access.len());
-                model.outcome = model.exchange(token, client.unwrap_or(model.owner_of_access(token)), *scope);
+                let actor = actor.map(|actor| actor.index(model.access.len()));
+                let client = client.unwrap_or(model.owner_of_access(token));
+                model.outcome = model.exchange(token, actor, client, *scope);
             }
             Step::Begin { how, client, scope } => {
                 model.outcome = model.begin_with_tokens(*how, *client, *scope);

@@ -1,12 +1,13 @@
 //! The rules of grants, written a second time and in another way: what must come of each step.
 
 use super::model::{Access, Assertion, Grant, Model, REFRESH_IDLE, Standing};
-use super::step::{BOTH, Brings, Direct, Outcome, Who};
+use super::step::{BOTH, Brings, Direct, Outcome, Who, Whose};
 
 const CODE_LIFE: u64 = 60;
 const WAITING_LIFE: u64 = 600;
 const RETRY_WINDOW: u64 = 10;
 const RETRIES: u8 = 3;
+const MAX_ACTORS: usize = 8;
 /// How long the other issuer says that its word counts, and how much longer it is taken.
 const ASSERTION_LIFE: u64 = 300;
 const LEEWAY: u64 = 60;
@@ -163,20 +164,44 @@ impl Model {
         self.issue(at, self.grants[at].scope, self.grants[at].api)
     }
 
-    /// What is got is for the same place, with no more scope, and ends no later; it dies with its root.
-    pub(crate) fn exchange(&mut self, token: usize, client: Who, asked: Option<u8>) -> Outcome {
+    /// What is got is for the same place, with no more scope, and ends no later; it dies with its root, with the token of it
+    /// that was given, and with whoever acts.
+    pub(crate) fn exchange(
+        &mut self,
+        token: usize,
+        actor: Option<usize>,
+        client: Who,
+        asked: Option<u8>,
+    ) -> Outcome {
         let Access { grant, scope, api, until } = self.access[token];
         let wished = asked.unwrap_or(scope);
-        let own = self.grants[grant].client == client && client != Who::Spa;
-        if self.clients[client as usize].disabled || !own || !self.lives(token) || wished & !scope != 0 {
+        let subject = &self.grants[grant];
+        let own = subject.client == client && client != Who::Spa && !self.clients[client as usize].disabled;
+        let alive = self.lives(token) && actor.is_none_or(|actor| self.lives(actor));
+        let actors = subject.actors + usize::from(actor.is_some());
+        if !own || !alive || wished & !scope != 0 || actors > MAX_ACTORS {
             return Outcome::default();
         }
-        let subject = self.grants[grant].subject;
-        let root = self.grants[grant].root.unwrap_or(grant);
-        let at = self.begin(client, subject, wished, api);
-        self.grants[at].root = Some(root);
-        self.grants[at].until = until;
+        let (who, root) = (subject.subject, subject.root.unwrap_or((grant, token)));
+        let acting = actor.map(|actor| self.acts(actor)).or(subject.actor);
+        let until = actor.map_or(until, |actor| until.min(self.access[actor].until));
+        let at = self.begin(client, who, wished, api);
+        let exchanged = &mut self.grants[at];
+        (exchanged.root, exchanged.until) = (Some(root), until);
+        (exchanged.actor, exchanged.actors) = (acting, actors);
         self.issue(at, wished, api)
+    }
+
+    /// Whom a token speaks of, and their epoch: its user, or else the client that it was first issued to.
+    fn acts(&self, token: usize) -> (Whose, u32) {
+        let grant = &self.grants[self.access[token].grant];
+        match grant.subject {
+            Some(subject) => (Whose::Subject(subject), grant.epochs.1),
+            None => {
+                let first = grant.root.map_or(grant, |(root, _)| &self.grants[root]);
+                (Whose::Client(first.client), first.epochs.0)
+            }
+        }
     }
 
     /// Another issuer says that a user is meant.

@@ -10,12 +10,13 @@ use grantor::endpoint::resource::ResourceCheck;
 use grantor::grant::extension::refused;
 use grantor::host::{
     AuthenticationDevice, Clock as _, ExtensionGrant, Fetch, FetchError, FetchRequest, FetchResponse, Limits,
-    MemoryLimiter, OwnTokenExchange,
+    MemoryLimiter, OwnTokenExchange, TokenExchangePolicy,
 };
 use grantor::protocol::{
     DeliveryMode, ExtensionGrantType, GrantType, Resource, ResponseType, Scope, SubjectId, TokenType,
 };
 use grantor::record::backchannel::{Identified, UserEnquiry, UserHint, UserQuestion};
+use grantor::record::exchange::{Exchange, Terms, Verdict};
 use grantor::record::extension::{ExtensionRequest, Permission};
 use grantor::record::grant::{AuthenticatedSubject, Authentication, GrantStatus};
 use grantor::record::{Context, Facts, GrantId, Halt, Record};
@@ -51,6 +52,20 @@ impl AuthenticationDevice for Phones {
 
     async fn ask(&self, _: &UserQuestion) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// A client exchanges its own tokens, and whoever acts is named.
+struct WhoeverActs;
+
+#[async_trait]
+impl TokenExchangePolicy for WhoeverActs {
+    async fn judge(&self, exchange: &Exchange) -> Result<Verdict, StoreError> {
+        let alone = Exchange { actor: None, ..exchange.clone() };
+        Ok(match (OwnTokenExchange.judge(&alone).await?, &exchange.actor) {
+            (Verdict::Allow(_), Some(_)) => Verdict::Allow(Terms::default()),
+            (verdict, _) => verdict,
+        })
     }
 }
 
@@ -143,7 +158,7 @@ fn fixture() -> Fixture {
             .grant_types(grant_types)
             .limiter(Arc::new(limitless()))
             .password_verifier(Arc::new(TestPasswords::default()))
-            .token_exchange(Arc::new(OwnTokenExchange))
+            .token_exchange(Arc::new(WhoeverActs))
             .assertion_trust(Arc::new(Trust::default()))
             .authentication_device(Arc::new(Phones))
             .fetch(Arc::new(Listening))
@@ -285,7 +300,7 @@ impl Server {
                 let answer = fixture.token(client.name(), &asking(form, *scope)).await;
                 self.keep(&answer, true)
             }
-            Step::Exchange { token, client, scope } => {
+            Step::Exchange { token, actor, client, scope } => {
                 let at = token.index(self.access.len());
                 let form = form([
                     ("grant_type", GrantType::TokenExchange.as_str()),
@@ -293,6 +308,11 @@ impl Server {
                     ("subject_token_type", TokenType::AccessToken.as_str()),
                 ]);
                 let mut form = asking(form, *scope);
+                if let Some(actor) = actor {
+                    form = form
+                        .add("actor_token", &self.access[actor.index(self.access.len())])
+                        .add("actor_token_type", TokenType::AccessToken.as_str());
+                }
                 if model.access[at].api {
                     form = form.add("resource", API);
                 }

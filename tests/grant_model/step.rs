@@ -108,8 +108,8 @@ pub(crate) enum Step {
     Answer { waiting: Pick, subject: usize, yes: bool },
     /// A client asks whether its user has decided.
     Poll { waiting: Pick, client: Option<Who> },
-    /// An access token is given for another, with a narrower scope perhaps.
-    Exchange { token: Pick, client: Option<Who>, scope: Option<u8> },
+    /// An access token is given for another, with a narrower scope perhaps, perhaps by someone who acts.
+    Exchange { token: Pick, actor: Option<Pick>, client: Option<Who>, scope: Option<u8> },
     /// Another issuer says that a user is meant.
     State { subject: usize },
     /// A client presents what another issuer said.
@@ -185,8 +185,11 @@ impl Step {
             });
         }
         if !model.access.is_empty() {
-            steps.add(4, (Pick::any(), caller(), narrower()), |(token, client, scope)| Self::Exchange {
+            let actor = prop::option::weighted(0.5, Pick::any());
+            let exchange = (Pick::any(), actor, caller(), narrower());
+            steps.add(4, exchange, |(token, actor, client, scope)| Self::Exchange {
                 token,
+                actor,
                 client,
                 scope,
             });
