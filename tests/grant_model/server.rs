@@ -141,6 +141,7 @@ fn limitless() -> MemoryLimiter {
         user_codes_from_address: u32::MAX,
         passwords: u32::MAX,
         passwords_of_all: u32::MAX,
+        passwords_from_everywhere: u32::MAX,
         ..Limits::default()
     })
 }
