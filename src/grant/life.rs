@@ -9,7 +9,7 @@ use crate::client::Credentials;
 use crate::protocol::{Reason, Scope, SubjectId, Timestamp};
 use crate::record::exchange::{Actor, Principal, Root, RootSource, RootToken};
 use crate::record::facts::Account;
-use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
+use crate::record::grant::{EndReason, Grant, GrantStatus};
 use crate::record::{
     Batch, Client, Context, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Index, Key, Put,
     Record, Standing, Versioned,
@@ -30,14 +30,13 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
     }
     let guards = Guards::of(grant, cx);
     facts.read(&guards.keys())?;
-    let client = standing(facts.client_state(guards.client)?);
-    if client.disabled || client.epoch != grant.client_epoch {
+    if !standing(facts.client_state(guards.client)?).upholds(grant.client_epoch) {
         return Ok(Some(Reason::ClientEpochMoved));
     }
     if let (Some(subject), Some(key)) = (&grant.subject, guards.subject)
-        && let Some(reason) = subject_obstacle(subject, key, facts, cx)?
+        && !subject_stands((&subject.id, subject.epoch), key, facts, cx)?
     {
-        return Ok(Some(reason));
+        return Ok(Some(Reason::SubjectDisabled));
     }
     if let Some(key) = guards.session
         && facts.session(key)?.is_none_or(|session| session.record.valid_until.is_past(cx.now))
@@ -58,11 +57,10 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
 
 /// Whether the one who acts may still act.
 fn acts(actor: &Actor, key: Key, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
-    let (now, known) = match &actor.principal {
-        Principal::Subject(id) => (standing(facts.subject(key)?), has_account(id, facts, cx)?),
-        _ => (standing(facts.client_state(key)?), true),
-    };
-    Ok(known && !now.disabled && now.epoch == actor.epoch)
+    match &actor.principal {
+        Principal::Subject(id) => subject_stands((id, actor.epoch), key, facts, cx),
+        _ => Ok(standing(facts.client_state(key)?).upholds(actor.epoch)),
+    }
 }
 
 /// The token that the grant goes back to by exchanges.
@@ -85,7 +83,7 @@ fn lives(root: &Root, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
         RootSource::Token(id) => facts.record(cx.namespace().revoked_token(id))?.is_none(),
     };
     let client = standing(facts.client_state(cx.namespace().client_state(&root.client))?);
-    Ok(remembered && !client.disabled && client.epoch == root.client_epoch)
+    Ok(remembered && client.upholds(root.client_epoch))
 }
 
 /// Whether a grant has not lost an access token of its own.
@@ -139,15 +137,14 @@ fn acting_subject(grant: &Grant) -> Option<&SubjectId> {
     }
 }
 
-fn subject_obstacle(
-    subject: &GrantSubject,
+/// Whether what was issued to a user at this epoch has not been taken back, by this server or by the host.
+fn subject_stands(
+    (id, epoch): (&SubjectId, u64),
     key: Key,
     facts: &Facts,
     cx: &Context<'_>,
-) -> Result<Option<Reason>, Halt> {
-    let now = standing(facts.subject(key)?);
-    let dead = now.disabled || now.epoch != subject.epoch || !has_account(&subject.id, facts, cx)?;
-    Ok(dead.then_some(Reason::SubjectDisabled))
+) -> Result<bool, Halt> {
+    Ok(standing(facts.subject(key)?).upholds(epoch) && has_account(id, facts, cx)?)
 }
 
 /// Whether the host, if it wants to be asked, says that the subject may be acted for.

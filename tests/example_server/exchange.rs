@@ -1,6 +1,10 @@
-//! Tokens given for tokens: a client narrows its own, and an API acts on behalf of its caller, in both forms.
+//! Tokens given for tokens: a client narrows its own, an API acts on behalf of its caller, in both forms, and a service brings
+//! what another issuer says.
 
-use serde_json::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use grantor::jose::{Algorithm, JwkSet, SigningKey, sign_compact};
+use serde_json::{Value, json};
 
 use crate::support::{Browser, PASSWORD, REDIRECT_URI, Server, USERNAME, http_client};
 
@@ -106,7 +110,7 @@ async fn an_api_acts_on_behalf_of_its_caller_in_both_forms_until_the_caller_take
         let seen = seen(&server, &answer["access_token"]).await;
         assert_eq!((&seen["sub"], &seen["client_id"]), (&USERNAME.into(), &API.0.into()));
         assert_eq!((&seen["aud"], &seen["scope"]), (&ORDERS.into(), &"api:read".into()));
-        assert_eq!(seen["act"], serde_json::json!({"sub": API.0}));
+        assert_eq!(seen["act"], json!({"sub": API.0}));
         got.push(answer["access_token"].clone());
         // Nobody else acts with the token that this API was called with.
         let (status, _) = post(&server, "/token", SERVICE, &wish).await;
@@ -116,6 +120,41 @@ async fn an_api_acts_on_behalf_of_its_caller_in_both_forms_until_the_caller_take
     let refresh = tokens["refresh_token"].as_str().unwrap();
     assert_eq!(post(&server, "/revoke", WEB, &[("token", refresh)]).await.0, 200);
     for token in &got {
-        assert_eq!(seen(&server, token).await, serde_json::json!({"active": false}));
+        assert_eq!(seen(&server, token).await, json!({"active": false}));
+    }
+}
+
+#[tokio::test]
+async fn a_service_brings_what_another_issuer_says_of_a_user_once() {
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = folder.path().join("trusted.json");
+    let keys = JwkSet::new(vec![key.public()]).unwrap();
+    std::fs::write(&trusted, json!({"https://idp.example.test": {"jwks": keys}}).to_string()).unwrap();
+    let server = Server::start(&["--resource", RESOURCE, "--trusted-issuers", trusted.to_str().unwrap()]);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let says = |subject: &str| {
+        let claims = json!({
+            "iss": "https://idp.example.test", "sub": subject, "aud": server.issuer, "jti": subject,
+            "iat": now, "exp": now + 60,
+        });
+        sign_compact(&key, "JWT", claims.to_string().as_bytes()).unwrap()
+    };
+    let bring = async |assertion: &str| {
+        let fields = [
+            ("grant_type", JWT_BEARER),
+            ("assertion", assertion),
+            ("resource", RESOURCE),
+            ("scope", "api:read"),
+        ];
+        post(&server, "/token", SERVICE, &fields).await
+    };
+    let (status, answer) = bring(&says(USERNAME)).await;
+    assert_eq!(status, 200, "{answer}");
+    let seen = seen(&server, &answer["access_token"]).await;
+    assert_eq!((&seen["sub"], &seen["client_id"]), (&USERNAME.into(), &SERVICE.0.into()));
+    for refused in [says(USERNAME), says("nobody")] {
+        let (status, answer) = bring(&refused).await;
+        assert_eq!((status, &answer["error"]), (400, &"invalid_grant".into()));
     }
 }
