@@ -72,6 +72,16 @@ pub(crate) enum Direct {
     Extension(usize),
 }
 
+impl Direct {
+    /// One that may begin so.
+    const fn client(self) -> Who {
+        match self {
+            Self::Machine => Who::Machine,
+            Self::Password | Self::Extension(_) => Who::Web,
+        }
+    }
+}
+
 /// One of those that were issued so far: mostly the newest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pick {
@@ -83,6 +93,11 @@ impl Pick {
     fn any() -> impl Strategy<Value = Self> {
         let newest = prop::bool::weighted(0.6);
         (any::<Index>(), newest).prop_map(|(index, newest)| Self { index, newest })
+    }
+
+    /// Any of them alike.
+    fn anyone() -> impl Strategy<Value = Self> {
+        any::<Index>().prop_map(|index| Self { index, newest: false })
     }
 
     /// Its place among `len`.
@@ -185,9 +200,9 @@ impl Step {
             });
         }
         if !model.access.is_empty() {
-            let actor = prop::option::weighted(0.5, Pick::any());
+            let actor = prop::option::weighted(0.6, Pick::anyone());
             let exchange = (Pick::any(), actor, caller(), narrower());
-            steps.add(4, exchange, |(token, actor, client, scope)| Self::Exchange {
+            steps.add(8, exchange, |(token, actor, client, scope)| Self::Exchange {
                 token,
                 actor,
                 client,
@@ -236,7 +251,11 @@ fn beginnings(steps: &mut Weighted) {
     steps.add(2, subject(), |subject| Step::State { subject });
     let how =
         prop_oneof![Just(Direct::Machine), Just(Direct::Password), subject().prop_map(Direct::Extension)];
-    steps.add(3, (how, client(), narrower()), |(how, client, scope)| Step::Begin { how, client, scope });
+    steps.add(4, (how, caller(), narrower()), |(how, client, scope)| Step::Begin {
+        how,
+        client: client.unwrap_or(how.client()),
+        scope,
+    });
     let seconds = prop::sample::select(&[0, 1, 1, 4, 4, 9, 10, 59, 61, 1800, 3600, 1_000_000][..]);
     steps.add(2, seconds, |seconds| Step::Wait { seconds });
     steps.add(1, Just(()), |()| Step::Purge);
@@ -247,7 +266,7 @@ fn operators(steps: &mut Weighted, model: &Model) {
     let change = prop::sample::select(
         &[Change::Disable, Change::Enable, Change::Enable, Change::Enable, Change::RevokeAll][..],
     );
-    steps.add(1, (whose, change), |(whose, change)| Step::Stand { whose, change });
+    steps.add(2, (whose, change), |(whose, change)| Step::Stand { whose, change });
     if model.grants() > 0 {
         steps.add(1, Pick::any(), |grant| Step::RevokeGrant { grant });
     }
