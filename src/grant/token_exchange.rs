@@ -217,7 +217,7 @@ impl TokenExchangeRequest {
         // Whoever acts by a token acts no longer than that, and no longer than they may act at all.
         if let Some((until, actor)) = bounds {
             subject.presented.valid_until = subject.presented.valid_until.min(until);
-            subject.actor = actor;
+            subject.actor = actor.or(subject.actor);
         }
         let made = Made { exchange: &exchange, terms, subject, acting };
         match self.requested {

@@ -21,7 +21,8 @@ pub struct Exchanged {
     /// Who acts for the subject, the last one first (`act`, RFC 8693 §4.1).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<Principal>,
-    /// Who showed the last `actor_token` of the chain, whether or not they are named: nothing is left of it once they are gone.
+    /// Who showed the last `actor_token` of this server in the chain, whether or not they are named: nothing is left of it once
+    /// they may act no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
     /// The one who may act for the subject in a further exchange (`may_act`, RFC 8693 §4.4); `None` leaves that to the policy.
@@ -255,8 +256,8 @@ pub struct Terms {
     pub lifetime: Option<Duration>,
     /// Whether there is a refresh token, if the client may have one. It ends with the subject token.
     pub refresh_token: bool,
-    /// Whether the client may have an ID token where it asks for one: it then tells itself, and whoever believes it, that the
-    /// user has signed in, though not to it.
+    /// Whether the client may have an ID token where it asks for one. That tells it, and whoever takes its word, that the user
+    /// has signed in, though not to it, and of the user whatever the scope asks for (OpenID Connect Core §5.4).
     pub id_token: bool,
     /// The one who may act for the subject in an exchange of the new token (`may_act`, RFC 8693 §4.4).
     pub may_act: Option<Principal>,

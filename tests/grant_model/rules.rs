@@ -122,8 +122,8 @@ impl Model {
         true
     }
 
-    /// The first decision counts, and only in time. A device is let in by anyone; who was asked answers alone, and can say no
-    /// to a client that is switched off.
+    /// The first decision counts, and only in time. A device is let in by anyone, while its client is switched on; who was asked
+    /// answers alone, and can say no even once they are switched off themselves.
     pub(crate) fn answer(&mut self, at: usize, subject: usize, yes: bool) -> bool {
         let now = self.now;
         let Standing { disabled, epoch } = self.subjects[subject];

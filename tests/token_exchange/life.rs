@@ -2,8 +2,9 @@
 
 use super::actors::bobs_token;
 use super::common::clients::{API, JWT_API};
+use super::common::foreign::{stated, statement};
 use super::common::{alice, machine};
-use super::{ID, REFRESH, World, exchanging, opaque, text};
+use super::{ID, JWT, REFRESH, World, exchanging, opaque, text};
 use bytes::Bytes;
 use grantor::Reason;
 use grantor::record::exchange::{Semantics, Terms};
@@ -227,11 +228,17 @@ async fn when_whoever_acts_may_act_no_longer_what_they_act_by_is_dead() {
             };
             let by_bob = world.exchanged("api", &acting(&bob)).await;
             let by_machine = world.token("api", &acting(&machine)).await;
-            let further = world.token("jwt-api", &opaque(&text(&by_bob, "access_token"))).await;
+            let further = opaque(&text(&by_bob, "access_token"));
+            let by_a_stranger =
+                further.add("actor_token", &stated(&statement())).add("actor_token_type", JWT);
+            let by_a_stranger = world.token("jwt-api", &by_a_stranger).await;
+            let further = world.token("jwt-api", &further).await;
             let by_none = world.token("api", &opaque(&subject)).await;
             let lives = async || {
                 let bob = world.alive("api", &text(&by_bob, "access_token")).await;
-                assert_eq!(world.alive("jwt-api", &further).await, bob, "further on as well");
+                for further in [&further, &by_a_stranger] {
+                    assert_eq!(world.alive("jwt-api", further).await, bob, "further on as well");
+                }
                 (bob, world.alive("api", &by_machine).await, world.alive("api", &by_none).await)
             };
             assert_eq!(lives().await, (true, true, true));
