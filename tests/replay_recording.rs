@@ -53,6 +53,7 @@ impl Exposed for TokenPlan {
             AccessTokenPlan::Opaque(token) => token.expose().to_owned(),
             AccessTokenPlan::Jwt(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
             AccessTokenPlan::IdJag(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
+            AccessTokenPlan::IdToken(plan) => format!("{plan:?}"),
         };
         let refresh = self.refresh_token.as_ref().map(Secret::expose);
         format!("{access} {refresh:?} {self:?}")

@@ -155,6 +155,8 @@ pub enum Counter {
     RegistrationUpdates(ClientId, Option<IpAddr>),
     /// Guesses of the password of a user, by a digest of the name, from an address; of all users' together.
     Passwords(Option<Id>, Option<IpAddr>),
+    /// Guesses of the password of a user, by a digest of the name, from wherever.
+    PasswordsFromEverywhere(Id),
 }
 
 /// What a [`Counter`] answers.
