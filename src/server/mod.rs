@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-pub use administration::Grants;
+pub use administration::{Grants, Registration, Registrations};
 pub use builder::Builder;
 #[cfg(feature = "http")]
 pub(crate) use driver::Begun;

@@ -7,6 +7,7 @@
 //! | `openid` | what it may register about subjects, encryption and request objects |
 //! | `admission` | who may register: policies, initial access tokens, software statements, quotas |
 //! | `management` | what a client does with its registration |
+//! | `operators` | what an operator sees of the clients, and ends |
 //! | `races` | what holds when requests race |
 //! | `faults` | what holds when the store fails |
 
@@ -19,6 +20,7 @@ mod faults;
 mod management;
 mod metadata;
 mod openid;
+mod operators;
 mod races;
 
 use std::sync::Arc;

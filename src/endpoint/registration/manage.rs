@@ -182,19 +182,41 @@ impl Decide for EndRegistration {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
         self.0.find(facts, cx)?;
-        let id = &self.0.client_id;
-        // Its identifier was random and is nobody's again: what it was issued is dead once this is forgotten.
-        let state = cx.namespace().client_state(id);
-        let standing = life::standing(facts.client_state(state)?).disable();
-        let mut batch = cx.batch();
-        batch.delete.push(cx.namespace().client(id));
-        batch.put.push(Put {
-            key: state,
-            record: Record::ClientState(standing).into(),
-            terms: Vec::new(),
-            retain_until: cx.now.plus(cx.settings.longest_life()).plus(RETENTION_MARGIN),
-        });
-        let event = Event::new(EventKind::ClientDeregistered).client(id);
-        Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
+        ended(&self.0.client_id, facts, cx)
     }
+}
+
+/// The operator ends a registration, whoever may hold its token, and with it everything that was issued to the client. Nothing
+/// happens where there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteRegistration(pub ClientId);
+
+impl Decide for DeleteRegistration {
+    type Plan = ();
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        let (client, state) = (cx.namespace().client(&self.0), cx.namespace().client_state(&self.0));
+        facts.read(&[Some(client), Some(state)])?;
+        match facts.registered_client(client)? {
+            Some(_) => ended(&self.0, facts, cx),
+            None => Ok(Decision::answer(cx, ())),
+        }
+    }
+}
+
+/// The registration is gone, and whatever was issued to the client is dead. Its identifier was random and is nobody's again: so
+/// its standing is forgotten when nothing that it was issued could be used.
+fn ended(id: &ClientId, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+    let state = cx.namespace().client_state(id);
+    let standing = life::standing(facts.client_state(state)?).disable();
+    let mut batch = cx.batch();
+    batch.delete.push(cx.namespace().client(id));
+    batch.put.push(Put {
+        key: state,
+        record: Record::ClientState(standing).into(),
+        terms: Vec::new(),
+        retain_until: cx.now.plus(cx.settings.longest_life()).plus(RETENTION_MARGIN),
+    });
+    let event = Event::new(EventKind::ClientDeregistered).client(id);
+    Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
 }

@@ -19,7 +19,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 pub use initial_access::{EndInitialAccess, InitialAccessToken, IssueInitialAccess};
-pub use manage::{EndRegistration, ReadRegistration, RegistrationAccess, ReplaceRegistration};
+pub use manage::{
+    DeleteRegistration, EndRegistration, ReadRegistration, RegistrationAccess, ReplaceRegistration,
+};
 pub use register::RegistrationRequest;
 
 use crate::client::{ClientMetadata, MetadataError};
@@ -29,7 +31,7 @@ use crate::protocol::{ClientId, Digest, GrantType, OAuthError, Reason, Secret, T
 use crate::record::client::ClientSecret;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
-use crate::record::{Context, Facts, Halt, Id, Put, Record, RegisteredClient};
+use crate::record::{Context, Facts, Halt, Id, Index, Put, Record, RegisteredClient};
 use crate::token::{Handle, HandleKind};
 
 /// What a client is told of its registration (RFC 7591 §3.2.1, RFC 7592 §3).
@@ -211,13 +213,13 @@ fn fresh_token(id: &ClientId, cx: &Context<'_>) -> (Handle, Digest) {
     (handle, digest)
 }
 
-/// The registration as it is written: kept as long as it lasts.
+/// The registration as it is written: kept as long as it lasts, and listed among all of them.
 fn put(id: &ClientId, record: RegisteredClient, cx: &Context<'_>) -> Put {
     let retain_until = record.valid_until.map_or(Timestamp(u64::MAX), |until| until.plus(RETENTION_MARGIN));
     Put {
         key: cx.namespace().client(id),
         record: Record::Client(record).into(),
-        terms: Vec::new(),
+        terms: vec![Index::registrations(cx.namespace())],
         retain_until,
     }
 }
