@@ -3,7 +3,8 @@
 //! ```text
 //! POST ──► initial access token, or a quota ──► software statement ──► metadata ──► the host's policy ──► registered
 //!            (its own record)                     (issuer's keys)       (rules)      (who, on which terms)
-//! GET, PUT, DELETE ──► registration access token ──► PUT: the same way again, and a new token
+//! GET, PUT, DELETE ──► registration access token ──► PUT: the same way again, and a new token; the same PUT once more, soon
+//!                                                     enough: the same answer once more
 //! ```
 //!
 //! What a client may register is decided in [`client::registration`](crate::client::registration), who may by the host.
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 pub use initial_access::{EndInitialAccess, InitialAccessToken, IssueInitialAccess};
 pub use manage::{
     DeleteRegistration, EndRegistration, ReadRegistration, RegistrationAccess, ReplaceRegistration,
+    UPDATE_RETRY_SECONDS,
 };
 pub use register::RegistrationRequest;
 
@@ -31,7 +33,7 @@ use crate::protocol::{ClientId, Digest, GrantType, OAuthError, Reason, Secret, T
 use crate::record::client::ClientSecret;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
-use crate::record::{Context, Facts, Halt, Id, Index, Put, Record, RegisteredClient};
+use crate::record::{Context, Facts, Halt, Id, Index, Put, Random, Record, RegisteredClient};
 use crate::token::{Handle, HandleKind};
 
 /// What a client is told of its registration (RFC 7591 §3.2.1, RFC 7592 §3).
@@ -178,13 +180,17 @@ fn fresh_secret(
     if !metadata.needs_secret() {
         return Ok((None, Vec::new()));
     }
-    let bytes = [cx.random.other_secret(), cx.random.code_secret()];
-    let secret = Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_flattened()));
+    let secret = drawn_secret(&cx.random);
     let kept = match metadata.needs_secret_sealed() {
         true => sealed(&secret, id, cx)?,
         false => ClientSecret::generated(secret.expose()),
     };
     Ok((Some(secret), vec![kept]))
+}
+
+fn drawn_secret(random: &Random) -> Secret {
+    let bytes = [random.other_secret(), random.code_secret()];
+    Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_flattened()))
 }
 
 #[cfg(feature = "aws-lc-rs")]
