@@ -34,7 +34,7 @@ pub use audit::{Audit, NoAudit};
 pub use authentication_device::AuthenticationDevice;
 #[cfg(feature = "aws-lc-rs")]
 pub use client_jwks::FetchedJwks;
-pub use client_jwks::{ClientJwks, KeysUnavailable, NoClientJwks};
+pub use client_jwks::{ClientJwks, KeysUnavailable};
 pub use clients::{Clients, ImmediateClients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use decrypter::{Decrypter, NoDecrypter};

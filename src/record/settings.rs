@@ -86,6 +86,8 @@ pub struct Settings {
     pub decryption_algorithms: Vec<KeyManagement>,
     /// Whether request objects are fetched from where clients registered them.
     pub remote_requests: bool,
+    /// Whether keys of clients are fetched from where clients registered them.
+    pub remote_keys: bool,
     /// Makes what pairwise clients call a user; `None` where there are no such clients.
     pub pairwise: Option<Sealer>,
     /// Keyed digests under the server's own secret.
@@ -253,6 +255,7 @@ impl Settings {
             request_objects: dials.request_objects,
             decryption_algorithms: Vec::new(),
             remote_requests: false,
+            remote_keys: false,
             pairwise: None,
             sealer,
             assertions: AssertionPolicy::default(),

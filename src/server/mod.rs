@@ -69,7 +69,8 @@ pub(crate) struct Parts {
     pub(crate) limiter: Arc<dyn Limiter>,
     /// `None`: over the store.
     pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
-    pub(crate) client_jwks: Arc<dyn ClientJwks>,
+    /// `None` where no keys of clients are fetched.
+    pub(crate) client_jwks: Option<Arc<dyn ClientJwks>>,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
     /// `None` where none are fetched.
     pub(crate) request_objects: Option<RequestObjects>,
