@@ -25,14 +25,11 @@ mod races;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use common::clients::basic;
+use common::host::NoServers;
 use common::{Agent, Answer, Fixture, Form, ISSUER, VERIFIER, challenge, form, scope};
-use grantor::host::{
-    Fetch, FetchError, FetchRequest, FetchResponse, FetchedJwks, OpenRegistration, RegistrationPolicy,
-    SystemClock,
-};
+use grantor::host::{FetchedJwks, OpenRegistration, RegistrationPolicy, SystemClock};
 use grantor::protocol::GrantType;
 use grantor::record::registration::Admission;
 use grantor::server::Builder;
@@ -54,16 +51,6 @@ pub(crate) fn reaching() -> Fixture {
         let jwks = FetchedJwks::new(Arc::new(NoServers), Arc::new(SystemClock));
         builder.fetch(Arc::new(NoServers)).client_jwks(Arc::new(jwks)).frontchannel_logout()
     })
-}
-
-/// None of the clients' servers can be reached.
-struct NoServers;
-
-#[async_trait]
-impl Fetch for NoServers {
-    async fn fetch(&self, _: FetchRequest) -> Result<FetchResponse, FetchError> {
-        Err(FetchError::Timeout)
-    }
 }
 
 /// Everybody may register, for whatever the server has.

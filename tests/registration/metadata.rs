@@ -1,5 +1,6 @@
 //! What a client may register.
 
+use async_trait::async_trait;
 use grantor::host::AuthenticationDevice;
 use grantor::profile::{Profile, RequestObjects};
 use grantor::record::EventKind;
