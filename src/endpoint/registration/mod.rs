@@ -209,7 +209,7 @@ fn sealed(_: &Secret, _: &ClientId, _: &Context<'_>) -> Result<ClientSecret, OAu
 fn still_serves(secret: &ClientSecret, metadata: &ClientMetadata, cx: &Context<'_>) -> bool {
     metadata.needs_secret()
         && secret.is_sealed() == metadata.needs_secret_sealed()
-        && !secret.expires_at.is_some_and(|at| at.is_past(cx.now))
+        && !secret.is_expired(cx.now)
 }
 
 /// A new registration access token of a client, and what is kept of it.
