@@ -6,6 +6,7 @@ use std::pin::Pin;
 use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
+use super::facts::poll_once;
 use super::outbox::Posting;
 use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutStep, Step};
 use crate::endpoint::backchannel_authentication::BackchannelAuthentication;
@@ -38,7 +39,7 @@ pub trait Mint: sealed::Sealed + Send {
     type Response: Send;
 
     #[doc(hidden)]
-    fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response>;
+    fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, Self::Response>, OAuthError>;
 }
 
 /// An answer that is there, or will be once something is signed.
@@ -49,6 +50,17 @@ pub enum Minted<'s, R> {
     Signing(Pin<Box<dyn Future<Output = Result<R, OAuthError>> + Send + 's>>),
 }
 
+impl<'s, R> Minted<'s, R> {
+    /// Signs, and with keys in this process is done at once.
+    fn signed(signing: impl Future<Output = Result<R, OAuthError>> + Send + 's) -> Result<Self, OAuthError> {
+        let mut signing = Box::pin(signing);
+        match poll_once(signing.as_mut()) {
+            Some(answer) => answer.map(Self::Now),
+            None => Ok(Self::Signing(signing)),
+        }
+    }
+}
+
 macro_rules! already_made {
     ($($plan:ty),*) => {
         $(
@@ -57,8 +69,8 @@ macro_rules! already_made {
             impl Mint for $plan {
                 type Response = Self;
 
-                fn mint(self, _: &AuthorizationServer) -> Minted<'_, Self> {
-                    Minted::Now(self)
+                fn mint(self, _: &AuthorizationServer) -> Result<Minted<'_, Self>, OAuthError> {
+                    Ok(Minted::Now(self))
                 }
             }
         )*
@@ -84,17 +96,15 @@ impl sealed::Sealed for Step {}
 impl Mint for Step {
     type Response = Self;
 
-    fn mint(mut self, server: &AuthorizationServer) -> Minted<'_, Self> {
+    fn mint(mut self, server: &AuthorizationServer) -> Result<Minted<'_, Self>, OAuthError> {
         match &self.action {
-            Action::Respond(response) if response.to_sign.is_some() => {
-                Minted::Signing(Box::pin(async move {
-                    if let Action::Respond(response) = &mut self.action {
-                        server.sign_front_tokens(response).await?;
-                    }
-                    Ok(self)
-                }))
-            }
-            _ => Minted::Now(self),
+            Action::Respond(response) if response.to_sign.is_some() => Minted::signed(async move {
+                if let Action::Respond(response) = &mut self.action {
+                    server.sign_front_tokens(response).await?;
+                }
+                Ok(self)
+            }),
+            _ => Ok(Minted::Now(self)),
         }
     }
 }
@@ -104,9 +114,9 @@ impl sealed::Sealed for TokenPlan {}
 impl Mint for TokenPlan {
     type Response = TokenResponse;
 
-    fn mint(self, server: &AuthorizationServer) -> Minted<'_, TokenResponse> {
+    fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, TokenResponse>, OAuthError> {
         match (self.access_token, self.id_token) {
-            (AccessTokenPlan::Opaque(access_token), None) => Minted::Now(TokenResponse {
+            (AccessTokenPlan::Opaque(access_token), None) => Ok(Minted::Now(TokenResponse {
                 access_token,
                 id_token: None,
                 token_type: token_type(self.issued_token_type),
@@ -114,8 +124,8 @@ impl Mint for TokenPlan {
                 refresh_token: self.refresh_token,
                 scope: self.scope,
                 issued_token_type: self.issued_token_type,
-            }),
-            (access_token, id_token) => Minted::Signing(Box::pin(async move {
+            })),
+            (access_token, id_token) => Minted::signed(async move {
                 let access_token = server.access_token(access_token).await?;
                 let beside = Beside { access_token: Some(access_token.expose()), ..Beside::default() };
                 let id_token = match &id_token {
@@ -131,7 +141,7 @@ impl Mint for TokenPlan {
                     scope: self.scope,
                     issued_token_type: self.issued_token_type,
                 })
-            })),
+            }),
         }
     }
 }
@@ -149,16 +159,16 @@ impl sealed::Sealed for UserInfoPlan {}
 impl Mint for UserInfoPlan {
     type Response = UserInfo;
 
-    fn mint(self, server: &AuthorizationServer) -> Minted<'_, UserInfo> {
+    fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, UserInfo>, OAuthError> {
         let Self { mut claims, signed, recipient } = self;
         let Some((algorithm, client)) = signed else { return server.unsigned_userinfo(claims, recipient) };
         claims.insert("iss".to_owned(), server.settings().issuer.as_str().into());
         claims.insert("aud".to_owned(), client.as_str().into());
-        Minted::Signing(Box::pin(async move {
+        Minted::signed(async move {
             let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
             let token = server.sign(algorithm, "JWT", &payload).await?;
             Ok(UserInfo::Jwt(server.enclose(token, recipient.as_ref())?))
-        }))
+        })
     }
 }
 
@@ -167,17 +177,17 @@ impl sealed::Sealed for Option<Notice> {}
 impl Mint for Option<Notice> {
     type Response = Option<Posting>;
 
-    fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response> {
+    fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, Self::Response>, OAuthError> {
         match self {
-            None => Minted::Now(None),
-            Some(Notice::Answer(notice)) => Minted::Now(Some(Posting::answered(notice))),
-            Some(Notice::Logout(notice)) => Minted::Signing(Box::pin(async move {
+            None => Ok(Minted::Now(None)),
+            Some(Notice::Answer(notice)) => Ok(Minted::Now(Some(Posting::answered(notice)))),
+            Some(Notice::Logout(notice)) => Minted::signed(async move {
                 let LogoutNotice { uri, claims, protection, recipient } = *notice;
                 let payload = claims.to_json().to_string();
                 let token =
                     server.protect(&protection, &claims.audience, "logout+jwt", payload.as_bytes()).await?;
                 Ok(Some(Posting::logout(uri, &server.enclose(token, recipient.as_ref())?)))
-            })),
+            }),
         }
     }
 }
@@ -215,12 +225,12 @@ impl AuthorizationServer {
         &self,
         claims: Map<String, Value>,
         recipient: Option<Recipient>,
-    ) -> Minted<'_, UserInfo> {
-        let Some(recipient) = recipient else { return Minted::Now(UserInfo::Json(claims)) };
-        Minted::Signing(Box::pin(async move {
+    ) -> Result<Minted<'_, UserInfo>, OAuthError> {
+        let Some(recipient) = recipient else { return Ok(Minted::Now(UserInfo::Json(claims))) };
+        Minted::signed(async move {
             let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
             Ok(UserInfo::Jwt(self.encrypt(&payload, "json", &recipient)?))
-        }))
+        })
     }
 
     async fn access_token(&self, plan: AccessTokenPlan) -> Result<Secret, OAuthError> {
