@@ -1,4 +1,5 @@
-//! What the host injects, and safe defaults for what it does not.
+//! What the host injects, and safe defaults for what it does not. What happens without a part is said where it is given:
+//! [`Builder`](crate::server::Builder).
 
 mod accounts;
 mod assertion_trust;

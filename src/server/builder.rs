@@ -103,10 +103,11 @@ impl Builder {
         limiter: Limiter;
         /// Remembers what may be used once; over the store unless given.
         replay_guard: ReplayGuard;
-        /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given.
+        /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given, and no client may register
+        /// one by itself.
         client_jwks: ClientJwks;
-        /// Reaches other servers, to tell clients that a session has ended or a user has answered, and to fetch request objects where the profile
-        /// allows it; neither is done unless given.
+        /// Reaches the servers of clients: to tell them that a session has ended or a user has answered, and to fetch the lists of
+        /// sectors, and request objects where the profile allows it. None of that is done unless given.
         fetch: Fetch;
         /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
         registration: RegistrationPolicy;
