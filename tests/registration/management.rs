@@ -1,6 +1,7 @@
 //! What a client does with its registration.
 
 use grantor::endpoint::registration::UPDATE_RETRY_SECONDS;
+use grantor::host::Limits;
 use grantor::protocol::Timestamp;
 use grantor::record::{Batch, BatchId, EventKind, Id, Put, Record};
 
@@ -118,6 +119,9 @@ async fn a_token_that_was_replaced_is_good_for_nothing_but_the_same_update() {
     }
     token_refused(&client.get(&fixture).await);
     token_refused(&client.delete(&fixture).await);
+    for _ in 0..Limits::default().registration_updates {
+        token_refused(&client.put(&fixture, &json!({ "client_id": client.id })).await);
+    }
 
     let next = Registered::read(updated.put(&fixture, &update).await.json());
     token_refused(&client.put(&fixture, &update).await);

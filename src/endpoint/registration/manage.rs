@@ -146,13 +146,12 @@ impl Decide for ReplaceRegistration {
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<ClientInformation>, Halt> {
-        let (before, token) = self.access.find_by_any_token(facts, cx)?;
-        let id = &self.access.client_id;
-        within_quota(&Counter::RegistrationUpdates(id.clone(), cx.address), facts)?;
-        if let Some(lost) = self.lost_answer(before, token, cx) {
+        if let Some(lost) = self.lost_answer(facts, cx)? {
             return Ok(Decision::answer(cx, lost));
         }
         let (before, token) = self.access.find(facts, cx)?;
+        let id = &self.access.client_id;
+        within_quota(&Counter::RegistrationUpdates(id.clone(), cx.address), facts)?;
         if let Some(presented) = &self.client_secret
             && !before.secrets.iter().any(|secret| secret.is(presented, id, cx))
         {
@@ -215,26 +214,22 @@ impl ReplaceRegistration {
     }
 
     /// The answer once more, if it was this very request that made the registration what it is, and not long ago.
-    fn lost_answer(
-        &self,
-        record: &RegisteredClient,
-        token: &Handle,
-        cx: &Context<'_>,
-    ) -> Option<ClientInformation> {
-        let retry = record.retry.as_ref()?;
-        if retry.updated_at.plus(Duration::from_secs(UPDATE_RETRY_SECONDS)).is_past(cx.now) {
-            return None;
-        }
+    fn lost_answer(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<ClientInformation>, Halt> {
+        let (record, token) = self.access.find_by_any_token(facts, cx)?;
+        let in_time = |retry: &&UpdateRetry| {
+            !retry.updated_at.plus(Duration::from_secs(UPDATE_RETRY_SECONDS)).is_past(cx.now)
+        };
+        let Some(retry) = record.retry.as_ref().filter(in_time) else { return Ok(None) };
         let id = &self.access.client_id;
         let handed_out = Context { random: self.handed_out(token, retry.nonce, cx), ..cx.clone() };
         let (successor, digest) = fresh_token(id, &handed_out);
         if digest != record.token_digest {
-            return None;
+            return Ok(None);
         }
         let drawn = drawn_secret(&handed_out.random);
         let was_drawn = record.secrets.iter().any(|secret| secret.is(&drawn, id, cx));
         let secret = if was_drawn { Some(drawn) } else { self.client_secret.clone() };
-        Some(ClientInformation::new(record, id, secret, &successor, cx))
+        Ok(Some(ClientInformation::new(record, id, secret, &successor, cx)))
     }
 }
 
