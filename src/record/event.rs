@@ -69,7 +69,7 @@ pub enum EventKind {
     ClientRegistered,
     /// A client changed its registration.
     ClientUpdated,
-    /// A client ended its registration, and with it everything issued to it.
+    /// A client, or an operator, ended its registration, and with it everything issued to it.
     ClientDeregistered,
     /// An initial access token was issued or ended.
     InitialAccessChanged,

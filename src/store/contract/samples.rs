@@ -18,6 +18,7 @@ use crate::record::grant::{
 use crate::record::interaction::{InteractReason, PageHints, Pending, PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
 use crate::record::outbox::{Message, Outbox};
+use crate::record::registration::UpdateRetry;
 use crate::record::{
     ClaimsRequest, Consent, Grant, GrantId, Id, InitialAccess, Interaction, KeyRing, Kind, Poll, Record,
     RegisteredClient, Session, SessionId, Standing, UserCodeEntry,
@@ -196,6 +197,7 @@ fn registered_client() -> RegisteredClient {
         issued_at: NOW,
         valid_until: Some(LATER),
         introduced_by: Some("the build farm".to_owned()),
+        retry: Some(UpdateRetry { nonce: Nonce(Id([9; 16])), updated_at: NOW }),
     }
 }
 
