@@ -66,6 +66,8 @@ pub enum Purpose {
     UserCodeKey = 7,
     /// The secret of the `auth_req_id` of a grant that waits for its user.
     AuthReqId = 8,
+    /// What is random in tokens that a client is sent.
+    PushedTokens = 9,
 }
 
 impl Sealer {

@@ -11,7 +11,9 @@ use super::key_ring::PublishedKeys;
 use super::request_object::RequestObjectAlgorithm;
 use super::{Client, Namespace};
 use crate::jose::{Algorithm, Audience, KeyManagement, MacAlgorithm, Sealer};
-use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
+use crate::profile::{
+    AssertionAudience, BackchannelRules, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects,
+};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{
     ClientAuthMethod, DeliveryMode, GrantType, Issuer, Locales, ResponseMode, ResponseType, Scope,
@@ -157,6 +159,16 @@ pub struct BackchannelPolicy {
     pub user_codes: bool,
     /// Whether clients can be told that the user has answered.
     pub pings: bool,
+    /// The rules that requests and registrations have to keep.
+    pub rules: BackchannelRules,
+}
+
+impl BackchannelPolicy {
+    /// Whether every request has to be signed, whatever its client registered.
+    #[must_use]
+    pub fn takes_signed_only(&self) -> bool {
+        self.rules == BackchannelRules::Fapi
+    }
 }
 
 /// How devices are authorized (RFC 8628).
@@ -200,6 +212,7 @@ impl Settings {
                 reaches_users: false,
                 user_codes: false,
                 pings: false,
+                rules: dials.backchannel,
             },
             device: DevicePolicy {
                 interval: Duration::from_secs(5),
@@ -325,7 +338,11 @@ impl Settings {
     /// How clients may learn of the answer of a user whom they named (CIBA Core §5).
     #[must_use]
     pub const fn delivery_modes(&self) -> &'static [DeliveryMode] {
-        if self.backchannel.pings { DeliveryMode::ALL } else { &[DeliveryMode::Poll] }
+        match (self.backchannel.pings, self.backchannel.rules) {
+            (false, _) => &[DeliveryMode::Poll],
+            (true, BackchannelRules::Core) => DeliveryMode::ALL,
+            (true, BackchannelRules::Fapi) => &[DeliveryMode::Poll, DeliveryMode::Ping],
+        }
     }
 
     /// Whether users can be sent to this URL, with something appended.
@@ -346,7 +363,7 @@ impl Settings {
     }
 
     /// Whether each rule holds, the setting it is about, and the rule.
-    fn rules(&self) -> [(bool, &'static str, &'static str); 31] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 32] {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         const MINUTE: Duration = Duration::from_secs(60);
         const WHOLE: &str = "whole seconds, and above zero";
@@ -381,6 +398,7 @@ impl Settings {
                 "grant_types",
                 "backchannel authentication needs an authentication device and the scope openid (CIBA Core §7.1)",
             ),
+            (backchannel.rules >= self.dials.backchannel, "backchannel.rules", "no laxer than the profile's"),
             (
                 lasting(device.interval) && device.interval <= MINUTE,
                 "device.interval",
@@ -538,6 +556,7 @@ mod tests {
         ("lifetimes.auth_req_id", |s| s.lifetimes.auth_req_id = Duration::from_secs(3601)),
         ("backchannel.interval", |s| s.backchannel.interval = Duration::ZERO),
         ("backchannel.interval", |s| s.backchannel.interval = Duration::from_secs(61)),
+        ("backchannel.rules", |s| s.dials.backchannel = BackchannelRules::Fapi),
         ("grant_types", |s| s.grant_types.push(GrantType::Ciba)),
         ("device.interval", |s| s.device.interval = HALF),
         ("device.interval", |s| s.device.interval = Duration::ZERO),
