@@ -40,10 +40,6 @@ async fn after(world: &World, seconds: u64) {
     world.fixture.server.deliver_outbox(10).await.unwrap();
 }
 
-async fn status(world: &World) -> GrantStatus {
-    world.fixture.grants("bank").await.pop().unwrap().1.status
-}
-
 fn half_hash(text: &Value) -> String {
     URL_SAFE_NO_PAD.encode(&Sha256::digest(text.as_str().unwrap())[..16])
 }
@@ -127,7 +123,7 @@ async fn a_client_is_told_once_that_nobody_has_answered_and_nobody_can_any_more(
     after(&world, 1).await;
     let first = told.body();
     assert_eq!((&first["auth_req_id"], &first["error"]), (&asked["auth_req_id"], &json!("expired_token")));
-    assert_eq!(status(&world).await, GrantStatus::Ended(EndReason::Expired));
+    assert_eq!(world.status().await, GrantStatus::Ended(EndReason::Expired));
     assert_eq!(world.fixture.count(EventKind::GrantEnded), 1);
     let late = world.approve("alice", "openid").await.unwrap_err();
     assert_eq!(late.reason(), Reason::AlreadyDecided);
@@ -145,7 +141,7 @@ async fn a_client_that_is_sent_its_tokens_fetches_none() {
     world.poll(&polling).await.refused(400, "unauthorized_client");
     world.approve("alice", "openid").await.unwrap();
     world.poll(&polling).await.refused(400, "unauthorized_client");
-    assert_eq!(status(&world).await, GrantStatus::Active);
+    assert_eq!(world.status().await, GrantStatus::Active);
     assert!(world.fixture.is_live(text(&told.body(), "access_token")).await);
     world.ask(&phones::asking()).await.refused(400, "invalid_request");
 }
@@ -188,7 +184,7 @@ async fn who_cannot_be_reached_is_sent_the_same_tokens_again() {
         }
         assert_eq!(world.fixture.count(EventKind::TokensIssued), 1);
         assert_eq!(world.fixture.count(EventKind::AnswerNotified), 1);
-        assert_eq!((waiting(&world).await, status(&world).await), (0, GrantStatus::Active));
+        assert_eq!((waiting(&world).await, world.status().await), (0, GrantStatus::Active));
         world.fixture.refresh("bank", text(&first, "refresh_token")).await.tokens();
     }
 }
@@ -205,7 +201,7 @@ async fn once_nobody_tries_any_more_to_send_them_the_tokens_are_worth_nothing() 
             sent.extend(told.take());
         }
         assert_eq!((sent.len(), waiting(&world).await), (tries, 0), "{status_code}");
-        assert_eq!(status(&world).await, GrantStatus::Ended(EndReason::Undelivered), "{status_code}");
+        assert_eq!(world.status().await, GrantStatus::Ended(EndReason::Undelivered), "{status_code}");
         assert_eq!(world.fixture.count(EventKind::AnswerNoticeFailed), tries);
         assert_eq!(world.fixture.count(EventKind::GrantEnded), 1);
         let body: Value = serde_json::from_slice(&sent[0].body).unwrap();
@@ -267,7 +263,7 @@ async fn nothing_is_sent_for_a_grant_that_has_ended_or_to_a_client_that_is_gone(
         end(&world).await;
         after(&world, 60).await;
         assert_eq!((told.take().len(), waiting(&world).await), (0, 0), "{number}");
-        assert!(matches!(status(&world).await, GrantStatus::Ended(_)), "{number}");
+        assert!(matches!(world.status().await, GrantStatus::Ended(_)), "{number}");
     }
 }
 
@@ -287,7 +283,7 @@ async fn an_answer_for_a_client_that_no_longer_stands_is_refused_and_nothing_is_
             assert_eq!(refused.reason(), Reason::AuthorizeClientUnknown);
             let refused = world.answer("alice", UserAnswer::Deny).await.unwrap_err();
             assert_eq!(refused.reason(), Reason::AuthorizeClientUnknown);
-            assert_eq!((status(&world).await, told.take().len()), (GrantStatus::Pending, 0));
+            assert_eq!((world.status().await, told.take().len()), (GrantStatus::Pending, 0));
             world.fixture.server.enable_client(&bank).await.unwrap();
         }
     }

@@ -530,8 +530,7 @@ async fn a_device_costs_one_commit_to_begin_one_load_and_one_commit_to_wait_and_
 }
 
 #[tokio::test]
-async fn a_client_that_names_its_user_costs_no_more_than_a_device_but_for_what_it_is_told()
- {
+async fn a_client_that_names_its_user_costs_no_more_than_a_device_but_for_what_it_is_told() {
     // What is told is read once to be sent, and once to be forgotten.
     let modes = [
         (DeliveryMode::Poll, trips(2, 1)),

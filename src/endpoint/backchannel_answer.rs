@@ -96,7 +96,8 @@ impl DecideAuthentication {
         decision.batch.put.push(life::put(self.grant, life::ended(grant, EndReason::Denied), cx));
         if mode == Some(DeliveryMode::Push) {
             let message = Message::Denied { grant: self.grant };
-            decision.batch.put.push(news(self.grant, &grant.client, message, waits_until(grant, cx), cx));
+            let until = waits_until(grant, cx).plus(life::RETENTION_MARGIN);
+            decision.batch.put.push(news(self.grant, &grant.client, message, until, cx));
         }
         decision
     }

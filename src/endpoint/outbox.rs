@@ -199,6 +199,11 @@ impl Decide for SettleMessage {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
         let key = cx.namespace().outbox(self.id);
         let Some(outbox) = facts.outbox(key)? else { return Ok(Decision::answer(cx, ())) };
+        // What was prepared was read piece by piece: another message may have taken the place of the one that nobody wanted.
+        let wanted = || PrepareMessage(self.id).decide(facts, cx);
+        if self.delivery == Delivery::Unwanted && wanted()?.outcome?.is_some() {
+            return Ok(Decision::answer(cx, ()));
+        }
         let told = |done, failed| match self.delivery {
             Delivery::Accepted => Some(Event::new(done)),
             Delivery::Unwanted if !outbox.record.valid_until.is_past(cx.now) => None,

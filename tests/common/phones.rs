@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::host::{AuthenticationDevice, Fetch, FetchError, FetchRequest, FetchResponse};
 use grantor::protocol::{ClientAuthMethod, DeliveryMode, GrantType, OAuthError, Timestamp};
-use grantor::record::Client;
 use grantor::record::backchannel::{
     BackchannelRegistration, Identified, UserEnquiry, UserHint, UserQuestion,
 };
-use grantor::record::grant::Authentication;
+use grantor::record::grant::{Authentication, GrantStatus};
+use grantor::record::{Client, Record};
 use grantor::server::Builder;
 use grantor::store::{Store, StoreError};
 use serde_json::Value;
@@ -172,6 +172,14 @@ impl World {
     /// What the user was asked last.
     pub(crate) fn question(&self) -> UserQuestion {
         self.phones.questions.lock().unwrap().last().unwrap().clone()
+    }
+
+    /// How it stands with what the user was asked last.
+    pub(crate) async fn status(&self) -> GrantStatus {
+        let key = self.fixture.server.settings().namespace.grant(self.question().grant);
+        let found = self.fixture.store.load(&[key]).await.unwrap().pop().flatten().unwrap();
+        let Record::Grant(grant) = found.record.as_ref() else { panic!("{found:?}") };
+        grant.status
     }
 
     pub(crate) async fn answer(&self, subject: &str, answer: UserAnswer) -> Result<(), OAuthError> {
