@@ -14,7 +14,7 @@ use common::clients::JWT_API;
 use common::phones::{self, TOKEN, Told, World, asking_to_be_told};
 use common::{NOW, alice, claims};
 use grantor::endpoint::backchannel_answer::UserAnswer;
-use grantor::host::Clock as _;
+use grantor::host::{Clock as _, HttpFetch};
 use grantor::profile::BackchannelRules;
 use grantor::protocol::{DeliveryMode, Reason};
 use grantor::record::grant::{EndReason, GrantStatus};
@@ -325,4 +325,42 @@ async fn no_client_is_sent_its_tokens_under_the_rules_of_fapi() {
     world.ask(&asking_to_be_told()).await.refused(400, "unauthorized_client");
     let metadata = world.fixture.get("/.well-known/openid-configuration").await.json();
     assert_eq!(metadata["backchannel_token_delivery_modes_supported"], json!(["poll", "ping"]));
+}
+
+/// Over the wire: the client's server hangs up before it answers, and gets the same once it is there again.
+#[tokio::test]
+async fn a_server_that_hangs_up_is_sent_the_same_again() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let fetch = HttpFetch::builder().dangerous_allow_loopback().build().unwrap();
+    let world = phones::over(Arc::new(MemoryStore::new()), |builder| builder.fetch(Arc::new(fetch)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/cb", listener.local_addr().unwrap());
+    world.fixture.clients.change("bank", |client| {
+        client.backchannel.mode = Some(DeliveryMode::Push);
+        client.backchannel.endpoint = Some(endpoint.parse().unwrap());
+    });
+    let heard = tokio::spawn(async move {
+        let mut heard = Vec::new();
+        for answer in ["", "HTTP/1.1 204 No Content\r\n\r\n"] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                assert!(stream.read_buf(&mut request).await.unwrap() > 0, "it broke off");
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let request = String::from_utf8(request).unwrap();
+            heard.push(serde_json::from_str::<Value>(request.split("\r\n\r\n").last().unwrap()).unwrap());
+        }
+        heard
+    });
+    world.ask(&asking_to_be_told()).await;
+    world.approve("alice", "openid read").await.unwrap();
+    assert_eq!(world.fixture.count(EventKind::AnswerNoticeFailed), 1);
+    after(&world, 60).await;
+    let heard = heard.await.unwrap();
+    for name in ["access_token", "refresh_token", "auth_req_id"] {
+        assert!(heard[0][name].is_string() && heard[0][name] == heard[1][name], "{name}");
+    }
+    assert!(world.fixture.is_live(text(&heard[1], "access_token")).await);
+    assert_eq!((waiting(&world).await, world.fixture.count(EventKind::AnswerNotified)), (0, 1));
 }
