@@ -64,10 +64,12 @@ pub fn with_tokens(
 /// # Errors
 /// `invalid_scope` when it asks for more.
 pub fn granted_scope(asked: Option<&Scope>, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
-    let allowed = client.scope.intersection(&cx.settings.scope);
+    let most = &cx.settings.scope;
     match asked {
-        None => Ok(allowed),
-        Some(asked) if asked.is_subset(&allowed) => Ok(allowed.intersection(asked)),
+        None => Ok(client.scope.intersection(most)),
+        Some(asked) if asked.is_subset(&client.scope) && asked.is_subset(most) => {
+            Ok(client.scope.intersection(asked))
+        }
         Some(_) => Err(Reason::ScopeNotAllowed),
     }
 }

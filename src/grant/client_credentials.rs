@@ -23,6 +23,20 @@ pub struct ClientCredentialsRequest {
 impl Decide for ClientCredentialsRequest {
     type Plan = TokenPlan;
 
+    /// A JWT is issued under the client's standing; an opaque token makes the standing a condition of its commit.
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        if facts.client(&self.credentials.client_id)?.is_none() {
+            return Ok(());
+        }
+        for resource in &self.resources {
+            let server = facts.resource(resource)?;
+            if server.is_some_and(|server| matches!(server.format, TokenFormat::Jwt(_))) {
+                self.credentials.read_ahead(&[], facts, cx)?;
+            }
+        }
+        Ok(())
+    }
+
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = self.credentials.authenticate(facts, cx)?;
         if !client.may_use(&GrantType::ClientCredentials) {

@@ -3,21 +3,22 @@
 //! Decoding is strict: the URL-safe alphabet, no padding, no whitespace, and zero trailing bits, so that a value
 //! has exactly one spelling.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ::base64::Engine as _;
+use ::base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::JoseError;
+use crate::protocol::base64;
 
 pub(super) fn decode(text: &str) -> Result<Vec<u8>, JoseError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| JoseError::Base64)
 }
 
 pub(super) fn encode(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
+    base64::to_url(bytes)
 }
 
 pub(super) fn encode_onto(out: &mut String, bytes: &[u8]) {
-    URL_SAFE_NO_PAD.encode_string(bytes, out);
+    base64::push_url(bytes, out);
 }
 
 #[cfg(test)]

@@ -6,14 +6,17 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
 use super::{Algorithm, JoseError, Jwk, base64url, json};
+use crate::protocol::json::Object;
 
 /// The longest token [`Unverified::parse`] reads, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// More than the dots and the signature take in a token signed with ES256 or EdDSA, in bytes.
+const SHORT_SIGNATURE: usize = 96;
 
 /// The longest header of a token, in bytes once decoded.
 pub const MAX_HEADER_BYTES: usize = 4 * 1024;
@@ -81,16 +84,15 @@ impl<'a> Header<'a> {
         self.kid.as_deref()
     }
 
-    fn to_json(&self) -> String {
-        let mut text = String::with_capacity(128);
-        text.extend([r#"{"alg":""#, self.alg.as_str(), "\""]);
+    fn to_json(&self) -> Vec<u8> {
+        let mut json = Object::new();
+        json.plain("alg", self.alg.as_str());
         for (name, value) in [("typ", &self.typ), ("kid", &self.kid)] {
             if let Some(value) = value {
-                let _ = write!(text, r#","{name}":{}"#, Value::from(value.as_ref()));
+                json.text(name, value);
             }
         }
-        text.push('}');
-        text
+        json.finish()
     }
 
     fn read(object: &Map<String, Value>) -> Result<Header<'static>, JoseError> {
@@ -140,8 +142,8 @@ pub(super) fn refuse_own_key(object: &Map<String, Value>) -> Result<(), JoseErro
 #[must_use]
 pub fn signing_input(header: &Header<'_>, payload: &[u8]) -> String {
     let header = header.to_json();
-    let mut input = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 8);
-    base64url::encode_onto(&mut input, header.as_bytes());
+    let mut input = String::with_capacity((header.len() + payload.len()) * 4 / 3 + SHORT_SIGNATURE);
+    base64url::encode_onto(&mut input, &header);
     input.push('.');
     base64url::encode_onto(&mut input, payload);
     input
@@ -152,7 +154,6 @@ pub fn signing_input(header: &Header<'_>, payload: &[u8]) -> String {
 /// ECDSA signatures are the fixed-length concatenation of r and s (RFC 7518 §3.4), never DER.
 #[must_use]
 pub fn attach(mut input: String, signature: &[u8]) -> String {
-    input.reserve_exact(signature.len() * 4 / 3 + 3);
     input.push('.');
     base64url::encode_onto(&mut input, signature);
     input

@@ -1,4 +1,4 @@
-//! Base64 of what is short and comes with every request (RFC 4648): ids, digests and handles in base64url without
+//! Base64 of what comes with every request (RFC 4648): ids, digests, handles and what is signed in base64url without
 //! padding, Basic credentials in the standard alphabet.
 //!
 //! Reading is strict, so that a value has exactly one spelling. Letters are looked up in tables, which takes no
@@ -13,6 +13,9 @@ const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 static PAIRS: [[u8; 2]; 4096] = pairs(URL_SAFE);
 static URL_SAFE_VALUES: [u64; 256] = values(URL_SAFE);
 static STANDARD_VALUES: [u64; 256] = values(STANDARD);
+
+/// How many bytes are written at a time: whole groups.
+const PIECE: usize = 192;
 
 /// The value of what is no letter: its high bits outlast the seven shifts that a group takes.
 const NO_LETTER: u64 = u64::MAX;
@@ -56,6 +59,16 @@ pub(crate) fn write_url(bytes: &[u8], text: &mut [u8]) {
     let mut last = [0; 6];
     last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
     tail.iter_mut().zip(letters(last)).for_each(|(place, letter)| *place = letter);
+}
+
+/// Appends `bytes` in base64url.
+pub(crate) fn push_url(bytes: &[u8], out: &mut String) {
+    let mut text = [0; text_len(PIECE)];
+    for piece in bytes.chunks(PIECE) {
+        let (text, _) = text.split_at_mut(text_len(piece.len()));
+        write_url(piece, text);
+        out.push_str(str::from_utf8(text).unwrap_or_default());
+    }
 }
 
 /// `bytes` in base64url.
@@ -149,6 +162,13 @@ mod tests {
         fn basic_credentials_are_read_as_everyone_reads_them(bytes: Vec<u8>, text in "[A-Za-z0-9+/=]{0,12}|[ -~]{0,9}") {
             prop_assert_eq!(from_standard(PADDED.encode(&bytes).as_bytes()), Some(bytes));
             prop_assert_eq!(from_standard(text.as_bytes()), PADDED.decode(&text).ok());
+        }
+
+        #[test]
+        fn what_is_appended_is_the_same_however_long(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let mut text = "e30.".to_owned();
+            push_url(&bytes, &mut text);
+            prop_assert_eq!(text, format!("e30.{}", URL_SAFE_NO_PAD.encode(&bytes)));
         }
 
         #[test]

@@ -123,8 +123,11 @@ impl Scope {
     /// The values in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        if self.0 == other.0 {
+        if self.is_subset(other) {
             return self.clone();
+        }
+        if other.is_subset(self) {
+            return other.clone();
         }
         self.filter(|value| other.contains(value))
     }

@@ -6,8 +6,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use smallvec::smallvec;
+
 use super::AuthorizationServer;
 use super::driver::unavailable;
+use super::facts::Learned;
 use crate::protocol::{ClientId, OAuthError, Reason, Timestamp};
 use crate::record::facts::Fact;
 use crate::record::{BatchId, Client, Facts, Halt, Key, RegisteredClient, Versioned};
@@ -51,38 +54,48 @@ impl AuthorizationServer {
     /// 503 when that cannot be found out.
     pub async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, OAuthError> {
         let mut facts = Facts::new();
-        self.learn_client(id.to_owned(), &mut facts, self.parts.clock.now()).await?;
+        let learned = self.find_client(id.to_owned(), None, self.parts.clock.now()).await?;
+        learned.into_iter().for_each(|fact| facts.learn(fact));
         Ok(facts.client(id).map_err(asked_in_vain)?.cloned())
     }
 
-    pub(super) async fn learn_client(
-        &self,
-        id: String,
-        facts: &mut Facts,
-        now: Timestamp,
-    ) -> Result<(), OAuthError> {
-        let mut client = self.parts.clients.client(&id).await.map_err(unavailable)?;
-        if client.is_none() && self.parts.registration.is_some() {
-            client = self.registered(&id, facts, now).await?;
-        }
-        facts.learn(Fact::Client(id, client));
-        Ok(())
+    /// The registration of this client, where it was read already.
+    pub(super) fn registration_in(&self, facts: &Facts, id: &str) -> Option<Option<Versioned>> {
+        facts.record(self.registration_key(id)).ok().map(Option::<&Versioned>::cloned)
     }
 
-    async fn registered(
+    fn registration_key(&self, id: &str) -> Key {
+        self.parts.settings.namespace.client(&ClientId::from(id))
+    }
+
+    /// Looks a client up; its registration only if that was not `read` yet.
+    pub(super) async fn find_client(
         &self,
-        id: &str,
-        facts: &mut Facts,
+        id: String,
+        read: Option<Option<Versioned>>,
         now: Timestamp,
-    ) -> Result<Option<Arc<Client>>, OAuthError> {
-        let key = self.parts.settings.namespace.client(&ClientId::from(id));
-        if facts.record(key).is_err() {
-            let record = self.parts.store.load(&[key]).await.map_err(unavailable)?.pop().flatten();
-            facts.learn_record(key, record);
+    ) -> Result<Learned, OAuthError> {
+        let client = self.parts.clients.client(&id).await.map_err(unavailable)?;
+        if client.is_some() || self.parts.registration.is_none() {
+            return Ok(smallvec![Fact::Client(id, client)]);
         }
-        let record = facts.registered_client(key).map_err(asked_in_vain)?;
-        let current = record.filter(|versioned| versioned.record.is_current(now));
-        Ok(current.and_then(|versioned| self.parts.made_clients.client(key, &versioned)))
+        let key = self.registration_key(&id);
+        let mut facts = Facts::new();
+        let mut learned = Learned::new();
+        let record = match read {
+            Some(record) => record,
+            None => {
+                let record = self.parts.store.load(&[key]).await.map_err(unavailable)?.pop().flatten();
+                learned.push(Fact::Records(vec![(key, record.clone())]));
+                record
+            }
+        };
+        facts.learn_record(key, record);
+        let registration = facts.registered_client(key).map_err(asked_in_vain)?;
+        let current = registration.filter(|versioned| versioned.record.is_current(now));
+        let client = current.and_then(|versioned| self.parts.made_clients.client(key, &versioned));
+        learned.push(Fact::Client(id, client));
+        Ok(learned)
     }
 }
 

@@ -3,22 +3,15 @@
 //! Dropping the returned future at any point is the same as a crash at that point: no lock is held across an await,
 //! and the only write is the commit.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
-use crate::host::{FetchError, SignerError, sector_document};
 use crate::protocol::{ErrorCode, OAuthError, Reason};
-use crate::record::backchannel::Identified;
-use crate::record::exchange;
-use crate::record::extension::HostAnswer;
-use crate::record::facts::{Account, Fact};
-use crate::record::password::PasswordVerdict;
-use crate::record::registration::{Refusal, Verdict};
-use crate::record::{Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Need, Random};
+use crate::record::{Batch, Context, Decide, Decision, Event, EventKind, Facts, Halt, Key, Random};
 use crate::store::{CommitError, StoreError};
 
+use super::facts::Fetching;
 use super::mint::{Mint, Minted};
 use super::{AuthorizationServer, Origin};
 
@@ -46,7 +39,7 @@ enum Progress<'s, R> {
     /// At its end.
     Answered(Result<R, OAuthError>),
     /// At a fact that has to be waited for.
-    Needs(Need),
+    Needs(Fetching<'s>),
     /// At a decision that takes waiting: for a signature, for the store, for other servers.
     Decided(Box<Settlement<'s, R>>),
     /// At a race that it has lost.
@@ -140,7 +133,7 @@ impl AuthorizationServer {
         let ours = matches!(error.code(), ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError);
         let plan = if ours { request.failure(&error, facts, cx) } else { None };
         match plan.map(|plan| plan.mint(self)) {
-            Some(Minted::Now(answer)) => Ok(answer),
+            Some(Ok(Minted::Now(answer))) => Ok(answer),
             _ => Err(error),
         }
     }
@@ -199,8 +192,8 @@ impl AuthorizationServer {
         loop {
             match progress {
                 Progress::Answered(answer) => return answer,
-                Progress::Needs(need) => {
-                    Box::pin(self.fetch(need, facts, cx)).await?;
+                Progress::Needs(fetching) => {
+                    fetching.await?.into_iter().for_each(|fact| facts.learn(fact));
                     progress = self.advance(request, facts, cx, &mut needs);
                     continue;
                 }
@@ -222,7 +215,7 @@ impl AuthorizationServer {
         }
     }
 
-    /// Goes as far as it can without waiting: with clients and a store that never wait, to the end.
+    /// Goes as far as it can without waiting: with a store and a host that never wait, to the end.
     fn advance<Q>(
         &self,
         request: &Q,
@@ -242,25 +235,26 @@ impl AuthorizationServer {
                 Err(Halt::Need(need)) if *needs == MAX_NEEDS => {
                     return bug(format!("asked again and again: {need:?}"));
                 }
-                Err(Halt::Need(need)) => match self.fetch_now(need, facts) {
-                    Ok(None) => *needs += 1,
-                    Ok(Some(need)) => {
-                        *needs += 1;
-                        return Progress::Needs(need);
+                Err(Halt::Need(need)) => {
+                    *needs += 1;
+                    match self.fetch_now(need, facts, cx) {
+                        Ok(None) => {}
+                        Ok(Some(fetching)) => return Progress::Needs(fetching),
+                        Err(error) => return Progress::Answered(Err(error)),
                     }
-                    Err(error) => return Progress::Answered(Err(error)),
-                },
+                }
             }
         };
         if Q::READ_ONLY && !batch.is_empty() {
             return bug("a request that only reads wrote".to_owned());
         }
         let answer = match outcome.map(|plan| plan.mint(self)) {
-            Ok(Minted::Now(answer)) => Ok(answer),
-            Err(error) => Err(error),
-            minted @ Ok(Minted::Signing(_)) => {
-                return Progress::Decided(Box::new(Settlement { batch, minted, events }));
+            Ok(Ok(Minted::Now(answer))) => Ok(answer),
+            Ok(Ok(signing)) => {
+                return Progress::Decided(Box::new(Settlement { batch, minted: Ok(signing), events }));
             }
+            Ok(Err(unsigned)) => return Progress::Answered(Err(unsigned)),
+            Err(refusal) => Err(refusal),
         };
         match self.commit_now(&mut batch, facts) {
             Some(Ok(true)) => {
@@ -320,157 +314,6 @@ impl AuthorizationServer {
         let mut seed = [0; Random::LEN];
         self.parts.entropy.fill(&mut seed).map_err(|_| Reason::EntropyUnavailable)?;
         Ok(Random::from_seed(seed))
-    }
-
-    /// Fetches what can be had without waiting; anything else it hands back.
-    fn fetch_now(&self, need: Need, facts: &mut Facts) -> Result<Option<Need>, OAuthError> {
-        match (need, self.parts.clients.immediate(), self.parts.store.immediate()) {
-            (Need::Client(id), Some(clients), _) => match clients.client_now(&id).map_err(unavailable)? {
-                None if self.parts.registration.is_some() => return Ok(Some(Need::Client(id))),
-                client => facts.learn(Fact::Client(id, client)),
-            },
-            (Need::Records(keys), _, Some(store)) => {
-                let mut learn = |key, record| facts.learn_record(key, record);
-                store.load_now(&keys, &mut learn).map_err(unavailable)?;
-            }
-            (need, ..) => return Ok(Some(need)),
-        }
-        Ok(None)
-    }
-
-    async fn fetch(&self, need: Need, facts: &mut Facts, cx: &Context<'_>) -> Result<(), OAuthError> {
-        facts.learn(match need {
-            Need::Client(id) => return self.learn_client(id, facts, cx.now).await,
-            Need::Records(keys) => {
-                let records = self.parts.store.load(&keys).await.map_err(unavailable)?;
-                if records.len() != keys.len() {
-                    return Err(
-                        OAuthError::new(Reason::StoreUnavailable).detail("the store left out a record")
-                    );
-                }
-                for (key, record) in keys.into_iter().zip(records) {
-                    facts.learn_record(key, record);
-                }
-                return Ok(());
-            }
-            Need::Account(subject) => {
-                let account = match &self.parts.accounts {
-                    Some(accounts) => accounts.account(&subject).await.map_err(unavailable)?,
-                    None => Account::Active,
-                };
-                Fact::Account(subject, account)
-            }
-            Need::Claims(subject) => {
-                let claims = match &self.parts.accounts {
-                    Some(accounts) => accounts.claims(&subject).await.map_err(unavailable)?,
-                    None => serde_json::Map::new(),
-                };
-                Fact::Claims(subject, Arc::new(claims))
-            }
-            Need::Step(visitor) => {
-                let step = match &self.parts.requirements {
-                    Some(requirements) => requirements.step(&visitor).await.map_err(unavailable)?,
-                    None => None,
-                };
-                Fact::Step(visitor, step)
-            }
-            Need::Resource(resource) => {
-                let server = self.parts.resources.resource(&resource).await.map_err(unavailable)?;
-                Fact::Resource(resource, server)
-            }
-            Need::SigningKeys => Fact::SigningKeys(self.parts.signer.public_keys().await.map_err(unsigned)?),
-            Need::SlowHash { presented, expected } => {
-                let matches = self.parts.slow_hashes.verify(presented, expected.expose().into()).await;
-                Fact::SlowHash(expected, matches.map_err(|_| Reason::Overloaded)?)
-            }
-            Need::Allowance(counter) => {
-                let allowance = self.parts.limiter.count(&counter, cx.now).await.map_err(unavailable)?;
-                Fact::Allowance(counter, allowance)
-            }
-            Need::Claim { marker, valid_until } => {
-                let claim =
-                    self.parts.replay_guard().claim(marker, valid_until).await.map_err(unavailable)?;
-                Fact::Claim(marker, claim)
-            }
-            Need::ClientKeys(wanted) => {
-                let keys = self.parts.client_jwks.keys(&wanted).await.map_err(|error| error.0.into());
-                Fact::ClientKeys(wanted, keys)
-            }
-            Need::SectorDocument(uri) => {
-                let document = match &self.parts.fetch {
-                    Some(fetch) => sector_document(fetch.as_ref(), (*uri).clone()).await,
-                    None => Err(FetchError::Refused("this server fetches nothing").into()),
-                };
-                Fact::SectorDocument(uri, document.map(Into::into).map_err(|error| error.to_string().into()))
-            }
-            Need::Decryption(token) => {
-                let text = self.parts.decrypter.decrypt(token.expose()).await.map_err(unsigned)?;
-                Fact::Decryption(token, text)
-            }
-            Need::RequestObject(uri) => {
-                let object = match &self.parts.request_objects {
-                    Some(objects) => objects.get(&uri, self.parts.clock.as_ref()).await,
-                    None => Err("this server fetches none".into()),
-                };
-                Fact::RequestObject(uri, object)
-            }
-            Need::Registration(applicant) => {
-                let verdict = match &self.parts.registration {
-                    Some(policy) => policy.judge(&applicant).await.map_err(unavailable)?,
-                    None => Verdict::Refuse(Refusal::Closed),
-                };
-                Fact::Registration(applicant, Box::new(verdict))
-            }
-            Need::StatementKeys(issuer) => {
-                let keys = match &self.parts.registration {
-                    Some(policy) => policy.statement_keys(&issuer).await.map_err(unavailable)?,
-                    None => None,
-                };
-                Fact::StatementKeys(issuer, keys)
-            }
-            Need::User(enquiry) => {
-                let identified = match &self.parts.authentication_device {
-                    Some(device) => device.identify(&enquiry).await.map_err(unavailable)?,
-                    None => Identified::Unknown,
-                };
-                Fact::User(enquiry, identified)
-            }
-            Need::Exchange(exchange) => {
-                let verdict = match &self.parts.token_exchange {
-                    Some(policy) => policy.judge(&exchange).await.map_err(unavailable)?,
-                    None => exchange::Verdict::Refuse(exchange::Refusal::Tokens),
-                };
-                Fact::Exchange(exchange, Box::new(verdict))
-            }
-            Need::TrustedIssuer(issuer) => {
-                let trust = match &self.parts.assertion_trust {
-                    Some(trust) => trust.issuer(&issuer).await.map_err(unavailable)?,
-                    None => None,
-                };
-                Fact::TrustedIssuer(issuer, trust)
-            }
-            Need::KnownSubject(statement) => {
-                let subject = match &self.parts.assertion_trust {
-                    Some(trust) => trust.subject(&statement).await.map_err(unavailable)?,
-                    None => None,
-                };
-                Fact::KnownSubject(statement, subject.map(Box::new))
-            }
-            Need::Password(attempt) => {
-                let verdict = match &self.parts.password_verifier {
-                    Some(verifier) => verifier.verify(&attempt, cx.now).await.map_err(unavailable)?,
-                    None => PasswordVerdict::Wrong,
-                };
-                Fact::Password(attempt, verdict)
-            }
-            Need::Host(question) => {
-                let grant = self.parts.extensions.iter().find(|(name, _)| *name == question.grant_type);
-                let (_, grant) = grant.ok_or(Reason::GrantTypeUnsupported)?;
-                let answer = grant.answer(&question.question).await.map_err(unavailable)?;
-                Fact::Host(question, HostAnswer(answer))
-            }
-        });
-        Ok(())
     }
 
     /// Whether the batch was applied, which it is only if nothing that was read has changed.
@@ -568,10 +411,6 @@ fn unknown(error: &CommitError) -> OAuthError {
 
 pub(super) fn unavailable(error: StoreError) -> OAuthError {
     OAuthError::new(Reason::StoreUnavailable).detail(error.0)
-}
-
-fn unsigned(error: SignerError) -> OAuthError {
-    OAuthError::new(Reason::SigningUnavailable).detail(error.0)
 }
 
 /// Lets other tasks run before trying again: the more often a race was lost, and by chance, the longer.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use serde_json::{Map, Value};
 
 use super::AuthorizationServer;
+use super::facts::poll_once;
 use super::outbox::Posting;
 use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutStep, Step};
 use crate::endpoint::backchannel_authentication::BackchannelAuthentication;
@@ -38,7 +39,7 @@ pub trait Mint: sealed::Sealed + Send {
     type Response: Send;
 
     #[doc(hidden)]
-    fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response>;
+    fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, Self::Response>, OAuthError>;
 }
 
 /// An answer that is there, or will be once something is signed.
@@ -49,6 +50,17 @@ pub enum Minted<'s, R> {
     Signing(Pin<Box<dyn Future<Output = Result<R, OAuthError>> + Send + 's>>),
 }
 
+impl<'s, R> Minted<'s, R> {
+    /// Signs, and with keys in this process is done at once.
+    fn signed(signing: impl Future<Output = Result<R, OAuthError>> + Send + 's) -> Result<Self, OAuthError> {
+        let mut signing = Box::pin(signing);
+        match poll_once(signing.as_mut()) {
+            Some(answer) => answer.map(Self::Now),
+            None => Ok(Self::Signing(signing)),
+        }
+    }
+}
+
 macro_rules! already_made {
     ($($plan:ty),*) => {
         $(
@@ -57,8 +69,8 @@ macro_rules! already_made {
             impl Mint for $plan {
                 type Response = Self;
 
-                fn mint(self, _: &AuthorizationServer) -> Minted<'_, Self> {
-                    Minted::Now(self)
+                fn mint(self, _: &AuthorizationServer) -> Result<Minted<'_, Self>, OAuthError> {
+                    Ok(Minted::Now(self))
                 }
             }
         )*
@@ -84,17 +96,15 @@ impl sealed::Sealed for Step {}
 impl Mint for Step {
     type Response = Self;
 
-    fn mint(mut self, server: &AuthorizationServer) -> Minted<'_, Self> {
+    fn mint(mut self, server: &AuthorizationServer) -> Result<Minted<'_, Self>, OAuthError> {
         match &self.action {
-            Action::Respond(response) if response.to_sign.is_some() => {
-                Minted::Signing(Box::pin(async move {
-                    if let Action::Respond(response) = &mut self.action {
-                        server.sign_front_tokens(response).await?;
-                    }
-                    Ok(self)
-                }))
-            }
-            _ => Minted::Now(self),
+            Action::Respond(response) if response.to_sign.is_some() => Minted::signed(async move {
+                if let Action::Respond(response) = &mut self.action {
+                    server.sign_front_tokens(response).await?;
+                }
+                Ok(self)
+            }),
+            _ => Ok(Minted::Now(self)),
         }
     }
 }
@@ -104,9 +114,9 @@ impl sealed::Sealed for TokenPlan {}
 impl Mint for TokenPlan {
     type Response = TokenResponse;
 
-    fn mint(self, server: &AuthorizationServer) -> Minted<'_, TokenResponse> {
+    fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, TokenResponse>, OAuthError> {
         match (self.access_token, self.id_token) {
-            (AccessTokenPlan::Opaque(access_token), None) => Minted::Now(TokenResponse {
+            (AccessTokenPlan::Opaque(access_token), None) => Ok(Minted::Now(TokenResponse {
                 access_token,
                 id_token: None,
                 token_type: token_type(self.issued_token_type),
@@ -114,10 +124,9 @@ impl Mint for TokenPlan {
                 refresh_token: self.refresh_token,
                 scope: self.scope,
                 issued_token_type: self.issued_token_type,
-            }),
+            })),
             (access_token, id_token) => {
-                let plan = Self { access_token, id_token, ..self };
-                Minted::Signing(Box::pin(server.make_tokens(plan, None)))
+                Minted::signed(server.make_tokens(Self { access_token, id_token, ..self }, None))
             }
         }
     }
@@ -136,16 +145,16 @@ impl sealed::Sealed for UserInfoPlan {}
 impl Mint for UserInfoPlan {
     type Response = UserInfo;
 
-    fn mint(self, server: &AuthorizationServer) -> Minted<'_, UserInfo> {
+    fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, UserInfo>, OAuthError> {
         let Self { mut claims, signed, recipient } = self;
         let Some((algorithm, client)) = signed else { return server.unsigned_userinfo(claims, recipient) };
         claims.insert("iss".to_owned(), server.settings().issuer.as_str().into());
         claims.insert("aud".to_owned(), client.as_str().into());
-        Minted::Signing(Box::pin(async move {
+        Minted::signed(async move {
             let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
             let token = server.sign(algorithm, "JWT", &payload).await?;
             Ok(UserInfo::Jwt(server.enclose(token, recipient.as_ref())?))
-        }))
+        })
     }
 }
 
@@ -154,37 +163,17 @@ impl sealed::Sealed for Option<Notice> {}
 impl Mint for Option<Notice> {
     type Response = Option<Posting>;
 
-    fn mint(self, server: &AuthorizationServer) -> Minted<'_, Self::Response> {
+    fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, Self::Response>, OAuthError> {
         match self {
-            None => Minted::Now(None),
-            Some(Notice::Answer(notice)) => {
-                let AnswerNotice { uri, token, auth_req_id, news } = notice;
-                match news {
-                    News::Answered => {
-                        Minted::Now(Some(Posting::answer(uri, &token, &auth_req_id, Map::new())))
-                    }
-                    News::Failed(reason) => {
-                        let error = OAuthError::new(reason);
-                        let mut told = Map::new();
-                        told.insert("error".to_owned(), error.code().as_str().into());
-                        told.insert("error_description".to_owned(), error.description().into());
-                        Minted::Now(Some(Posting::answer(uri, &token, &auth_req_id, told)))
-                    }
-                    News::Tokens(plan) => Minted::Signing(Box::pin(async move {
-                        let tokens = server.make_tokens(*plan, Some(&auth_req_id)).await?;
-                        let told = serde_json::from_slice(&tokens.to_json());
-                        let told = told.map_err(|error| unavailable(error.to_string()))?;
-                        Ok(Some(Posting::answer(uri, &token, &auth_req_id, told)))
-                    })),
-                }
-            }
-            Some(Notice::Logout(notice)) => Minted::Signing(Box::pin(async move {
+            None => Ok(Minted::Now(None)),
+            Some(Notice::Answer(notice)) => Minted::signed(server.answer_posting(notice)),
+            Some(Notice::Logout(notice)) => Minted::signed(async move {
                 let LogoutNotice { uri, claims, protection, recipient } = *notice;
                 let payload = claims.to_json().to_string();
                 let token =
                     server.protect(&protection, &claims.audience, "logout+jwt", payload.as_bytes()).await?;
                 Ok(Some(Posting::logout(uri, &server.enclose(token, recipient.as_ref())?)))
-            })),
+            }),
         }
     }
 }
@@ -223,12 +212,12 @@ impl AuthorizationServer {
         &self,
         claims: Map<String, Value>,
         recipient: Option<Recipient>,
-    ) -> Minted<'_, UserInfo> {
-        let Some(recipient) = recipient else { return Minted::Now(UserInfo::Json(claims)) };
-        Minted::Signing(Box::pin(async move {
+    ) -> Result<Minted<'_, UserInfo>, OAuthError> {
+        let Some(recipient) = recipient else { return Ok(Minted::Now(UserInfo::Json(claims))) };
+        Minted::signed(async move {
             let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
             Ok(UserInfo::Jwt(self.encrypt(&payload, "json", &recipient)?))
-        }))
+        })
     }
 
     /// Makes the tokens of an answer. An ID token that is sent together with an `auth_req_id` binds it, and the refresh token
@@ -259,6 +248,28 @@ impl AuthorizationServer {
             scope: plan.scope,
             issued_token_type: plan.issued_token_type,
         })
+    }
+
+    /// What a client is told of the answer of the user whom it named (CIBA Core §10.2, §10.3.1, §12).
+    async fn answer_posting(&self, notice: AnswerNotice) -> Result<Option<Posting>, OAuthError> {
+        let AnswerNotice { uri, token, auth_req_id, news } = notice;
+        let told = match news {
+            News::Answered => Map::new(),
+            News::Tokens(plan) => {
+                let tokens = self.make_tokens(*plan, Some(&auth_req_id)).await?;
+                serde_json::from_slice(&tokens.to_json()).map_err(|error| unavailable(error.to_string()))?
+            }
+            News::Failed(reason) => {
+                let error = OAuthError::new(reason);
+                let words =
+                    [("error", error.code().as_str().into()), ("error_description", error.description())];
+                words
+                    .into_iter()
+                    .map(|(name, words)| (name.to_owned(), Value::String(words.into_owned())))
+                    .collect()
+            }
+        };
+        Ok(Some(Posting::answer(uri, &token, &auth_req_id, told)))
     }
 
     async fn access_token(&self, plan: AccessTokenPlan) -> Result<Secret, OAuthError> {

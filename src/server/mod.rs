@@ -5,6 +5,7 @@ mod builder;
 mod clients;
 mod driver;
 mod encrypt;
+mod facts;
 mod mint;
 mod outbox;
 

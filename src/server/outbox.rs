@@ -63,8 +63,9 @@ impl std::fmt::Debug for Posting {
 type Delivering<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 impl AuthorizationServer {
-    /// Sends again what could not be delivered and is due, at most `limit` messages, and returns how many were tried. Call
-    /// it now and then, from one process or from several; two may then send the same message, with the same `jti`.
+    /// Sends again what could not be delivered and is due, and tells clients that are sent their tokens of users who have not
+    /// answered in time; at most `limit` messages. Returns how many were tried. Call it now and then, from one process or from
+    /// several; two may then send the same message, with the same `jti` or the same tokens.
     ///
     /// # Errors
     /// 503 when the store cannot be reached.

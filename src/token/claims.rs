@@ -1,9 +1,8 @@
 //! The claims of an access token (RFC 9068 §2.2), and the identifier by which a JWT is found again.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use crate::protocol::base64;
 use crate::protocol::json::Object;
 use crate::protocol::{ClientId, Resource, Scope, Timestamp};
 use crate::record::Id;
@@ -144,10 +143,7 @@ impl TokenId {
     /// Reads a `jti` this server wrote; anything else is `None`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; 21];
-        if text.len() != 28 || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()? != 21 {
-            return None;
-        }
+        let bytes: [u8; 21] = base64::from_url(text.as_bytes())?;
         let ([kind], rest) = bytes.split_first_chunk()?;
         let (id, sequence) = rest.split_first_chunk()?;
         let number = u32::from_be_bytes(sequence.try_into().ok()?);
@@ -170,7 +166,7 @@ impl std::fmt::Display for TokenId {
         for (to, from) in bytes.iter_mut().zip(parts) {
             *to = from;
         }
-        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
+        f.write_str(&base64::to_url(&bytes))
     }
 }
 
