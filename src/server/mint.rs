@@ -261,11 +261,10 @@ impl AuthorizationServer {
             }
             News::Failed(reason) => {
                 let error = OAuthError::new(reason);
-                let words =
-                    [("error", error.code().as_str().into()), ("error_description", error.description())];
-                words
+                let (code, words) = (error.code().as_str().to_owned(), error.description().into_owned());
+                [("error", code), ("error_description", words)]
+                    .map(|(name, value)| (name.to_owned(), Value::String(value)))
                     .into_iter()
-                    .map(|(name, words)| (name.to_owned(), Value::String(words.into_owned())))
                     .collect()
             }
         };
