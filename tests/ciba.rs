@@ -15,7 +15,7 @@ use grantor::endpoint::backchannel_answer::UserAnswer;
 use grantor::host::{FetchMethod, Limits, MemoryLimiter};
 use grantor::jose::{Algorithm, JwkSet, SigningKey, sign_compact};
 use grantor::profile::BackchannelRules;
-use grantor::protocol::{DeliveryMode, GrantType, OAuthError, Reason, Timestamp};
+use grantor::protocol::{ClientAuthMethod, DeliveryMode, GrantType, OAuthError, Reason, Timestamp};
 use grantor::record::EventKind;
 use grantor::record::assertion::KeySource;
 use grantor::record::backchannel::UserHint;
@@ -26,6 +26,7 @@ use grantor::store::MemoryStore;
 use serde_json::json;
 
 const LIFETIME: u64 = 600;
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A server at which the client `bank` asks users; `till` asks them, too.
 fn world() -> World {
@@ -410,6 +411,40 @@ async fn whatever_is_wrong_with_a_signed_request_it_is_an_invalid_request() {
     world.ask(&sign(&key, &claims_of(102))).await.refused(400, "invalid_request");
     world.fixture.clients.change("bank", |client| client.backchannel.signing_alg = Some(Algorithm::Es256));
     assert_eq!(world.ask(&sign(&key, &claims_of(103))).await.status, 200);
+}
+
+/// Both the client and what it asks are signed, as FAPI-CIBA wants it.
+#[tokio::test]
+async fn a_client_that_does_not_prove_itself_is_told_so_whatever_it_asks() {
+    let (world, key) = signing(with(|builder| builder.backchannel_rules(BackchannelRules::Fapi)));
+    world.fixture.clients.change("bank", |client| client.auth_method = ClientAuthMethod::PrivateKeyJwt);
+    let other = SigningKey::generate(Algorithm::Es256).unwrap();
+    let rsa = SigningKey::generate(Algorithm::Rs256).unwrap();
+    let assertion = |key: &SigningKey, client: &str, n: u32| {
+        let claims = json!({ "iss": client, "sub": client, "aud": common::ISSUER, "jti": n.to_string(), "exp": NOW + 60 });
+        sign_compact(key, "JWT", claims.to_string().as_bytes()).unwrap()
+    };
+    let ask = async |n: u32, assertion: &str| {
+        let request = sign(&key, &claims_of(n)).add("client_assertion_type", JWT_BEARER);
+        world.fixture.post("/bc-authorize", None, &request.add("client_assertion", assertion)).await
+    };
+    assert_eq!(ask(1, &assertion(&key, "bank", 1)).await.status, 200);
+    let unsecured =
+        assertion(&key, "bank", 2).split('.').nth(1).map(|body| format!("eyJhbGciOiJub25lIn0.{body}."));
+    for wrong in [
+        assertion(&other, "bank", 3),
+        assertion(&rsa, "bank", 4),
+        assertion(&key, "till", 5),
+        assertion(&key, "nobody", 6),
+        unsecured.unwrap(),
+    ] {
+        ask(7, &wrong).await.refused(401, "invalid_client");
+    }
+    let bare = sign(&key, &claims_of(8));
+    world.fixture.post("/bc-authorize", None, &bare).await.refused(401, "invalid_client");
+    let by_secret = world.fixture.post("/bc-authorize", Some(&basic("bank", &secret("bank"))), &bare).await;
+    by_secret.refused(401, "invalid_client");
+    assert_eq!(world.phones.questions.lock().unwrap().len(), 1);
 }
 
 /// The `jti` of a request is remembered once nothing but the store and the user's device can fail.

@@ -1,4 +1,4 @@
-//! The backchannel authentication endpoint (CIBA Core §7). What the user answers: [`backchannel_answer`](super::backchannel_answer).
+//! The backchannel authentication endpoint (CIBA Core §7). What the user answers: [`backchannel_answer`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
