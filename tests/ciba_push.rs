@@ -210,6 +210,24 @@ async fn once_nobody_tries_any_more_to_send_them_the_tokens_are_worth_nothing() 
     }
 }
 
+/// It took them, and its answer was lost, or it will not take the same ones twice.
+#[tokio::test]
+async fn a_client_that_has_refreshed_its_tokens_has_them_and_keeps_them() {
+    for resource in ["", JWT_API] {
+        let (world, told) = pushing(0);
+        world.ask(&asking_to_be_told().set("resource", resource)).await;
+        world.approve("alice", "openid read").await.unwrap();
+        let body = told.body();
+        world.fixture.clock.forward(10);
+        let refreshed = world.fixture.refresh("bank", text(&body, "refresh_token")).await.tokens();
+        told.status.store(404, Ordering::SeqCst);
+        after(&world, 50).await;
+        assert_eq!((told.take().len(), waiting(&world).await), (0, 0));
+        assert_eq!(world.status().await, GrantStatus::Active);
+        world.fixture.refresh("bank", &refreshed.refresh).await.tokens();
+    }
+}
+
 #[tokio::test]
 async fn nothing_that_is_kept_tells_the_tokens() {
     let (world, told) = pushing(0);

@@ -8,7 +8,7 @@ use crate::grant::{life, pending, push, session};
 use crate::protocol::{DeliveryMode, Reason, Secret, SubjectId};
 use crate::record::encryption::Recipient;
 use crate::record::grant::{EndReason, Grant, GrantStatus};
-use crate::record::outbox::{Message, Outbox};
+use crate::record::outbox::{Issue, Message, Outbox};
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, OutboxId, SessionId,
 };
@@ -229,18 +229,25 @@ impl Decide for SettleMessage {
             return Ok(decision);
         }
         decision.batch.delete.push(key);
-        if let Message::Tokens { grant, .. } = &outbox.record.message
+        if let Message::Tokens { grant, issue } = &outbox.record.message
             && self.delivery != Delivery::Accepted
         {
-            give_up(*grant, &mut decision, facts, cx)?;
+            give_up(*grant, *issue, &mut decision, facts, cx)?;
         }
         Ok(decision)
     }
 }
 
 /// Ends a grant whose client could not be sent its tokens: nobody is left to use them, or to revoke them.
-fn give_up(id: GrantId, decision: &mut Decision<()>, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-    let Some(found) = facts.grant(cx.namespace().grant(id))? else { return Ok(()) };
+fn give_up(
+    id: GrantId,
+    issue: Issue,
+    decision: &mut Decision<()>,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let found = facts.grant(cx.namespace().grant(id))?;
+    let Some(found) = found.filter(|found| !push::is_used(found.record, issue)) else { return Ok(()) };
     let ended = life::end::<()>(id, found.record, EndReason::Undelivered, Reason::GrantEnded, cx);
     decision.batch.put.extend(ended.batch.put);
     decision.events.extend(ended.events);

@@ -10,7 +10,7 @@
 //!     │                         │       the same tokens again, and again         │
 //!     │                         │ ─────────────────────────────────────────────► │
 //!     │                         │  taken: the message is gone                    │
-//!     │                         │  given up: so is the grant                     │
+//!     │                         │  given up: so is the grant, if it was not used │
 //! ```
 //!
 //! Nobody keeps the tokens. All that is random in them follows from a nonce, which only the message has that waits to be
@@ -50,8 +50,8 @@ pub fn issue(
     Ok((decision, issue, cx.now.plus(access_token.min(cx.settings.lifetimes.id_token))))
 }
 
-/// The tokens that were issued to a grant, to be sent; `None` when the grant may not be used any more, or what it takes to
-/// issue the same has changed since.
+/// The tokens that were issued to a grant, to be sent; `None` when the client has them, the grant may not be used any more, or
+/// what it takes to issue the same has changed since.
 ///
 /// # Errors
 /// Those of [`redeem`].
@@ -63,13 +63,20 @@ pub fn again(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Option<TokenPlan>, Halt> {
-    if life::obstacle(grant, facts, cx)?.is_some() {
+    if is_used(grant, issue) || life::obstacle(grant, facts, cx)?.is_some() {
         return Ok(None);
     }
     let allowed = Grant { access: SmallVec::new(), refresh: None, jwts: None, ..grant.clone() };
     let mut plan = issued(id, &allowed, issue, client, facts, cx)?.outcome?;
     plan.expires_in = Duration::from_secs(issue.issued_at.plus(plan.expires_in).seconds_from(cx.now));
     Ok(Some(plan).filter(|plan| lives(&plan.access_token, grant)))
+}
+
+/// Whether the client has refreshed what was issued to it: then it has its tokens, whatever it answered when it was sent them.
+#[must_use]
+pub fn is_used(grant: &Grant, issue: Issue) -> bool {
+    let jwts = grant.jwts.as_ref().is_some_and(|own| own.next > 1);
+    jwts || grant.access.iter().any(|own| own.issued_at > issue.issued_at)
 }
 
 /// The same for the same grant, issue, client and facts.
