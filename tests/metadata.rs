@@ -64,7 +64,7 @@ async fn the_document_is_this() {
             "request_parameter_supported": true,
             "request_uri_parameter_supported": false,
             "request_object_signing_alg_values_supported": algorithms,
-            "request_object_encryption_alg_values_supported": ["A128KW", "A256KW", "dir"],
+            "request_object_encryption_alg_values_supported": ["A128KW", "A192KW", "A256KW", "A128GCMKW", "A192GCMKW", "A256GCMKW", "dir"],
             "request_object_encryption_enc_values_supported":
                 ["A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM", "A256GCM"],
         })

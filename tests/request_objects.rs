@@ -898,7 +898,7 @@ async fn keys_to_encrypt_to_are_published_and_outlive_their_rotation() {
     let document = fixture.get("/.well-known/openid-configuration").await.json();
     assert_eq!(
         document["request_object_encryption_alg_values_supported"],
-        json!(["ECDH-ES", "A128KW", "A256KW", "dir"])
+        json!(["ECDH-ES", "A128KW", "A192KW", "A256KW", "A128GCMKW", "A192GCMKW", "A256GCMKW", "dir"])
     );
     assert_eq!(document["request_object_encryption_enc_values_supported"], json!(ContentEncryption::ALL));
     let kid = async || {

@@ -38,7 +38,15 @@ const SCOPE: &str = "openid email read write";
 /// Long enough for every HMAC.
 const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
-const SHARED: [KeyManagement; 3] = [KeyManagement::A128Kw, KeyManagement::A256Kw, KeyManagement::Direct];
+const SHARED: [KeyManagement; 7] = [
+    KeyManagement::A128Kw,
+    KeyManagement::A192Kw,
+    KeyManagement::A256Kw,
+    KeyManagement::A128GcmKw,
+    KeyManagement::A192GcmKw,
+    KeyManagement::A256GcmKw,
+    KeyManagement::Direct,
+];
 
 fn sealer() -> Sealer {
     Sealer::new(&[7; 32])
@@ -62,8 +70,9 @@ fn provider(secrets: Vec<ClientSecret>) -> Fixture {
 /// The key as a client makes it (OpenID Connect Core §10.2).
 fn derived(secret: &str, alg: KeyManagement, enc: ContentEncryption) -> Vec<u8> {
     let len = match alg {
-        KeyManagement::A128Kw => 16,
-        KeyManagement::A256Kw => 32,
+        KeyManagement::A128Kw | KeyManagement::A128GcmKw => 16,
+        KeyManagement::A192Kw | KeyManagement::A192GcmKw => 24,
+        KeyManagement::A256Kw | KeyManagement::A256GcmKw => 32,
         _ => enc.key_len(),
     };
     let hash = match len {
@@ -396,7 +405,7 @@ async fn every_shared_key_that_is_advertised_can_be_registered_and_no_other() {
         ("request_object_encryption_alg_values_supported", "request_object_encryption_alg"),
     ] {
         let list = document[advertised].as_array().unwrap();
-        for name in ["A128KW", "A192KW", "A256KW", "A128GCMKW", "A256GCMKW", "dir", "PBES2-HS256+A128KW"] {
+        for name in ["A128KW", "A192KW", "A256KW", "A128GCMKW", "A512GCMKW", "dir", "PBES2-HS256+A128KW"] {
             let answer = register(&fixture, &json!({ member: name })).await;
             assert_eq!(answer.status == 201, list.contains(&json!(name)), "{member} {name}");
         }

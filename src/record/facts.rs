@@ -287,9 +287,15 @@ impl Facts {
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
     pub fn read<'k>(&self, keys: impl IntoIterator<Item = &'k Option<Key>>) -> Result<(), Halt> {
-        let keys = keys.into_iter().flatten();
-        let unknown: SmallVec<[Key; 3]> = keys.filter(|key| self.known(key).is_none()).copied().collect();
-        if unknown.is_empty() { Ok(()) } else { Err(Halt::Need(Need::Records(unknown))) }
+        let mut unknown = keys.into_iter().flatten().filter(|key| self.known(key).is_none()).copied();
+        match unknown.next() {
+            None => Ok(()),
+            Some(first) => {
+                let mut keys = smallvec![first];
+                keys.extend(unknown);
+                Err(Halt::Need(Need::Records(keys)))
+            }
+        }
     }
 
     /// Ids are compared first, because all else is mostly equal.

@@ -12,8 +12,7 @@ use crate::jose::algorithm::registered_names;
 
 /// How the recipient comes by the content encryption key: the `alg` of an encrypted token (RFC 7518 §4).
 ///
-/// Not among them: `RSA1_5` and `PBES2-*` (RFC 8725 §3.2 and the attacks on `p2c`), the `A*GCMKW` family, which
-/// nothing here needs, and `A192KW` and `ECDH-ES+A192KW`, which the crypto library does not have.
+/// Not among them: `RSA1_5` and `PBES2-*` (RFC 8725 §3.2 and the attacks on `p2c`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum KeyManagement {
@@ -29,12 +28,22 @@ pub enum KeyManagement {
     EcdhEs,
     /// A key wrapped with AES-128 under the key agreed on (RFC 7518 §4.6).
     EcdhEsA128Kw,
+    /// A key wrapped with AES-192 under the key agreed on (RFC 7518 §4.6).
+    EcdhEsA192Kw,
     /// A key wrapped with AES-256 under the key agreed on (RFC 7518 §4.6).
     EcdhEsA256Kw,
     /// A key wrapped with AES-128 under a shared key (RFC 7518 §4.4).
     A128Kw,
+    /// A key wrapped with AES-192 under a shared key (RFC 7518 §4.4).
+    A192Kw,
     /// A key wrapped with AES-256 under a shared key (RFC 7518 §4.4).
     A256Kw,
+    /// A key encrypted with AES-128 in Galois/Counter mode under a shared key (RFC 7518 §4.7).
+    A128GcmKw,
+    /// A key encrypted with AES-192 in Galois/Counter mode under a shared key (RFC 7518 §4.7).
+    A192GcmKw,
+    /// A key encrypted with AES-256 in Galois/Counter mode under a shared key (RFC 7518 §4.7).
+    A256GcmKw,
     /// The shared key itself, `dir` (RFC 7518 §4.5).
     Direct,
 }
@@ -59,16 +68,21 @@ pub enum ContentEncryption {
 
 impl KeyManagement {
     /// Every algorithm, in the order of this type.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::RsaOaep,
         Self::RsaOaep256,
         Self::RsaOaep384,
         Self::RsaOaep512,
         Self::EcdhEs,
         Self::EcdhEsA128Kw,
+        Self::EcdhEsA192Kw,
         Self::EcdhEsA256Kw,
         Self::A128Kw,
+        Self::A192Kw,
         Self::A256Kw,
+        Self::A128GcmKw,
+        Self::A192GcmKw,
+        Self::A256GcmKw,
         Self::Direct,
     ];
 
@@ -82,9 +96,14 @@ impl KeyManagement {
             Self::RsaOaep512 => "RSA-OAEP-512",
             Self::EcdhEs => "ECDH-ES",
             Self::EcdhEsA128Kw => "ECDH-ES+A128KW",
+            Self::EcdhEsA192Kw => "ECDH-ES+A192KW",
             Self::EcdhEsA256Kw => "ECDH-ES+A256KW",
             Self::A128Kw => "A128KW",
+            Self::A192Kw => "A192KW",
             Self::A256Kw => "A256KW",
+            Self::A128GcmKw => "A128GCMKW",
+            Self::A192GcmKw => "A192GCMKW",
+            Self::A256GcmKw => "A256GCMKW",
             Self::Direct => "dir",
         }
     }
@@ -98,22 +117,21 @@ impl KeyManagement {
     /// Whether a key is agreed on: the recipient's is on P-256, P-384, P-521 or X25519.
     #[must_use]
     pub const fn is_agreement(self) -> bool {
-        matches!(self, Self::EcdhEs | Self::EcdhEsA128Kw | Self::EcdhEsA256Kw)
+        matches!(self, Self::EcdhEs | Self::EcdhEsA128Kw | Self::EcdhEsA192Kw | Self::EcdhEsA256Kw)
     }
 
     /// Whether sender and recipient share a secret key.
     #[must_use]
     pub const fn is_shared(self) -> bool {
-        matches!(self, Self::A128Kw | Self::A256Kw | Self::Direct)
+        !self.is_rsa() && !self.is_agreement()
     }
 
     /// The bytes of the key that is shared for this algorithm, with this content encryption; `None` where none is shared.
     #[must_use]
     pub const fn shared_key_len(self, enc: ContentEncryption) -> Option<usize> {
         match self {
-            Self::A128Kw => Some(16),
-            Self::A256Kw => Some(32),
             Self::Direct => Some(enc.key_len()),
+            shared if shared.is_shared() => shared.wrapping_key_len(),
             _ => None,
         }
     }
@@ -132,11 +150,21 @@ impl KeyManagement {
     }
 
     /// The bytes of the key that wraps the content encryption key, if one does.
-    #[cfg(feature = "aws-lc-rs")]
     pub(super) const fn wrapping_key_len(self) -> Option<usize> {
         match self {
-            Self::EcdhEsA128Kw | Self::A128Kw => Some(16),
-            Self::EcdhEsA256Kw | Self::A256Kw => Some(32),
+            Self::EcdhEsA128Kw | Self::A128Kw | Self::A128GcmKw => Some(16),
+            Self::EcdhEsA192Kw | Self::A192Kw | Self::A192GcmKw => Some(24),
+            Self::EcdhEsA256Kw | Self::A256Kw | Self::A256GcmKw => Some(32),
+            _ => None,
+        }
+    }
+
+    /// The encryption that wraps the content encryption key, where it is one in Galois/Counter mode.
+    pub(super) const fn gcm(self) -> Option<ContentEncryption> {
+        match self {
+            Self::A128GcmKw => Some(ContentEncryption::A128Gcm),
+            Self::A192GcmKw => Some(ContentEncryption::A192Gcm),
+            Self::A256GcmKw => Some(ContentEncryption::A256Gcm),
             _ => None,
         }
     }
@@ -202,7 +230,7 @@ mod tests {
     #[test]
     fn pkcs1_padding_passwords_and_other_spellings_are_not_algorithms() {
         for name in
-            ["RSA1_5", "PBES2-HS256+A128KW", "PBES2-HS512+A256KW", "A128GCMKW", "A192KW", "ECDH-ES+A192KW"]
+            ["RSA1_5", "PBES2-HS256+A128KW", "PBES2-HS512+A256KW", "A512GCMKW", "a192kw", "ECDH-ES+A192GCMKW"]
                 .into_iter()
                 .chain([
                     "none", "", "DIR", "rsa-oaep", "ECDH-1PU", "ES256", "HS256", " dir", "dir\0", "A128GCM",

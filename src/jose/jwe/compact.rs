@@ -14,6 +14,11 @@ use crate::jose::{JoseError, Jwk, base64url, jws};
 /// The longest token [`Encrypted::parse`] reads, in bytes: room for the longest signed one inside.
 pub const MAX_ENCRYPTED_BYTES: usize = 32 * 1024;
 
+/// The initialization vector and the tag of a key that was encrypted in Galois/Counter mode, in bytes
+/// (RFC 7518 §4.7.1).
+const GCM_IV_BYTES: usize = 12;
+const GCM_TAG_BYTES: usize = 16;
+
 /// The longest `apu` or `apv`, in bytes once decoded.
 const MAX_PARTY_INFO_BYTES: usize = 512;
 
@@ -110,14 +115,22 @@ impl EncryptionHeader {
         self.members.get(name).and_then(Value::as_str)
     }
 
-    /// The header in base64url, which is what the content is bound to; with the ephemeral key of an agreement.
+    /// The header in base64url, which is what the content is bound to; with what tells the recipient the key.
     #[cfg(feature = "aws-lc-rs")]
-    pub(super) fn encode(&self, epk: Option<&Jwk>) -> Result<String, JoseError> {
+    pub(super) fn encode(&self, told: Told) -> Result<String, JoseError> {
         let mut members = self.members.clone();
         members.insert("alg".to_owned(), self.alg.as_str().into());
         members.insert("enc".to_owned(), self.enc.as_str().into());
-        if let Some(epk) = epk {
-            members.insert("epk".to_owned(), serde_json::to_value(epk).map_err(|_| JoseError::Encryption)?);
+        let mut tell = |name: &str, value| members.insert(name.to_owned(), value);
+        match told {
+            Told::Nothing => {}
+            Told::Ephemeral(epk) => {
+                tell("epk", serde_json::to_value(epk).map_err(|_| JoseError::Encryption)?);
+            }
+            Told::Gcm(GcmParameters { iv, tag }) => {
+                tell("iv", base64url::encode(&iv).into());
+                tell("tag", base64url::encode(&tag).into());
+            }
         }
         Ok(base64url::encode(Value::from(members).to_string().as_bytes()))
     }
@@ -163,12 +176,39 @@ impl Agreement {
     }
 }
 
+/// What the header of a token tells the recipient about the key of the content.
+#[cfg(feature = "aws-lc-rs")]
+pub(super) enum Told {
+    Nothing,
+    /// The ephemeral key of an agreement (RFC 7518 §4.6.1.1).
+    Ephemeral(Jwk),
+    Gcm(GcmParameters),
+}
+
+/// What goes into the header beside a key that was encrypted in Galois/Counter mode (RFC 7518 §4.7.1).
+#[cfg_attr(not(feature = "aws-lc-rs"), expect(dead_code, reason = "read only to decrypt"))]
+pub(super) struct GcmParameters {
+    pub(super) iv: Vec<u8>,
+    pub(super) tag: Vec<u8>,
+}
+
+impl GcmParameters {
+    fn read(header: &EncryptionHeader) -> Result<Self, JoseError> {
+        let of_len = |name, len| {
+            let bytes = header.string(name).and_then(|text| base64url::decode(text).ok());
+            bytes.filter(|bytes| bytes.len() == len).ok_or(JoseError::HeaderInvalid(name))
+        };
+        Ok(Self { iv: of_len("iv", GCM_IV_BYTES)?, tag: of_len("tag", GCM_TAG_BYTES)? })
+    }
+}
+
 /// A well-formed encrypted token: it shows its header, and its content only to the holder of the key.
 #[must_use]
 #[cfg_attr(not(feature = "aws-lc-rs"), expect(dead_code, reason = "read only to decrypt"))]
 pub struct Encrypted<'a> {
     pub(super) header: EncryptionHeader,
     pub(super) agreement: Option<Agreement>,
+    pub(super) gcm: Option<GcmParameters>,
     pub(super) encoded_header: &'a str,
     pub(super) encrypted_key: Vec<u8>,
     pub(super) iv: Vec<u8>,
@@ -182,7 +222,8 @@ impl<'a> Encrypted<'a> {
     /// Refused are: anything but five parts, non-canonical base64url, a header that is not a strict JSON object of at
     /// most [`MAX_HEADER_BYTES`](crate::jose::MAX_HEADER_BYTES) with a known `alg` and `enc`, a `kid`, `typ` or `cty`
     /// that is not a string, the parameters `crit`, `zip`, `jwk`, `jku`, `x5u` and `x5c`; and for a key agreement a
-    /// missing or invalid `epk`, and an `apu` or `apv` of more than 512 bytes.
+    /// missing or invalid `epk`, and an `apu` or `apv` of more than 512 bytes; for a key in Galois/Counter mode an `iv` or
+    /// `tag` that is missing or not of its length.
     ///
     /// # Errors
     /// `TokenTooLong`, `NotCompact`, `Base64`, `HeaderTooLong`, `Json`, `NotAnObject`, `HeaderRefused`,
@@ -203,9 +244,11 @@ impl<'a> Encrypted<'a> {
             split(token).ok_or(JoseError::NotCompact)?;
         let header = EncryptionHeader::read(jws::open_header(encoded_header)?)?;
         let agreement = header.alg.is_agreement().then(|| Agreement::read(&header)).transpose()?;
+        let gcm = header.alg.gcm().map(|_| GcmParameters::read(&header)).transpose()?;
         Ok(Self {
             header,
             agreement,
+            gcm,
             encoded_header,
             encrypted_key: base64url::decode(encrypted_key)?,
             iv: base64url::decode(iv)?,

@@ -82,7 +82,7 @@ impl DecryptingKey {
         Self::with_public(alg, private.ok_or(JoseError::PrivateKeyRejected)?)
     }
 
-    /// The key shared with the sender: 16 bytes for `A128KW`, 32 for `A256KW`, and for `dir` as many as the content
+    /// The key shared with the sender: 16, 24 or 32 bytes where AES wraps under it, and for `dir` as many as the content
     /// encryption needs.
     ///
     /// # Errors
@@ -180,7 +180,10 @@ impl DecryptingKey {
                     Purpose { alg: self.alg, enc: token.header.enc(), apu: &sender.apu, apv: &sender.apv };
                 self.unwrapped(&agreement::agree(key, sender.epk.material(), &purpose)?, encrypted_key)
             }
-            Private::Shared(secret) => self.unwrapped(secret, encrypted_key),
+            Private::Shared(secret) => match (self.alg.gcm(), &token.gcm) {
+                (Some(gcm), Some(parameters)) => key_wrap::open(gcm, secret, parameters, encrypted_key),
+                _ => self.unwrapped(secret, encrypted_key),
+            },
         }
     }
 

@@ -13,6 +13,7 @@ use aws_lc_rs::signature::RsaPublicKeyComponents;
 use zeroize::Zeroizing;
 
 use super::agreement::{self, Purpose};
+use super::compact::Told;
 use super::{ContentEncryption, EncryptionHeader, EncryptionSeed, KeyManagement, key_wrap};
 use crate::jose::jwk::Material;
 use crate::jose::{JoseError, Jwk};
@@ -34,7 +35,7 @@ enum Recipient {
 pub(super) struct ContentKey {
     pub(super) key: Zeroizing<Vec<u8>>,
     pub(super) encrypted: Vec<u8>,
-    pub(super) epk: Option<Jwk>,
+    pub(super) told: Told,
 }
 
 impl EncryptingKey {
@@ -58,7 +59,7 @@ impl EncryptingKey {
         Ok(Self { alg, kid: jwk.kid().map(str::to_owned), recipient })
     }
 
-    /// The key shared with the recipient: 16 bytes for `A128KW`, 32 for `A256KW`, and for `dir` as many as the content
+    /// The key shared with the recipient: 16, 24 or 32 bytes where AES wraps under it, and for `dir` as many as the content
     /// encryption needs.
     ///
     /// # Errors
@@ -108,37 +109,41 @@ impl EncryptingKey {
                 let key = fresh()?;
                 let mut encrypted = vec![0; public.ciphertext_size()];
                 public.encrypt(oaep(self.alg)?, &key, &mut encrypted, None).ok()?;
-                Some(ContentKey { key, encrypted, epk: None })
+                Some(ContentKey { key, encrypted, told: Told::Nothing })
             }
             Recipient::Agreement(peer) => {
                 let curve = peer.curve()?;
                 let ephemeral = seed.ephemeral(curve)?;
                 let purpose = Purpose { alg: self.alg, enc, apu: &[], apv: &[] };
                 let agreed = agreement::agree(&ephemeral, peer, &purpose)?;
-                let epk = Some(Jwk::bare(agreement::public(curve, &ephemeral)?));
-                Some(ContentKey { epk, ..self.wrapped(agreed, fresh)? })
+                let told = Told::Ephemeral(Jwk::bare(agreement::public(curve, &ephemeral)?));
+                Some(ContentKey { told, ..self.wrapped(&agreed, fresh)? })
             }
-            Recipient::Shared(secret)
-                if self.alg != KeyManagement::Direct || secret.len() == enc.key_len() =>
-            {
-                self.wrapped(secret.clone(), fresh)
-            }
-            Recipient::Shared(_) => None,
+            Recipient::Shared(secret) => match self.alg.gcm() {
+                Some(gcm) => {
+                    let key = fresh()?;
+                    let iv = seed.wrapping_iv(gcm.iv_len())?;
+                    let (encrypted, parameters) = key_wrap::seal(gcm, secret, iv, &key)?;
+                    Some(ContentKey { key, encrypted, told: Told::Gcm(parameters) })
+                }
+                None if self.alg == KeyManagement::Direct && secret.len() != enc.key_len() => None,
+                None => self.wrapped(secret, fresh),
+            },
         }
     }
 
     /// `key` itself, or a fresh one wrapped under it.
     fn wrapped(
         &self,
-        key: Zeroizing<Vec<u8>>,
+        key: &Zeroizing<Vec<u8>>,
         fresh: impl FnOnce() -> Option<Zeroizing<Vec<u8>>>,
     ) -> Option<ContentKey> {
         if self.alg.wrapping_key_len().is_none() {
-            return Some(ContentKey { key, encrypted: Vec::new(), epk: None });
+            return Some(ContentKey { key: key.clone(), encrypted: Vec::new(), told: Told::Nothing });
         }
         let content_key = fresh()?;
-        let encrypted = key_wrap::wrap(&key, &content_key)?;
-        Some(ContentKey { key: content_key, encrypted, epk: None })
+        let encrypted = key_wrap::wrap(key, &content_key)?;
+        Some(ContentKey { key: content_key, encrypted, told: Told::Nothing })
     }
 }
 

@@ -44,6 +44,11 @@ impl EncryptionSeed {
         self.0.get(CONTENT_KEY_BYTES..)?.get(..len)
     }
 
+    /// What a key is encrypted with in Galois/Counter mode, where no ephemeral key is made.
+    pub(super) fn wrapping_iv(&self, len: usize) -> Option<&[u8]> {
+        self.0.get(CONTENT_KEY_BYTES + IV_BYTES..)?.get(..len)
+    }
+
     /// The first number that is a private key: one in 2^32 is not on P-256, where there are two to try, and
     /// practically all are on the other curves.
     pub(super) fn ephemeral(&self, curve: Curve) -> Option<PrivateKey> {
@@ -83,7 +88,7 @@ pub fn encrypt_compact(
     }
     let content_key = key.content_key(enc, &seed)?;
     let iv = seed.iv(enc.iv_len()).ok_or(JoseError::Encryption)?;
-    let mut token = header.encode(content_key.epk.as_ref())?;
+    let mut token = header.encode(content_key.told)?;
     let (ciphertext, tag) = enc.seal(&content_key.key, iv, token.as_bytes(), plaintext)?;
     for part in [content_key.encrypted.as_slice(), iv, &ciphertext, &tag] {
         token.push('.');

@@ -54,15 +54,31 @@ fn compression_extensions_and_keys_that_a_token_brings_are_refused() {
 }
 
 #[test]
+fn a_key_in_galois_counter_mode_comes_with_an_iv_and_a_tag_of_their_lengths() {
+    let (iv, tag) = ("AAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAA");
+    let refusal = |beside: &str| header_refusal(&format!(r#"{{"alg":"A256GCMKW","enc":"A128GCM"{beside}}}"#));
+    assert_eq!(refusal(&format!(r#","iv":"{iv}","tag":"{tag}""#)), None);
+    for (beside, name) in [
+        (format!(r#","tag":"{tag}""#), "iv"),
+        (format!(r#","iv":"{iv}AA","tag":"{tag}""#), "iv"),
+        (format!(r#","iv":1,"tag":"{tag}""#), "iv"),
+        (format!(r#","iv":"{iv}""#), "tag"),
+        (format!(r#","iv":"{iv}","tag":"AAAA""#), "tag"),
+        (format!(r#","iv":"{iv}","tag":"{tag}=""#), "tag"),
+    ] {
+        assert_eq!(refusal(&beside), Some(JoseError::HeaderInvalid(name)), "{beside}");
+    }
+}
+
+#[test]
 fn pkcs1_padding_passwords_and_unknown_algorithms_are_refused() {
     for alg in [
         "RSA1_5",
         "PBES2-HS256+A128KW",
         "PBES2-HS384+A192KW",
         "PBES2-HS512+A256KW",
-        "A128GCMKW",
-        "A192KW",
-        "ECDH-ES+A192KW",
+        "A512GCMKW",
+        "ECDH-ES+A192GCMKW",
         "none",
         "",
         "ES256",

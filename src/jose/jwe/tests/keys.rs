@@ -136,8 +136,9 @@ fn a_shared_key_has_the_length_its_algorithm_needs() {
     for alg in KeyManagement::ALL {
         for len in 0..=70 {
             let fits = match alg {
-                KeyManagement::A128Kw => len == 16,
-                KeyManagement::A256Kw => len == 32,
+                KeyManagement::A128Kw | KeyManagement::A128GcmKw => len == 16,
+                KeyManagement::A192Kw | KeyManagement::A192GcmKw => len == 24,
+                KeyManagement::A256Kw | KeyManagement::A256GcmKw => len == 32,
                 _ => [16, 24, 32, 48, 64].contains(&len),
             };
             let expected = match (alg.is_shared(), fits) {

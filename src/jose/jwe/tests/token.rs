@@ -34,7 +34,7 @@ fn every_pair_of_algorithms_on_every_curve_opens_what_it_encrypted() {
         }
         tried += 1;
     }
-    assert_eq!(tried, (4 + 3 * 4 + 3) * ContentEncryption::ALL.len());
+    assert_eq!(tried, (4 + 4 * 4 + 7) * ContentEncryption::ALL.len());
 }
 
 #[test]
