@@ -19,6 +19,7 @@ use grantor::protocol::{ClientAuthMethod, DeliveryMode, GrantType, OAuthError, R
 use grantor::record::EventKind;
 use grantor::record::assertion::KeySource;
 use grantor::record::backchannel::UserHint;
+use grantor::record::client::Sector;
 use grantor::record::grant::{EndReason, GrantStatus};
 use grantor::record::key_ring::PublishedKeys;
 use grantor::server::Builder;
@@ -100,6 +101,26 @@ async fn exactly_one_hint_names_the_user() {
     let own = world.poll(&polling).await.json()["id_token"].as_str().unwrap().to_owned();
     assert_eq!(world.ask(&bare.add("id_token_hint", &own)).await.status, 200);
     assert_eq!(world.phones.enquiries.lock().unwrap().last().unwrap().hint, UserHint::Subject(alice()));
+}
+
+/// What such a client calls its user says nothing to anyone; the grant behind the ID token says who it is.
+#[tokio::test]
+async fn a_pairwise_client_names_its_user_by_its_own_id_token_too() {
+    let world = with(|builder| builder.pairwise_subjects(&[9; 32]));
+    for (client, sector) in [("bank", "bank.example"), ("till", "till.example")] {
+        world.fixture.clients.change(client, |client| client.openid.sector = Some(Sector::new(sector)));
+    }
+    let polling = world.asked(&asking()).await;
+    world.approve("alice", "openid read").await.unwrap();
+    let id_token = world.poll(&polling).await.json()["id_token"].as_str().unwrap().to_owned();
+    assert_ne!(claims(&id_token)["sub"], "alice");
+    let bare = form([("scope", "openid")]);
+    assert_eq!(world.ask(&bare.add("id_token_hint", &id_token)).await.status, 200);
+    assert_eq!(world.phones.enquiries.lock().unwrap().last().unwrap().hint, UserHint::Subject(alice()));
+    let till = world.fixture.post_as("till", "/bc-authorize", &bare.add("id_token_hint", &id_token)).await;
+    till.refused(400, "unknown_user_id");
+    world.fixture.server.erase_subject(&alice()).await.unwrap();
+    world.ask(&bare.add("id_token_hint", &id_token)).await.refused(400, "unknown_user_id");
 }
 
 #[tokio::test]

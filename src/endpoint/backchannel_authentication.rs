@@ -258,13 +258,18 @@ impl AskedParameters {
             (Some(name), None, None) => Ok(UserHint::Login(name.clone())),
             (None, Some(token), None) => Ok(UserHint::Token(token.clone())),
             (None, None, Some(token)) => {
-                // What a pairwise client calls a user leads to nobody else.
-                if client.openid.sector.is_some() {
-                    return Err(Reason::HintedUserUnknown.into());
-                }
                 let hint = id_token_hint::read(token.expose(), Some(client), facts, cx)?;
                 let own = hint.filter(|hint| hint.client == client.id.as_str());
-                Ok(UserHint::Subject(own.ok_or(Reason::HintedUserUnknown)?.subject.as_str().into()))
+                let own = own.ok_or(Reason::HintedUserUnknown)?;
+                if client.openid.sector.is_none() {
+                    return Ok(UserHint::Subject(own.subject.as_str().into()));
+                }
+                // Nothing leads from what a pairwise client calls a user to whom that is, but the grant does.
+                let id = own.grant.ok_or(Reason::HintedUserUnknown)?;
+                let grant =
+                    facts.grant(cx.namespace().grant(id))?.filter(|grant| grant.record.client == client.id);
+                let subject = grant.and_then(|grant| grant.record.subject.as_ref());
+                Ok(UserHint::Subject(subject.ok_or(Reason::HintedUserUnknown)?.id.clone()))
             }
             _ => Err(Reason::HintsNotOne.into()),
         }
