@@ -168,7 +168,14 @@ async fn only_a_client_that_is_registered_for_it_and_proves_itself_may_ask() {
     ask("spa").await.refused(400, "unauthorized_client");
     world.fixture.server.disable_client(&"bank".into()).await.unwrap();
     ask("bank").await.refused(401, "invalid_client");
-    assert!(!secret("bank").is_empty() && world.phones.questions.lock().unwrap().is_empty());
+    // Nor does it learn whom the host knows, and by which user code.
+    let enquiries = world.phones.enquiries.lock().unwrap().len();
+    for hint in ["bob", "nobody"] {
+        let guess = asking().set("login_hint", hint).add("user_code", "4321");
+        world.ask(&guess).await.refused(401, "invalid_client");
+    }
+    assert_eq!(world.phones.enquiries.lock().unwrap().len(), enquiries);
+    assert!(world.phones.questions.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -12,11 +12,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::clients::JWT_API;
 use common::phones::{self, TOKEN, Told, World, asking_to_be_told};
-use common::{NOW, alice, claims};
+use common::{NOW, alice, claims, form};
 use grantor::endpoint::backchannel_answer::UserAnswer;
 use grantor::host::{Clock as _, HttpFetch};
 use grantor::profile::BackchannelRules;
-use grantor::protocol::{DeliveryMode, Reason};
+use grantor::protocol::{DeliveryMode, GrantType, Reason};
 use grantor::record::grant::{EndReason, GrantStatus};
 use grantor::record::{EventKind, Index, codec};
 use grantor::store::{MemoryStore, Page};
@@ -218,7 +218,6 @@ async fn a_client_that_has_refreshed_its_tokens_has_them_and_keeps_them() {
         world.ask(&asking_to_be_told().set("resource", resource)).await;
         world.approve("alice", "openid read").await.unwrap();
         let body = told.body();
-        world.fixture.clock.forward(10);
         let refreshed = world.fixture.refresh("bank", text(&body, "refresh_token")).await.tokens();
         told.status.store(404, Ordering::SeqCst);
         after(&world, 50).await;
@@ -226,6 +225,32 @@ async fn a_client_that_has_refreshed_its_tokens_has_them_and_keeps_them() {
         assert_eq!(world.status().await, GrantStatus::Active);
         world.fixture.refresh("bank", &refreshed.refresh).await.tokens();
     }
+}
+
+#[tokio::test]
+async fn a_client_that_has_revoked_the_access_token_alone_keeps_the_rest() {
+    let (world, told) = pushing(0);
+    world.ask(&asking_to_be_told()).await;
+    world.approve("alice", "openid read").await.unwrap();
+    let body = told.body();
+    world.fixture.post_as("bank", "/revoke", &form([("token", text(&body, "access_token"))])).await;
+    after(&world, 61).await;
+    assert_eq!((told.take().len(), world.status().await), (0, GrantStatus::Active));
+    world.fixture.refresh("bank", text(&body, "refresh_token")).await.tokens();
+}
+
+/// What would be issued now is not what the grant knows: nothing else is sent in its place.
+#[tokio::test]
+async fn other_tokens_than_those_issued_are_never_sent() {
+    let (world, told) = pushing(0);
+    world.ask(&asking_to_be_told()).await;
+    world.approve("alice", "openid read").await.unwrap();
+    told.take();
+    world.fixture.clients.change("bank", |client| {
+        client.grant_types.retain(|own| *own != GrantType::RefreshToken);
+    });
+    after(&world, 61).await;
+    assert_eq!((told.take().len(), waiting(&world).await), (0, 0));
 }
 
 #[tokio::test]

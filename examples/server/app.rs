@@ -63,7 +63,7 @@ impl App {
         let users = Arc::new(demo::users(args)?);
         let clock = Arc::new(DemoClock::default());
         let signer = signer(&store, &issuer, &secret, &clock).await?;
-        let fetch = fetch(&issuer);
+        let fetch = fetch(&issuer, args.listen.ip());
         let throttle = Arc::new(Throttle::new(args.test_controls));
         let one_time = OneTimePasswords {
             users: Arc::clone(&users),
@@ -140,10 +140,11 @@ fn open(database: &Database) -> Result<Arc<dyn Store>, String> {
     Ok(Arc::new(store))
 }
 
-/// Reaches the servers of clients; on this machine only if the issuer itself is not seen from elsewhere.
-fn fetch(issuer: &Issuer) -> Option<Arc<dyn Fetch>> {
+/// Reaches the servers of clients; on this machine only if nobody elsewhere can reach this server and name them.
+fn fetch(issuer: &Issuer, listening: IpAddr) -> Option<Arc<dyn Fetch>> {
     let builder = HttpFetch::builder();
-    let builder = if issuer.is_https() { builder } else { builder.dangerous_allow_loopback() };
+    let seen_from_elsewhere = issuer.is_https() || !listening.is_loopback();
+    let builder = if seen_from_elsewhere { builder } else { builder.dangerous_allow_loopback() };
     let unreachable = |error: &_| tracing::warn!(%error, "the servers of clients cannot be reached");
     builder.build().inspect_err(unreachable).ok().map(|fetch| Arc::new(fetch) as _)
 }
@@ -182,19 +183,19 @@ fn api(resource: &Resource) -> ResourceServer {
     }
 }
 
-/// Deletes what has expired, looks after the keys, and tells clients what they could not be told before, now and then.
+/// Tells clients what they could not be told before, deletes what has expired, and looks after the keys, now and then.
 pub(crate) async fn housekeeping(app: Arc<App>) {
     let mut interval = tokio::time::interval(HOUSEKEEPING);
     loop {
         interval.tick().await;
+        if let Err(error) = app.server.deliver_outbox(DELIVERY_LIMIT).await {
+            tracing::warn!(%error, "cannot send what waits to be sent again");
+        }
         if let Err(error) = purge(&app).await {
             tracing::warn!(%error, "cannot delete what has expired");
         }
         if let Err(error) = app.signer.tend().await {
             tracing::warn!(%error, "cannot look after the keys");
-        }
-        if let Err(error) = app.server.deliver_outbox(DELIVERY_LIMIT).await {
-            tracing::warn!(%error, "cannot send what waits to be sent again");
         }
     }
 }

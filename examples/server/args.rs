@@ -76,7 +76,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) ciba_auto_approve: bool,
 
-    /// Let tests on this machine turn the clock, rotate keys and crash the server; never in production
+    /// Let tests on this machine turn the clock, rotate keys and crash the server, and clients answer for the users whom they
+    /// had asked (/ciba-sim); never in production
     #[arg(long)]
     pub(crate) test_controls: bool,
 }

@@ -82,7 +82,7 @@ async fn answer_for_the_user(State(app): State<Arc<App>>, request: Request) -> R
     let id = query.get("token").and_then(|token| Handle::decode(HandleKind::AuthReqId, token));
     match (id, query.get("type")) {
         (Some(handle), Some(kind @ ("allow" | "deny"))) => {
-            match decide(&app, GrantId(handle.id), kind == "allow").await {
+            match decide(&app, &handle, kind == "allow").await {
                 Ok(()) => (StatusCode::OK, "done\n").into_response(),
                 Err(error) => (StatusCode::BAD_REQUEST, format!("{}\n", error.description())).into_response(),
             }
@@ -91,12 +91,17 @@ async fn answer_for_the_user(State(app): State<Arc<App>>, request: Request) -> R
     }
 }
 
-async fn decide(app: &App, id: GrantId, allow: bool) -> Result<(), OAuthError> {
+async fn decide(app: &App, handle: &Handle, allow: bool) -> Result<(), OAuthError> {
+    let id = GrantId(handle.id);
     let key = app.server.settings().namespace.grant(id);
     let loaded = app.store.load(&[key]).await;
     let mut records = loaded.map_err(|error| OAuthError::new(Reason::StoreUnavailable).detail(error.0))?;
     let record = records.pop().flatten().map(|versioned| versioned.record);
     let Some(Record::Grant(grant)) = record.as_deref() else { return Err(Reason::AlreadyDecided.into()) };
+    let digest = handle.digest(HandleKind::AuthReqId);
+    if grant.redeemable.as_ref().is_none_or(|own| own.digest != digest) {
+        return Err(Reason::PendingCodeUnknown.into());
+    }
     let subject = grant.asked.as_ref().ok_or(Reason::AlreadyDecided)?.subject.clone();
     let answer = match allow {
         true => UserAnswer::Approve { scope: grant.scope.clone(), authentication: inbox::now(&app.clock) },

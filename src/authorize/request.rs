@@ -308,7 +308,9 @@ impl<'p> AuthorizationRequest<'p> {
         }
     }
 
-    /// What of the asked scope could be granted (RFC 6749 §3.3). `offline_access` is dropped unless the client may refresh and the user is asked for it, or need not be (OpenID Connect Core §11).
+    /// What of the asked scope could be granted (RFC 6749 §3.3). Beside `openid`, `offline_access` is dropped unless the client
+    /// may refresh and the user is asked for it, or need not be (OpenID Connect Core §11); alone it means nothing, because no
+    /// grant without `openid` ends with a session.
     fn grantable_scope(&self, client: &Client, prompts: Prompts, cx: &Context<'_>) -> Result<Scope, Reason> {
         let known = life::known_scope(self.scope.as_deref(), client, cx)?;
         let asked_for = prompts.consent || client.consent == ConsentPolicy::FirstParty;

@@ -174,7 +174,8 @@ impl Decide for BackchannelAuthenticationRequest {
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt> {
-        let client = self.credentials.authenticate(facts, cx)?;
+        // Known to be switched on before the host is asked about anyone.
+        let client = life::acting_client(&self.credentials, facts, cx)?;
         if !cx.settings.grant_types.contains(&GrantType::Ciba) {
             return Err(Reason::GrantTypeUnsupported.into());
         }
@@ -335,7 +336,7 @@ impl AskedParameters {
         cx: &Context<'_>,
     ) -> Result<Decision<BackchannelAuthentication>, Halt> {
         let mut batch = cx.batch();
-        let epoch = life::epoch_for_new(client, &mut batch, facts, cx)?;
+        let epoch = life::client_enabled(client, facts, cx)?.epoch;
         let id = GrantId(cx.id());
         let code = auth_req_id::of_grant(id, cx);
         let ping = token.map(|token| notification_token::seal(token, id, cx)).transpose()?;

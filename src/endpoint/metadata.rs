@@ -331,6 +331,18 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// The same of a server that tells no client when a session ends, because the host keeps the sessions.
+    #[must_use]
+    pub fn without_logout_notices(mut self) -> Self {
+        if let Some(openid) = &mut self.openid {
+            openid.backchannel_logout_supported = false;
+            openid.backchannel_logout_session_supported = false;
+            openid.frontchannel_logout_supported = false;
+            openid.frontchannel_logout_session_supported = false;
+        }
+        self
+    }
+
     /// The metadata of a server; `signs` says whether it publishes keys.
     #[must_use]
     pub fn new(settings: &Settings, paths: &Paths, signs: bool) -> Self {

@@ -247,7 +247,9 @@ fn give_up(
     cx: &Context<'_>,
 ) -> Result<(), Halt> {
     let found = facts.grant(cx.namespace().grant(id))?;
-    let Some(found) = found.filter(|found| !push::is_used(found.record, issue)) else { return Ok(()) };
+    let Some(found) = found.filter(|found| !push::is_used(id, found.record, issue, cx)) else {
+        return Ok(());
+    };
     let ended = life::end::<()>(id, found.record, EndReason::Undelivered, Reason::GrantEnded, cx);
     decision.batch.put.extend(ended.batch.put);
     decision.events.extend(ended.events);

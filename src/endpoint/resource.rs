@@ -1,5 +1,6 @@
 //! The check of a bearer token inside this process: is it alive, is it for this API, does it allow enough.
 
+use crate::grant::life;
 use crate::grant::resolve::{self, LiveToken};
 use crate::protocol::{Reason, Resource, Scope};
 use crate::record::{Context, Decide, Decision, Facts, Halt};
@@ -27,7 +28,7 @@ impl Decide for ResourceCheck {
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<LiveToken>, Halt> {
         let token = resolve::live_access_token(&self.token, facts, cx)?.ok_or(Reason::BearerInvalid)?;
-        if resolve::holder_is_gone(&token, facts)? {
+        if life::is_gone(&token.client, facts)? {
             return Err(Reason::BearerInvalid.into());
         }
         let for_us = match &self.resource {

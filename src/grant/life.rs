@@ -6,13 +6,13 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::client::Credentials;
-use crate::protocol::{Reason, Scope, SubjectId, Timestamp};
+use crate::protocol::{ClientId, Reason, Scope, SubjectId, Timestamp};
 use crate::record::exchange::{Actor, Principal, Root, RootSource, RootToken};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus};
 use crate::record::{
     Batch, Client, Context, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Index, Key, Put,
-    Record, Standing, Versioned,
+    Record, RegisteredClient, Standing, Versioned,
 };
 
 /// How long a record is kept beyond the last moment at which it could matter, for clocks that differ.
@@ -83,7 +83,16 @@ fn lives(root: &Root, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
         RootSource::Token(id) => facts.record(cx.namespace().revoked_token(id))?.is_none(),
     };
     let client = standing(facts.client_state(cx.namespace().client_state(&root.client))?);
-    Ok(remembered && client.upholds(root.client_epoch))
+    Ok(remembered && client.upholds(root.client_epoch) && !is_gone(&root.client, facts)?)
+}
+
+/// Whether a client is gone. Only one that registered itself can be while its standing says nothing of it; no other costs a
+/// look.
+///
+/// # Errors
+/// [`Halt::Need`] while it is unknown.
+pub fn is_gone(client: &ClientId, facts: &Facts) -> Result<bool, Halt> {
+    Ok(RegisteredClient::may_be(client) && facts.client(client.as_str())?.is_none())
 }
 
 /// Whether a grant has not lost an access token of its own.

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::issue::{AccessTokenPlan, TokenPlan};
+use super::issue::TokenPlan;
 use super::life;
 use super::redeem::redeem;
 use crate::jose::Purpose;
@@ -29,7 +29,7 @@ use crate::protocol::Timestamp;
 use crate::record::decision::Random;
 use crate::record::grant::{Grant, Nonce};
 use crate::record::outbox::Issue;
-use crate::record::{Client, Context, Decision, Facts, GrantId, Halt, Id};
+use crate::record::{Client, Context, Decision, Facts, GrantId, Halt, Id, Record};
 use crate::token::{Handle, HandleKind};
 
 /// Issues the tokens of a grant that has just been allowed, for the first time. With them comes what it takes to issue them
@@ -50,8 +50,8 @@ pub fn issue(
     Ok((decision, issue, cx.now.plus(access_token.min(cx.settings.lifetimes.id_token))))
 }
 
-/// The tokens that were issued to a grant, to be sent; `None` when the client has them, the grant may not be used any more, or
-/// what it takes to issue the same has changed since.
+/// The tokens that were issued to a grant, to be sent; `None` when the grant may not be used any more or is not what it became
+/// when they were issued: then the client has them, or what it takes to issue the same has changed since.
 ///
 /// # Errors
 /// Those of [`redeem`].
@@ -63,20 +63,34 @@ pub fn again(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Option<TokenPlan>, Halt> {
-    if is_used(grant, issue) || life::obstacle(grant, facts, cx)?.is_some() {
+    if life::obstacle(grant, facts, cx)?.is_some() {
         return Ok(None);
     }
     let allowed = Grant { access: SmallVec::new(), refresh: None, jwts: None, ..grant.clone() };
-    let mut plan = issued(id, &allowed, issue, client, facts, cx)?.outcome?;
+    let Decision { batch, outcome, .. } = issued(id, &allowed, issue, client, facts, cx)?;
+    if !batch.put.iter().any(|put| matches!(&*put.record, Record::Grant(own) if own == grant)) {
+        return Ok(None);
+    }
+    let mut plan = outcome?;
     plan.expires_in = Duration::from_secs(issue.issued_at.plus(plan.expires_in).seconds_from(cx.now));
-    Ok(Some(plan).filter(|plan| lives(&plan.access_token, grant)))
+    Ok(Some(plan))
 }
 
-/// Whether the client has refreshed what was issued to it: then it has its tokens, whatever it answered when it was sent them.
+/// Whether the client has done anything with what was issued to it, refreshed it or revoked a part: then it has its tokens,
+/// whatever it answered when it was sent them. The access tokens tell: there is the first one, and no other.
 #[must_use]
-pub fn is_used(grant: &Grant, issue: Issue) -> bool {
-    let jwts = grant.jwts.as_ref().is_some_and(|own| own.next > 1);
-    jwts || grant.access.iter().any(|own| own.issued_at > issue.issued_at)
+pub fn is_used(id: GrantId, grant: &Grant, issue: Issue, cx: &Context<'_>) -> bool {
+    let first = Handle { id: id.0, secret: random(id, issue, cx).secret() }.digest(HandleKind::AccessToken);
+    match (grant.access.as_slice(), &grant.jwts) {
+        ([only], None) => only.digest != first,
+        ([], Some(jwts)) => jwts.next != 1 || jwts.is_dead(0),
+        _ => true,
+    }
+}
+
+/// All that is random in the tokens of this issue.
+fn random(id: GrantId, issue: Issue, cx: &Context<'_>) -> Random {
+    Random::from_seed(cx.settings.sealer.mac(Purpose::PushedTokens, &[&id.0.0, &issue.nonce.0.0]))
 }
 
 /// The same for the same grant, issue, client and facts.
@@ -88,19 +102,6 @@ fn issued(
     facts: &Facts,
     cx: &Context<'_>,
 ) -> Result<Decision<TokenPlan>, Halt> {
-    let seed = cx.settings.sealer.mac(Purpose::PushedTokens, &[&id.0.0, &issue.nonce.0.0]);
-    let then = Context { now: issue.issued_at, random: Random::from_seed(seed), ..cx.clone() };
+    let then = Context { now: issue.issued_at, random: random(id, issue, cx), ..cx.clone() };
     redeem(id, allowed, client, &allowed.resources, facts, &then)
-}
-
-/// Whether the grant knows this token as one of its own that is not revoked.
-fn lives(token: &AccessTokenPlan, grant: &Grant) -> bool {
-    match token {
-        AccessTokenPlan::Opaque(text) => Handle::decode(HandleKind::AccessToken, text.expose())
-            .map(|handle| handle.digest(HandleKind::AccessToken))
-            .is_some_and(|digest| grant.access.iter().any(|own| own.digest == digest)),
-        // The first of a grant has the number zero.
-        AccessTokenPlan::Jwt(..) => grant.jwts.as_ref().is_some_and(|own| !own.is_dead(0)),
-        AccessTokenPlan::IdJag(..) | AccessTokenPlan::IdToken(_) => false,
-    }
 }

@@ -4,7 +4,7 @@ use super::life;
 use crate::protocol::{ClientId, Reason, Resource, Scope, SubjectId, Timestamp};
 use crate::record::exchange::Exchanged;
 use crate::record::grant::{Authentication, Grant};
-use crate::record::{Context, Facts, GrantId, Halt, RegisteredClient, Versioned};
+use crate::record::{Context, Facts, GrantId, Halt, Versioned};
 use crate::token::claims::TokenId;
 use crate::token::{HandleKind, PresentedToken, RefreshHandle};
 
@@ -129,15 +129,6 @@ pub fn live_access_token(
         Some(recognised) => live(&recognised, facts, cx),
         None => Ok(None),
     }
-}
-
-/// Whether the client of a live token is gone. Only one that registered itself can be while its standing says nothing of
-/// it; no other costs a look.
-///
-/// # Errors
-/// [`Halt::Need`] while it is unknown.
-pub fn holder_is_gone(token: &LiveToken, facts: &Facts) -> Result<bool, Halt> {
-    Ok(RegisteredClient::may_be(&token.client) && facts.client(token.client.as_str())?.is_none())
 }
 
 /// The recognised access token, if it lives. A refresh token is no access token.

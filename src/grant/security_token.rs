@@ -149,7 +149,7 @@ impl SecurityToken {
 
     fn access_token(&self, facts: &Facts, cx: &Context<'_>) -> Result<Option<Proven>, Halt> {
         let Some(live) = resolve::live_access_token(&self.own, facts, cx)? else { return Ok(None) };
-        if resolve::holder_is_gone(&live, facts)? {
+        if life::is_gone(&live.client, facts)? {
             return Ok(None);
         }
         let presented = Presented {

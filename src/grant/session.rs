@@ -72,13 +72,20 @@ fn tell(client: &ClientId, session: SessionId, subject: &SubjectId, batch: &mut 
     batch.put.push(outbox_put(id, outbox, cx));
 }
 
-/// A message as it is written: listed among all that wait.
+/// A message as it is written: listed among all that wait. One with tokens is kept as long as they could be used, because their
+/// grant ends with it.
 #[must_use]
 pub fn outbox_put(id: OutboxId, outbox: Outbox, cx: &Context<'_>) -> Put {
+    let matters_until = match outbox.message {
+        Message::Tokens { issue, .. } => {
+            outbox.valid_until.max(issue.issued_at.plus(cx.settings.longest_life()))
+        }
+        _ => outbox.valid_until,
+    };
     Put {
         key: cx.namespace().outbox(id),
         terms: vec![Index::outbox(cx.namespace())],
-        retain_until: outbox.valid_until.plus(life::RETENTION_MARGIN),
+        retain_until: matters_until.plus(life::RETENTION_MARGIN),
         record: Arc::new(Record::Outbox(outbox)),
     }
 }

@@ -11,8 +11,8 @@ use crate::record::key_ring::PublishedKeys;
 #[async_trait]
 pub trait ClientJwks: Send + Sync {
     /// The key set behind `wanted.uri`. When the wanted key is not among those that are known, the set is fetched
-    /// again, unless that was done just now: a new key is found in less than a minute, and no token can make this
-    /// process hammer a client's server.
+    /// again, unless that was done just now: a new key is found by its `kid` in less than a minute, and no token can make
+    /// this process hammer a client's server.
     ///
     /// # Errors
     /// [`KeysUnavailable`] when no set is known and none can be fetched; what needs a key of the client is then refused.
@@ -39,7 +39,8 @@ mod fetched {
     use crate::host::{Clock, Fetch, JwksCache, JwksOptions};
     use crate::jose::{JoseError, KeyAlgorithm};
 
-    /// The most key sets that are remembered; beyond it, the one that was used longest ago is forgotten.
+    /// The most key sets that are remembered; beyond it, the one that was used longest ago is forgotten, but none that was
+    /// fetched just now: so no more are fetched within a pause than are remembered.
     const MAX_SETS: usize = 1_000;
 
     /// Key sets fetched over [`Fetch`], one [`JwksCache`] for each URL: of those who want one at once, one fetches it;
@@ -69,31 +70,32 @@ mod fetched {
             Self { fetch, clock, options, sets: Mutex::default() }
         }
 
-        fn set(&self, url: &Url) -> Arc<JwksCache> {
+        fn set(&self, url: &Url) -> Result<Arc<JwksCache>, KeysUnavailable> {
             let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
             sets.uses += 1;
             let now = sets.uses;
             if let Some((set, used)) = sets.by_url.get_mut(url) {
                 *used = now;
-                return Arc::clone(set);
+                return Ok(Arc::clone(set));
             }
-            if sets.by_url.len() >= MAX_SETS
-                && let Some(oldest) =
-                    sets.by_url.iter().min_by_key(|(_, (_, used))| *used).map(|(url, _)| url.clone())
-            {
+            if sets.by_url.len() >= MAX_SETS {
+                let at_rest = sets.by_url.iter().filter(|(_, (set, _))| set.rests());
+                let oldest = at_rest.min_by_key(|(_, (_, used))| *used).map(|(url, _)| url.clone());
+                let oldest =
+                    oldest.ok_or_else(|| KeysUnavailable("too many sets are asked for".to_owned()))?;
                 sets.by_url.remove(&oldest);
             }
             let (fetch, clock) = (Arc::clone(&self.fetch), Arc::clone(&self.clock));
             let set = Arc::new(JwksCache::with_options(fetch, url.clone(), clock, self.options));
             sets.by_url.insert(url.clone(), (Arc::clone(&set), now));
-            set
+            Ok(set)
         }
     }
 
     #[async_trait]
     impl ClientJwks for FetchedJwks {
         async fn keys(&self, wanted: &WantedKey) -> Result<Arc<PublishedKeys>, KeysUnavailable> {
-            let set = self.set(&wanted.uri);
+            let set = self.set(&wanted.uri)?;
             let keys = set.keys().await?;
             if holds(&keys, wanted) {
                 return Ok(keys);

@@ -205,6 +205,11 @@ impl JwksCache {
         keys.map(|keys| keys.set.clone()).ok_or_else(unavailable)
     }
 
+    /// Whether nothing was fetched just now.
+    pub(crate) fn rests(&self) -> bool {
+        !self.must_pause(&self.state())
+    }
+
     fn must_pause(&self, state: &State) -> bool {
         state.attempt.is_some_and(|at| self.since(at) < self.options.pause)
     }

@@ -3,7 +3,7 @@
 //! What came of fetching is kept for a short while, because whoever sees a page again asks again. A client that changes a
 //! document changes the fragment, so another fragment has the document fetched anew. But anyone can write fragments: a
 //! document is fetched once at a time and a few times in ten seconds, and who asks beyond that gets what came of the last
-//! time.
+//! time. Nor are more documents fetched in ten seconds than are kept.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -67,7 +67,7 @@ impl RequestObjects {
     pub(crate) async fn get(&self, uri: &Url, clock: &dyn Clock) -> Outcome {
         let mut url = uri.clone();
         url.set_fragment(None);
-        let document = self.document(&url);
+        let document = self.document(&url, clock.now())?;
         loop {
             if let Some(outcome) = document.known(uri.fragment(), clock.now()) {
                 return outcome;
@@ -88,17 +88,20 @@ impl RequestObjects {
         }
     }
 
-    fn document(&self, url: &Url) -> Arc<Document> {
+    /// A document that was fetched just now gives way to no other, and so its count is not forgotten: as many are fetched in
+    /// ten seconds as are kept, however many there are.
+    fn document(&self, url: &Url, now: Timestamp) -> Result<Arc<Document>, Box<str>> {
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, document)) = documents.iter().find(|(own, _)| own == url) {
-            return Arc::clone(document);
+            return Ok(Arc::clone(document));
         }
         if documents.len() >= MAX_DOCUMENTS {
-            documents.pop_front();
+            let rests = documents.iter().position(|(_, document)| document.rests(now));
+            documents.remove(rests.ok_or("too many are asked for")?);
         }
         let document = Arc::<Document>::default();
         documents.push_back((url.clone(), Arc::clone(&document)));
-        document
+        Ok(document)
     }
 
     async fn fetch(&self, url: Url) -> Outcome {
@@ -131,6 +134,12 @@ impl Document {
             None if lately >= MAX_FETCHES => Some(Err("it was asked for too often".into())),
             _ => None,
         }
+    }
+
+    /// Whether it was not fetched just now.
+    fn rests(&self, now: Timestamp) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.fetches.iter().all(|at| age(*at, now) >= PAUSE)
     }
 
     /// Counts one that is fetched, even if nobody waits for it to the end.

@@ -347,11 +347,13 @@ impl HttpServer {
     /// The server's metadata.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
-        Metadata::new(
+        let metadata = Metadata::new(
             self.server.settings(),
             self.server.paths(),
             !self.server.signer().algorithms().is_empty(),
-        )
+        );
+        // Only the end of a session of ours is told to anyone.
+        if self.host_sessions.is_some() { metadata.without_logout_notices() } else { metadata }
     }
 
     fn authorize<'a>(&'a self, request: &'a Request<Bytes>, origin: Origin) -> Answer<'a> {

@@ -44,16 +44,27 @@ impl ClaimsRequest {
     pub const NOTHING: &'static Self =
         &Self { id_token: BTreeMap::new(), userinfo: BTreeMap::new(), locales: Locales::NONE };
 
-    /// Reads `claims`. Members this release does not know are ignored; `None` when it is not the JSON it should be
-    /// or names more than [`MAX_CLAIMS`] claims in one place.
+    /// Reads `claims`. Members this release does not know are ignored; `None` when it is not the JSON it should be,
+    /// names more than [`MAX_CLAIMS`] claims in one place or more than one user, or has a `sub` or `acr` that is no text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let Value::Object(mut places) = json::parse(text.as_bytes()).ok()? else { return None };
-        Some(Self {
+        let claims = Self {
             id_token: wishes(places.remove("id_token"))?,
             userinfo: wishes(places.remove("userinfo"))?,
             locales: Locales::default(),
-        })
+        };
+        let texts = claims.values("sub").chain(claims.values("acr")).all(Value::is_string);
+        let one_user = claims.values("sub").all(|value| value.as_str() == claims.subject());
+        (texts && one_user).then_some(claims)
+    }
+
+    /// The values that a claim may have, in either place.
+    fn values(&self, name: &str) -> impl Iterator<Item = &Value> {
+        [&self.id_token, &self.userinfo]
+            .into_iter()
+            .filter_map(move |place| place.get(name))
+            .flat_map(|wish| &wish.values)
     }
 
     /// Whether nothing is asked for.
@@ -65,8 +76,7 @@ impl ClaimsRequest {
     /// The only user who may answer: a `sub` with one value, in either place (OpenID Connect Core §5.5.1).
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        let wish = self.id_token.get("sub").or_else(|| self.userinfo.get("sub"))?;
-        wish.values.first()?.as_str()
+        self.values("sub").next()?.as_str()
     }
 
     /// Whether a login does that is of a context class for which `reached` holds: none is essential, or one of those that
@@ -126,6 +136,28 @@ impl ClaimWish {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn one_user_at_most_is_named_in_either_place_and_by_text() {
+        let subject =
+            |text: &str| ClaimsRequest::parse(text).map(|claims| claims.subject().map(str::to_owned));
+        let alice = Some(Some("alice".to_owned()));
+        assert_eq!(subject(r#"{"id_token":{"sub":null},"userinfo":{"sub":{"value":"alice"}}}"#), alice);
+        assert_eq!(
+            subject(r#"{"id_token":{"sub":{"value":"alice"}},"userinfo":{"sub":{"values":["alice"]}}}"#),
+            alice
+        );
+        assert_eq!(subject(r#"{"id_token":{"sub":{"essential":true}}}"#), Some(None));
+        for bad in [
+            r#"{"id_token":{"sub":{"value":"alice"}},"userinfo":{"sub":{"value":"bob"}}}"#,
+            r#"{"id_token":{"sub":{"values":["alice","bob"]}}}"#,
+            r#"{"userinfo":{"sub":{"value":1}}}"#,
+            r#"{"id_token":{"acr":{"essential":true,"value":["gold"]}}}"#,
+            r#"{"id_token":{"acr":{"values":["gold",1]}}}"#,
+        ] {
+            assert_eq!(subject(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn a_claim_may_be_asked_for_with_nothing_with_a_value_or_with_several() {

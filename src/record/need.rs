@@ -137,7 +137,7 @@ pub enum Counter {
     UserCodesOfSession(Id),
     /// User codes tried, right or wrong, from an address.
     UserCodesFrom(Option<IpAddr>),
-    /// Registrations begun from an address without an initial access token.
+    /// Registrations begun from an address.
     Registrations(Option<IpAddr>),
     /// Changes of the registration of a client, from an address.
     RegistrationUpdates(ClientId, Option<IpAddr>),

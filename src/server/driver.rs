@@ -1,7 +1,8 @@
 //! The one loop: fetch what a decision needs, decide, mint, commit; decide again when a race was lost.
 //!
-//! Dropping the returned future at any point is the same as a crash at that point: no lock is held across an await,
-//! and the only write is the commit.
+//! Dropping the returned future at any point is the same as a crash at that point: no lock is held across an await, and what
+//! the answer rests on is written by the one commit. What else there may be counts for nothing in it: guesses that were
+//! counted, markers that were claimed, room that was made in a full store, messages that are delivered after the commit.
 
 use std::sync::atomic::Ordering;
 

@@ -113,6 +113,7 @@ pub fn select(
     {
         let names: Map<String, Value> = names
             .iter()
+            .filter(|(name, _)| !NEVER.contains(&plain(name)))
             .filter(|(name, _)| asked(name, &Value::Null) || wishes.contains_key(*name))
             .map(|(name, source)| (name.clone(), source.clone()))
             .collect();

@@ -26,7 +26,9 @@ struct Place(Mutex<String>);
 
 #[async_trait]
 impl Fetch for Place {
-    async fn fetch(&self, _: FetchRequest) -> Result<FetchResponse, FetchError> {
+    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
+        let place = PLACE.split('#').next().unwrap();
+        assert_eq!(request.url.as_str(), place);
         let headers = vec![("content-type".to_owned(), b"application/jwt".to_vec())];
         let body = self.0.lock().unwrap().clone().into_bytes();
         Ok(FetchResponse { status: 200, headers, body })
@@ -75,8 +77,11 @@ async fn by_reference(object: impl Fn(&Form) -> String) {
         let suite = suite(&place).await;
         let request = plan.asking("web", "openid");
         *place.0.lock().unwrap() = object(&request);
-        let answer = suite.agent().walk(&beside(&request).add("request_uri", PLACE), "alice").await;
-        suite.outcome(plan, &request, &answer).await;
+        let elsewhere = format!("{PLACE}-of-another-time");
+        for uri in [PLACE, elsewhere.as_str()] {
+            let answer = suite.agent().walk(&beside(&request).add("request_uri", uri), "alice").await;
+            suite.outcome(plan, &request, &answer).await;
+        }
     }
 }
 

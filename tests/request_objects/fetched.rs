@@ -181,9 +181,13 @@ async fn a_new_document_is_kept_instead_of_the_oldest() {
     let places: Vec<String> = (0..257).map(|number| format!("https://web.example/{number}")).collect();
     let uris = places.iter().map(|place| place.as_str().into()).collect();
     register(&fixture, "web", RequestObjectRegistration { uris, ..RequestObjectRegistration::default() });
-    for place in &places {
+    for place in &places[..256] {
         assert!(is_taken(&fixture, &referring(place)).await);
     }
+    assert!(!is_taken(&fixture, &referring(&places[256])).await, "all that are kept were fetched just now");
+    assert_eq!(web.asked(), 256);
+    fixture.clock.forward(11);
+    assert!(is_taken(&fixture, &referring(&places[256])).await);
     for (number, asked) in [(256, 257), (1, 257), (0, 258)] {
         assert!(is_taken(&fixture, &referring(&places[number])).await);
         assert_eq!(web.asked(), asked, "{number}");

@@ -94,7 +94,7 @@ pub const UPDATE_RETRY_SECONDS: u64 = 60;
 /// A client replaces its registration: what it leaves out is gone (RFC 7592 §2.2).
 ///
 /// The registration access token is replaced, too (§5). Whoever lost the answer would be locked out for ever; so for
-/// [`UPDATE_RETRY_SECONDS`], and until the next update, the very same request is answered once more with the very same
+/// [`UPDATE_RETRY_SECONDS`], and until the next update, the very same request is answered again with the very same
 /// answer. The old token opens nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplaceRegistration {
@@ -269,7 +269,8 @@ impl Decide for DeleteRegistration {
 }
 
 /// The registration is gone, and whatever was issued to the client is dead. Its identifier was random and is nobody's again: so
-/// its standing is forgotten when nothing that it was issued could be used.
+/// its standing is forgotten when nothing that it was issued could be used, unless a resource has tokens that last longer: those
+/// are dead without the registration.
 fn ended(id: &ClientId, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
     let state = cx.namespace().client_state(id);
     let standing = life::standing(facts.client_state(state)?).disable();

@@ -41,14 +41,10 @@ impl Decide for RegistrationRequest {
         if !cx.settings.self_registration.as_ref().is_some_and(|registration| registration.open) {
             return Err(Reason::RegistrationClosed.into());
         }
-        let access = match &self.initial_access {
-            Some(token) => Some(token.find(facts, cx)?),
-            // Whoever has none is counted, so that nobody fills the store.
-            None => {
-                within_quota(&Counter::Registrations(cx.address), facts)?;
-                None
-            }
-        };
+        let access = self.initial_access.as_ref().map(|token| token.find(facts, cx)).transpose()?;
+        // Counted so that nobody fills the store; and with a token, which is spent by success alone, so that nobody has the
+        // document of a sector fetched without end.
+        within_quota(&Counter::Registrations(cx.address), facts)?;
         let id = ClientId::new(cx.id().to_string());
         let introduced_by = access.map(|access| access.name.clone());
         let applicant =

@@ -2,8 +2,8 @@
 //!
 //! Decides whether a key may open a token, and whether the token is exactly what was encrypted. What depends on a key
 //! has one refusal alone: where the content's key could not be recovered, the content is opened all the same, under a key
-//! of zeros, and refused whatever came of it (RFC 7516 §11.5), so that neither the error nor the work done tells which
-//! step failed.
+//! of zeros, and refused whatever came of it (RFC 7516 §11.5), so that the error does not tell which
+//! step failed, and the work done hardly does.
 
 use std::fmt;
 
