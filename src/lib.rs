@@ -1,8 +1,11 @@
 //! An embeddable OAuth 2.0 / 2.1 authorization server and OpenID Provider.
 //!
-//! The host adds this crate, picks or implements the storage traits, keeps its own login and consent pages, and
+//! The host adds this crate, picks a store or implements [`Store`], keeps its users and its own login and consent pages, and
 //! calls it from whatever HTTP framework it runs. Every grant is a pure state machine over request and response
-//! structs; storage, clock, randomness and signing are injected.
+//! structs; storage, clock, randomness, signing and whatever the host knows are injected.
+//!
+//! Begin with [`AuthorizationServer::builder`]; with [`http::HttpServer`], or `http::axum`, for the endpoints over HTTP; and
+//! with [`docs::choose`] for which flow a client needs.
 //!
 //! ```text
 //!                     ┌───────── facts it asked for ◄─────────┐
@@ -61,20 +64,25 @@
 //! # The folders
 //!
 //! Arrows run one way: [`http`] → [`server`] → {[`endpoint`], [`authorize`] → [`grant`] → [`token`], [`client`],
-//! [`proof`]} → [`record`] → {[`jose`], [`protocol`]}. [`store`] and [`host`] depend on [`record`] and below; only
-//! [`server`] and [`http`] know them. From `protocol` to `token` nothing is async.
+//! [`proof`]} → [`record`] → {[`jose`], [`protocol`]}. [`store`] depends on [`record`] and below, [`host`] also on [`store`],
+//! [`client`] and [`token`]; only [`server`] knows both. [`resource_server`] stands apart, for APIs in other processes. From
+//! `protocol` to `token`, and in `authorize`, `grant`, `endpoint` and `client`, nothing is async.
 //!
 //! | question | folder |
 //! |---|---|
 //! | how is a request read, what may a scope, a redirect URI, an error be | [`protocol`] |
 //! | what is remembered, how is a change described | [`record`] |
 //! | how does a grant begin, live and end | [`grant`], one file per grant type |
-//! | what happens at the authorization endpoint | [`authorize`] |
-//! | what do the other endpoints decide | [`endpoint`] |
+//! | what happens at the authorization endpoint, and on the user's pages | [`authorize`] |
+//! | what do the other endpoints decide, and what can an operator do | [`endpoint`] |
+//! | what is in a token, and what does a token that comes back mean | [`token`] |
 //! | who is the client, and what may one register by itself | [`client`], [`client::registration`] |
 //! | who may register | [`host::RegistrationPolicy`] |
 //! | what must a store promise | [`store::Store`], [`store::contract`] |
 //! | what does the host inject | [`host`] |
+//! | which defaults does a profile set | [`profile`] |
+//! | how does an API in another process check a token | [`resource_server`] |
+//! | where is a section of a specification kept, and which test holds it to that | [`docs::specifications`] |
 //!
 //! # Features
 //!
@@ -85,7 +93,7 @@
 //! | `axum` | | an `axum::Router` of the endpoints |
 //! | `sqlite` | | [`store`]`::SqliteStore` (needs a C compiler) |
 //! | `postgres` | | [`store`]`::PostgresStore` (needs a C compiler) |
-//! | `fetch` | | outbound HTTP: to the servers of clients, and for APIs in other processes |
+//! | `fetch` | | outbound HTTP: to the servers of clients and of trusted issuers, and for APIs in other processes |
 //! | `legacy-implicit` | | response types that hand out access tokens through the browser |
 //! | `legacy-password` | | clients that send the passwords of their users |
 //! | `tracing` | | log lines |

@@ -8,6 +8,7 @@ mod common;
 use std::sync::Arc;
 
 use common::clients::all;
+use common::host::NoServers;
 use common::{Agent, Answer, Fixture, authorization, claims, form, scope};
 use grantor::http::LOGGED_OUT_SCRIPT_HASH;
 use grantor::protocol::{ApplicationType, RedirectUri};
@@ -127,19 +128,6 @@ async fn only_the_logout_in_this_browser_is_told_and_nothing_is_sent() {
     let hint = signed_in(&fixture, &mut agent, "post").await;
     assert_eq!(frames(&log_out(&mut agent, &hint, &[]).await).len(), 1);
     assert_eq!(fixture.count(EventKind::LogoutNoticeFailed), 1, "whoever asks for both is told by both");
-}
-
-/// No server can be reached.
-struct NoServers;
-
-#[async_trait::async_trait]
-impl grantor::host::Fetch for NoServers {
-    async fn fetch(
-        &self,
-        _: grantor::host::FetchRequest,
-    ) -> Result<grantor::host::FetchResponse, grantor::host::FetchError> {
-        Err(grantor::host::FetchError::Timeout)
-    }
 }
 
 #[tokio::test]

@@ -8,13 +8,15 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use common::clients::authenticated;
 use common::host::TestPasswords;
-use common::{Fixture, Form, alice, claims, form, scope};
+use common::{Answer, Fixture, Form, alice, claims, form, scope};
 use grantor::Profile;
 use grantor::protocol::GrantType;
 use grantor::record::grant::GrantStatus;
 use grantor::record::{EventKind, Settings};
 use grantor::server::{AuthorizationServer, Builder};
+use http::{Request, header};
 use serde_json::json;
 
 fn with_passwords(builder: Builder, passwords: &Arc<TestPasswords>) -> Builder {
@@ -123,6 +125,36 @@ async fn guesses_at_many_names_from_one_address_are_limited_together() {
     }
     fixture.token("web", &login("alice", "wonderland")).await.refused(429, "slow_down");
     assert_eq!(passwords.asked.load(Ordering::SeqCst), 100);
+}
+
+/// Each address has its ten tries, until all of them have had fifty. What one address is refused counts against nobody.
+#[tokio::test]
+async fn guesses_at_one_name_from_many_addresses_are_limited_together_and_no_address_locks_a_user_out() {
+    let (fixture, passwords) = fixture();
+    let from = async |place: u8, password: &str| {
+        let (authorization, form) = authenticated("web", &login("alice", password));
+        let request = Request::post("/token")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::AUTHORIZATION, authorization.unwrap());
+        let request = request.body(form.encode().into()).unwrap();
+        let address = std::net::IpAddr::from([192, 0, 2, place]);
+        Answer::from(fixture.http.handle(request, Some(address)).await.unwrap())
+    };
+    for _ in 0..100 {
+        from(0, "x").await;
+    }
+    assert_eq!(passwords.asked.load(Ordering::SeqCst), 10);
+    from(1, "wonderland").await.tokens();
+    for place in 1..5 {
+        for _ in 0..10 {
+            from(place, "x").await;
+        }
+    }
+    assert_eq!(passwords.asked.load(Ordering::SeqCst), 50);
+    from(5, "wonderland").await.refused(429, "slow_down");
+    fixture.token("web", &login("carol", "x")).await.refused(400, "invalid_grant");
+    fixture.clock.forward(61);
+    from(5, "wonderland").await.tokens();
 }
 
 #[test]

@@ -6,12 +6,13 @@
 mod common;
 
 use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::clients::{API, JWT_API, secret};
 use common::devices;
-use common::host::SeededEntropy;
+use common::host::{NoServers, SeededEntropy};
 use common::{Agent, Fixture, VERIFIER, alice, authorization, scope};
 use grantor::authorize::{
     Action, Approve, AuthorizationRequest, Authorize, Browser, Deny, ForgetLogin, Login, View,
@@ -23,6 +24,7 @@ use grantor::endpoint::administration::{
 };
 use grantor::endpoint::device_authorization::DeviceAuthorizationRequest;
 use grantor::endpoint::introspection::IntrospectionRequest;
+use grantor::endpoint::outbox::PrepareMessage;
 use grantor::endpoint::registration::{
     EndRegistration, IssueInitialAccess, ReadRegistration, RegistrationAccess, RegistrationRequest,
     ReplaceRegistration,
@@ -30,16 +32,21 @@ use grantor::endpoint::registration::{
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::endpoint::revocation::RevocationRequest;
 use grantor::endpoint::token::TokenRequest;
+use grantor::endpoint::userinfo::UserInfoRequest;
 use grantor::grant::authorization_code::AuthorizationCodeRequest;
 use grantor::grant::client_credentials::ClientCredentialsRequest;
 use grantor::grant::device_code::DeviceCodeRequest;
 use grantor::grant::issue::{AccessTokenPlan, TokenPlan};
 use grantor::grant::refresh_token::RefreshTokenRequest;
-use grantor::protocol::{OAuthError, Params, Resource, Secret};
+use grantor::protocol::{ApplicationType, OAuthError, Params, Reason, RedirectUri, Resource, Secret};
 use grantor::record::codec::encode;
 use grantor::record::facts::Fact;
-use grantor::record::{Context, Decide, Decision, Halt, Need, Record, Settings};
+use grantor::record::logout::LogoutUri;
+use grantor::record::{
+    Context, Decide, Decision, Facts, Halt, Id, Index, Need, OutboxId, Random, Record, Settings,
+};
 use grantor::server::{Mint, Origin, Trace};
+use grantor::store::Page;
 use grantor::token::{Handle, HandleKind, PresentedToken, RefreshHandle};
 
 /// What a decision says, secrets and records included.
@@ -53,6 +60,7 @@ impl Exposed for TokenPlan {
             AccessTokenPlan::Opaque(token) => token.expose().to_owned(),
             AccessTokenPlan::Jwt(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
             AccessTokenPlan::IdJag(claims, algorithm) => format!("{claims:?} {algorithm:?}"),
+            AccessTokenPlan::IdToken(plan) => format!("{plan:?}"),
         };
         let refresh = self.refresh_token.as_ref().map(Secret::expose);
         format!("{access} {refresh:?} {self:?}")
@@ -109,6 +117,8 @@ shown!(
     (),
     grantor::endpoint::introspection::Introspection,
     grantor::grant::resolve::LiveToken,
+    grantor::endpoint::userinfo::UserInfoPlan,
+    Option<grantor::endpoint::outbox::Notice>,
     grantor::record::Standing,
     Option<grantor::record::interaction::SignedIn>
 );
@@ -152,6 +162,15 @@ where
     let mut later = context.clone();
     later.random = context.random.clone();
     assert_eq!(first, written(request.decide(&facts.clone(), &later)), "{request:?}");
+
+    if Q::READ_ONLY {
+        later.random = Random::from_seed([7; Random::LEN]);
+        let drawn = request.decide(&facts, &later).map(|mut decision| {
+            decision.batch.id = context.batch().id;
+            decision
+        });
+        assert_eq!(first, written(drawn), "it is given no randomness, so it must not draw any");
+    }
 
     let mut backwards = facts.clone();
     backwards.forget_records();
@@ -393,9 +412,84 @@ async fn every_request_about_a_registration_is_decided_again_as_it_was_answered(
         let body = format!(r#"{{"client_id":"{id}",{wishes}}}"#);
         let replace = ReplaceRegistration::read(access(&token), body.as_bytes()).unwrap();
         let token = recorded(&fixture, &replace).await.1.unwrap().registration_access_token;
-        assert!(recorded(&fixture, &replace).await.1.is_err());
+        let again = recorded(&fixture, &replace).await.1.unwrap();
+        assert_eq!(again.registration_access_token, token);
         recorded(&fixture, &EndRegistration(access(&token))).await.1.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_user_and_of_a_logout_is_decided_again_as_it_was_answered() {
+    let fixture = Fixture::with(|builder| builder.scope(scope("openid read")).fetch(Arc::new(NoServers)));
+    let uri = RedirectUri::parse("https://web.example/out", ApplicationType::Web).unwrap();
+    fixture.clients.change("web", |client| {
+        client.scope = scope("openid read");
+        client.logout.backchannel = Some(LogoutUri { uri, session_required: true });
+    });
+    let mut agent = fixture.agent();
+    let answer = agent.walk(&authorization("web").set("scope", "openid read"), "alice").await;
+    let tokens = fixture.redeem("web", &answer.param("code").unwrap()).await.tokens();
+    recorded(&fixture, &UserInfoRequest::read(&tokens.access)).await.1.unwrap();
+    assert!(recorded(&fixture, &UserInfoRequest::read("x")).await.1.is_err());
+
+    fixture.server.end_session(agent.browser().session_id().unwrap()).await.unwrap();
+    let outbox = Index::outbox(fixture.server.settings().namespace);
+    let waiting = fixture.store.list(&outbox, Page { after: None, limit: 10 }).await.unwrap();
+    let [message] = waiting.keys.as_slice() else { panic!("{waiting:?}") };
+    let (decision, _) = recorded(&fixture, &PrepareMessage(OutboxId(message.id))).await;
+    assert!(decision.contains("https://web.example/out"));
+    recorded(&fixture, &PrepareMessage(OutboxId(Id([0; 16])))).await.1.unwrap();
+}
+
+/// A decision that says that it only reads, and writes.
+#[derive(Debug)]
+struct Pretends;
+
+impl Decide for Pretends {
+    type Plan = ();
+
+    const READ_ONLY: bool = true;
+
+    fn decide(&self, _: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
+        let mut batch = cx.batch();
+        batch.delete.push(cx.namespace().subject(&alice()));
+        Ok(Decision { batch, outcome: Ok(()), events: Default::default() })
+    }
+}
+
+/// What it wrote would be named by randomness that everyone knows.
+#[tokio::test]
+async fn a_decision_that_says_that_it_only_reads_cannot_write() {
+    let error = Fixture::new().server.run(&Pretends, Origin::default()).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Bug);
+}
+
+/// The text of every source file below a folder.
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: PathBuf| match path.is_dir() {
+        true => sources(&path),
+        false => vec![std::fs::read_to_string(path).unwrap()],
+    };
+    entries.flat_map(text).collect()
+}
+
+/// So that none of them draws randomness, of which it is given none.
+#[test]
+fn every_decision_that_only_reads_is_among_those_recorded() {
+    let (_, here) = include_str!("replay_recording.rs").split_once("/// What a decision says").unwrap();
+    let mut found = 0;
+    for source in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        for decision in source.split("impl Decide for ").skip(1) {
+            let (name, rest) = decision.split_once(' ').unwrap();
+            if rest.split("\n}").next().unwrap().contains("const READ_ONLY: bool = true") {
+                let recorded = [format!("recorded(&fixture, &{name}"), format!("= {name} {{")];
+                assert!(recorded.iter().any(|call| here.contains(call)), "{name}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 5, "{found}");
 }
 
 #[tokio::test]

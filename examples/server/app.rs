@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use grantor::authorize::{AuthorizationResponse, DeviceAnswer, LoggedOut, LogoutPage};
 use grantor::host::{
-    ClientJwks, Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter, MemoryLimiter,
-    NoClientJwks, OpenRegistration, StaticResources,
+    Fetch, FetchedJwks, HttpFetch, KeyRingOptions, KeyRingSigner, Limiter, MemoryLimiter, OpenRegistration,
+    StaticResources,
 };
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, KeyManagement, Sealer};
@@ -64,7 +64,6 @@ impl App {
         let clock = Arc::new(DemoClock::default());
         let signer = signer(&store, &issuer, &secret, &clock).await?;
         let fetch = fetch(&issuer);
-        let client_jwks = client_jwks(fetch.as_ref(), &clock);
         let throttle = Arc::new(Throttle::new(args.test_controls));
         let one_time = OneTimePasswords {
             users: Arc::clone(&users),
@@ -86,7 +85,6 @@ impl App {
             .clock(Arc::clone(&clock) as _)
             .accounts(Arc::clone(&users) as _)
             .resources(Arc::new(StaticResources::new(args.resources.iter().map(api))))
-            .client_jwks(client_jwks)
             .pairwise_subjects(&pairwise_secret(&secret))
             .decrypter(Arc::clone(&signer) as _)
             .signer(Arc::clone(&signer) as _);
@@ -97,7 +95,8 @@ impl App {
                 .grant_types(demo::GRANT_TYPES.iter().cloned().chain([GrantType::Password]));
         }
         if let Some(fetch) = fetch {
-            builder = builder.fetch(fetch);
+            let jwks = FetchedJwks::new(Arc::clone(&fetch), Arc::clone(&clock) as _);
+            builder = builder.fetch(fetch).client_jwks(Arc::new(jwks));
         }
         if let Some(rotation) = args.refresh_rotation {
             builder = builder.refresh(move |refresh| refresh.rotation = rotation);
@@ -147,14 +146,6 @@ fn fetch(issuer: &Issuer) -> Option<Arc<dyn Fetch>> {
     let builder = if issuer.is_https() { builder } else { builder.dangerous_allow_loopback() };
     let unreachable = |error: &_| tracing::warn!(%error, "the servers of clients cannot be reached");
     builder.build().inspect_err(unreachable).ok().map(|fetch| Arc::new(fetch) as _)
-}
-
-/// Fetches the keys of clients with a `jwks_uri`.
-fn client_jwks(fetch: Option<&Arc<dyn Fetch>>, clock: &Arc<DemoClock>) -> Arc<dyn ClientJwks> {
-    match fetch {
-        Some(fetch) => Arc::new(FetchedJwks::new(Arc::clone(fetch), Arc::clone(clock) as _)),
-        None => Arc::new(NoClientJwks),
-    }
 }
 
 /// What pairwise clients call a user is made with this. It is as lasting as the server's secret, which is enough for demo

@@ -1,4 +1,5 @@
-//! How often a password may be guessed: for one user, and from one address.
+//! How often a password may be guessed: of one user from one address, of anyone from there, and of one user from wherever.
+//! What one address can try is far too little to lock a user out.
 //!
 //! An attempt counts before the password is looked at, so that parallel guesses count too; one that succeeds is taken
 //! off again. Names of users who do not exist count like all others, so the answer tells nothing about them.
@@ -12,10 +13,12 @@ use grantor::protocol::Timestamp;
 
 /// The window in which attempts are counted.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// Failed attempts for one user in a window.
-const PER_USER: u32 = 10;
+/// Failed attempts for one user from one address in a window.
+const PER_USER_AND_ADDRESS: u32 = 10;
 /// Failed attempts from one address in a window.
 const PER_ADDRESS: u32 = 50;
+/// Failed attempts for one user in a window.
+const PER_USER: u32 = 50;
 /// The most counters in memory. When all are in use, whoever has none yet has to wait.
 const MAX_COUNTERS: usize = 100_000;
 
@@ -33,6 +36,7 @@ pub(crate) struct Attempt(Vec<Counted>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Counted {
     Address(IpAddr),
+    UserFrom(String, IpAddr),
     User(String),
 }
 
@@ -53,12 +57,13 @@ impl Throttle {
         if self.loopback_is_free && address.is_loopback() {
             return Ok(Attempt(Vec::new()));
         }
-        let both = [Counted::Address(network(address)), Counted::User(username.to_owned())];
+        let (user, network) = (username.to_owned(), network(address));
+        let all = [Counted::Address(network), Counted::UserFrom(user.clone(), network), Counted::User(user)];
         let mut counters = self.counters();
-        for counted in &both {
+        for counted in &all {
             count(&mut counters, counted, now)?;
         }
-        Ok(Attempt(both.into()))
+        Ok(Attempt(all.into()))
     }
 
     /// Takes an attempt off again: the password was right.
@@ -90,6 +95,7 @@ fn count(counters: &mut HashMap<Counted, Counter>, counted: &Counted, now: Times
     }
     let limit = match counted {
         Counted::Address(_) => PER_ADDRESS,
+        Counted::UserFrom(..) => PER_USER_AND_ADDRESS,
         Counted::User(_) => PER_USER,
     };
     if counter.attempts >= limit {
@@ -120,12 +126,21 @@ mod tests {
     #[test]
     fn a_user_can_be_guessed_at_only_so_often_from_wherever() {
         let throttle = Throttle::default();
-        for n in 0..10 {
+        for n in 0..50 {
             assert!(throttle.attempt("alice", address(n), NOW).is_ok());
         }
         assert_eq!(throttle.attempt("alice", address(99), NOW).unwrap_err(), 300);
         assert!(throttle.attempt("bob", address(99), NOW).is_ok());
         assert!(throttle.attempt("alice", address(99), Timestamp(1_301)).is_ok());
+    }
+
+    #[test]
+    fn an_address_can_guess_at_a_user_only_so_often_and_locks_nobody_out() {
+        let throttle = Throttle::default();
+        for n in 0..100 {
+            assert_eq!(throttle.attempt("alice", address(1), NOW).is_ok(), n < 10);
+        }
+        assert!(throttle.attempt("alice", address(2), NOW).is_ok());
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! - [`decide`]: what happens next, and the request that opens it all
 //! - [`interaction`]: the user's answers: [`Login`], [`Approve`],
 //!   [`Deny`]
+//! - [`view`]: what the host's page is shown of it
 //! - [`device`]: the same answers to a device that waits (RFC 8628)
 //! - [`logout`]: the end of it
 //! - [`browser`]: the cookies that bind it all to one browser
@@ -28,17 +29,17 @@ pub mod request;
 mod request_object;
 pub mod response;
 mod session_state;
+pub mod view;
 
 pub use browser::{Browser, Cookie, Cookies, FormToken, HostLogin};
 pub use decide::{Action, Authorize, Interact, Step};
 pub use device::{DeviceAnswer, EnterUserCode};
-pub use interaction::{
-    Approve, Continue, Deny, Destination, ForgetLogin, FormAnswer, InteractionView, Login, View,
-};
+pub use interaction::{Approve, Continue, Deny, ForgetLogin, FormAnswer, Login};
 pub use logout::{
     LoggedOut, Logout, LogoutAction, LogoutFrame, LogoutHints, LogoutPage, LogoutRequest, LogoutStep,
 };
 pub use request::AuthorizationRequest;
 pub use response::AuthorizationResponse;
+pub use view::{Destination, InteractionView, View};
 
 pub use crate::record::interaction::{InteractReason, PageHints};

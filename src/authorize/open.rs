@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::browser::{Browser, Cookies};
 use super::decide::{self, Action, Ask, Interact, Next, Step};
-use super::interaction::{Destination, FormAnswer};
+use super::interaction::FormAnswer;
 use super::request::still_asked;
 use super::response::{AuthorizationResponse, still_registered};
+use super::view::Destination;
 use super::{device, grant};
 use crate::grant::life;
 use crate::jose::Purpose;

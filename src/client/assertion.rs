@@ -172,7 +172,7 @@ mod verify {
             let mut failure = OAuthError::new(Reason::ClientSecretWrong);
             for secret in &client.secrets {
                 let Some(opened) = secret.open(&client.id, &cx.settings.sealer) else { continue };
-                let expired = secret.expires_at.is_some_and(|at| at.is_past(cx.now));
+                let expired = secret.is_expired(cx.now);
                 match token.verify(&opened, &accepted) {
                     Ok(claims) if !expired => return Ok(claims),
                     Ok(_) => failure = Reason::ClientSecretExpired.into(),

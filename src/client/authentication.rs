@@ -142,7 +142,7 @@ impl Credentials {
         };
         let mut verdict = Err(Reason::ClientSecretWrong);
         for secret in &client.secrets {
-            let expired = secret.expires_at.is_some_and(|at| at.is_past(cx.now));
+            let expired = secret.is_expired(cx.now);
             match (secret.matches(presented, &client.id, facts, cx)?, expired) {
                 (true, false) => verdict = Ok(()),
                 (true, true) if verdict.is_err() => verdict = Err(Reason::ClientSecretExpired),

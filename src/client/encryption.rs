@@ -130,9 +130,9 @@ pub(crate) fn newest_secret<'c>(client: &'c Client, cx: &Context<'_>) -> Option<
 
 /// The secrets of a client that are kept sealed and can be used now, the newest last: the one that lasts longest.
 pub(crate) fn sealed_secrets<'c>(client: &'c Client, cx: &Context<'_>) -> Vec<&'c ClientSecret> {
-    let lives = |secret: &ClientSecret| !secret.expires_at.is_some_and(|at| at.is_past(cx.now));
-    let opens = |secret: &ClientSecret| secret.sealed_digest(&client.id, cx).is_some();
-    let mut secrets: Vec<_> = client.secrets.iter().filter(|secret| lives(secret) && opens(secret)).collect();
+    let usable =
+        |secret: &&ClientSecret| !secret.is_expired(cx.now) && secret.sealed_digest(&client.id, cx).is_some();
+    let mut secrets: Vec<_> = client.secrets.iter().filter(usable).collect();
     secrets.sort_by_key(|secret| secret.expires_at.map_or(u64::MAX, |at| at.0));
     secrets
 }

@@ -40,7 +40,7 @@ pub struct ClientMetadata {
     /// `client_name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
-    /// `redirect_uris`.
+    /// `redirect_uris`. A private-use scheme needs a `.` in its name, as in `com.example.app` (RFC 8252 §7.1).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirect_uris: Vec<String>,
     /// `token_endpoint_auth_method`.

@@ -2,7 +2,8 @@
 //! has it to offer (RFC 7591 §2, OpenID Connect Dynamic Client Registration §2).
 //!
 //! What the server does not know is ignored. Of a list, what it does not offer is left out, and the answer says what is left
-//! (RFC 7591 §3.2.1); a single value that it does not offer is refused. Who may register is decided elsewhere, by the
+//! (RFC 7591 §3.2.1); a single value that it does not offer is refused, and so is a member for something that it does not do at
+//! all, such as fetching: a client that had it accepted would wait in vain. Who may register is decided elsewhere, by the
 //! host's policy.
 
 use serde::Deserialize as _;
@@ -115,64 +116,94 @@ impl ClientMetadata {
         Err(MetadataError::Malformed { member, error })
     }
 
-    /// Whether the server offers every single value that is asked for.
+    /// Whether the server offers every single value that is asked for, and can do what every member is for.
     fn check_offered(&self, settings: &Settings) -> Result<(), MetadataError> {
-        let methods = settings.dials.client_auth_methods;
-        let rule = |holds: bool, rule| if holds { Ok(()) } else { Err(MetadataError::Contradiction(rule)) };
         self.check_lengths(MAX_OWN_REDIRECT_URIS)?;
-        rule(
-            methods.contains(&self.token_endpoint_auth_method),
-            "token_endpoint_auth_method is not one that the server takes",
-        )?;
-        rule(
-            self.token_endpoint_auth_signing_alg
-                .is_none_or(|alg| settings.assertions.algorithms(methods).contains(&alg)),
-            "token_endpoint_auth_signing_alg is not one that the server takes",
-        )?;
-        rule(
-            self.backchannel
-                .backchannel_token_delivery_mode
-                .is_none_or(|mode| settings.delivery_modes().contains(&mode)),
-            "backchannel_token_delivery_mode is not one that the server has",
-        )?;
-        rule(
-            self.backchannel
-                .backchannel_authentication_request_signing_alg
-                .is_none_or(|alg| settings.assertions.signatures.contains(&alg)),
-            "backchannel_authentication_request_signing_alg is not one that the server takes",
-        )?;
-        rule(
-            self.subject.subject_type != Some(SubjectType::Pairwise) || settings.pairwise.is_some(),
-            "subject_type pairwise is not offered",
-        )?;
-        rule(
-            self.request_objects
-                .request_object_signing_alg
-                .is_none_or(|alg| settings.request_object_algorithms().contains(&alg)),
-            "request_object_signing_alg is not one that the server takes",
-        )?;
-        rule(
-            self.request_objects
-                .request_object_encryption_alg
-                .is_none_or(|alg| settings.decryption_algorithms.contains(&alg)),
-            "request_object_encryption_alg is not one that the server has a key for",
-        )?;
-        rule(
-            self.encryption.algorithms().all(|alg| KEY_MANAGEMENT.contains(&alg)),
-            "an encrypted_response_alg is not one that the server encrypts with",
-        )?;
+        let methods = settings.dials.client_auth_methods;
+        let (requests, backchannel, logout) = (&self.request_objects, &self.backchannel, &self.logout);
         let signs = |alg| settings.signing_algorithms.contains(&alg);
-        rule(
-            self.id_token_signed_response_alg.is_none_or(|alg| match alg {
-                AssertionAlgorithm::Signature(alg) => signs(alg),
-                AssertionAlgorithm::Mac(alg) => settings.id_token_macs().contains(&alg),
-            }),
-            "id_token_signed_response_alg is not one that the server signs with",
-        )?;
-        rule(
-            self.userinfo_signed_response_alg.is_none_or(signs),
-            "userinfo_signed_response_alg is not one that the server signs with",
-        )
+        let rules = [
+            (
+                methods.contains(&self.token_endpoint_auth_method),
+                "token_endpoint_auth_method is not one that the server takes",
+            ),
+            (
+                self.token_endpoint_auth_signing_alg
+                    .is_none_or(|alg| settings.assertions.algorithms(methods).contains(&alg)),
+                "token_endpoint_auth_signing_alg is not one that the server takes",
+            ),
+            (
+                self.jwks_uri.is_none() || settings.remote_keys,
+                "jwks_uri is not offered, because the server fetches no keys",
+            ),
+            (
+                backchannel
+                    .backchannel_token_delivery_mode
+                    .is_none_or(|mode| settings.delivery_modes().contains(&mode)),
+                "backchannel_token_delivery_mode is not one that the server has",
+            ),
+            (
+                backchannel
+                    .backchannel_authentication_request_signing_alg
+                    .is_none_or(|alg| settings.assertions.signatures.contains(&alg)),
+                "backchannel_authentication_request_signing_alg is not one that the server takes",
+            ),
+            (
+                !backchannel.backchannel_user_code_parameter || settings.backchannel.user_codes,
+                "backchannel_user_code_parameter is not offered",
+            ),
+            (
+                self.subject.subject_type != Some(SubjectType::Pairwise) || settings.pairwise.is_some(),
+                "subject_type pairwise is not offered",
+            ),
+            (
+                requests
+                    .request_object_signing_alg
+                    .is_none_or(|alg| settings.request_object_algorithms().contains(&alg)),
+                "request_object_signing_alg is not one that the server takes",
+            ),
+            (
+                requests
+                    .request_object_encryption_alg
+                    .is_none_or(|alg| settings.decryption_algorithms.contains(&alg)),
+                "request_object_encryption_alg is not one that the server has a key for",
+            ),
+            (
+                !requests.require_signed_request_object || settings.takes_request_objects(),
+                "require_signed_request_object is not offered, because the server takes no request objects",
+            ),
+            (
+                requests.request_uris.is_empty() || settings.remote_requests,
+                "request_uris are not offered, because the server fetches no request objects",
+            ),
+            (
+                self.encryption.algorithms().all(|alg| KEY_MANAGEMENT.contains(&alg)),
+                "an encrypted_response_alg is not one that the server encrypts with",
+            ),
+            (
+                self.id_token_signed_response_alg.is_none_or(|alg| match alg {
+                    AssertionAlgorithm::Signature(alg) => signs(alg),
+                    AssertionAlgorithm::Mac(alg) => settings.id_token_macs().contains(&alg),
+                }),
+                "id_token_signed_response_alg is not one that the server signs with",
+            ),
+            (
+                self.userinfo_signed_response_alg.is_none_or(signs),
+                "userinfo_signed_response_alg is not one that the server signs with",
+            ),
+            (
+                logout.backchannel_logout_uri.is_none() || settings.backchannel_logout,
+                "backchannel_logout_uri is not offered, because the server tells no client of a logout there",
+            ),
+            (
+                logout.frontchannel_logout_uri.is_none() || settings.frontchannel_logout,
+                "frontchannel_logout_uri is not offered, because the server tells no client of a logout there",
+            ),
+        ];
+        match rules.into_iter().find(|(holds, _)| !holds) {
+            Some((_, rule)) => Err(MetadataError::Contradiction(rule)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -135,6 +135,7 @@ pub use verify::verify;
 #[cfg(feature = "aws-lc-rs")]
 mod verify {
     use super::MAX_BYTES;
+    use super::encryption::sealed_secrets;
     use crate::jose::{
         Claims, JoseError, KeyAlgorithm, Leeway, Unverified, UnverifiedMac, Verification, unsecured_claims,
     };
@@ -220,9 +221,10 @@ mod verify {
         check_algorithm(RequestObjectAlgorithm::Protected(AssertionAlgorithm::Mac(alg)), client, cx)?;
         let algorithms = [alg];
         let accepted = Verification::new(TYPES, &algorithms).or_untyped();
-        let alive = client.secrets.iter().filter(|own| !own.expires_at.is_some_and(|at| at.is_past(cx.now)));
-        let mut opened = alive.filter_map(|secret| secret.open(&client.id, &cx.settings.sealer));
-        let claims = opened.find_map(|secret| token.verify(&secret, &accepted).ok());
+        let claims = sealed_secrets(client, cx).into_iter().find_map(|secret| {
+            let secret = secret.open(&client.id, &cx.settings.sealer)?;
+            token.verify(&secret, &accepted).ok()
+        });
         claims.ok_or_else(|| unproven(JoseError::BadSignature))
     }
 

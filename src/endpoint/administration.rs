@@ -1,4 +1,5 @@
-//! What operators and users may end: a grant, everything of a subject or a client, a session.
+//! What operators and users may end: a grant, everything of a subject or a client, a session. The end of a registration is
+//! beside the other things that happen to one: [`registration`](super::registration).
 
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;

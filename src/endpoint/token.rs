@@ -43,6 +43,23 @@ pub enum TokenRequest {
     Extension(ExtensionGrantRequest),
 }
 
+/// Does with a request what is done with each alike, whichever it is.
+macro_rules! whichever {
+    ($of:expr, $request:ident => $alike:expr) => {
+        match $of {
+            Self::AuthorizationCode($request) => $alike,
+            Self::RefreshToken($request) => $alike,
+            Self::ClientCredentials($request) => $alike,
+            Self::DeviceCode($request) => $alike,
+            Self::Ciba($request) => $alike,
+            Self::TokenExchange($request) => $alike,
+            Self::JwtBearer($request) => $alike,
+            Self::Password($request) => $alike,
+            Self::Extension($request) => $alike,
+        }
+    };
+}
+
 impl TokenRequest {
     /// Reads the form body and the `Authorization` header, where these grant types are switched on.
     ///
@@ -61,23 +78,6 @@ impl TokenRequest {
         let grant_type = grant_type.ok_or(Reason::GrantTypeUnsupported)?;
         let resources = target::read_resources(params)?;
         Ok(match grant_type {
-            GrantType::Password => Self::Password(PasswordRequest {
-                credentials,
-                attempt: PasswordAttempt {
-                    username: Secret::new(required(params, "username")?),
-                    password: Secret::new(required(params, "password")?),
-                },
-                scope: scope(params)?,
-                resources,
-            }),
-            GrantType::Extension(grant_type) => Self::Extension(ExtensionGrantRequest {
-                credentials,
-                grant_type,
-                parameters: further(params),
-                scope: scope(params)?,
-                resources,
-            }),
-            GrantType::Implicit => return Err(Reason::GrantTypeUnsupported.into()),
             GrantType::AuthorizationCode => Self::AuthorizationCode(AuthorizationCodeRequest {
                 credentials,
                 code: Handle::decode(HandleKind::Code, required(params, "code")?),
@@ -129,6 +129,23 @@ impl TokenRequest {
                     return Err(OAuthError::new(Reason::ParameterMalformed).parameter("requested_token_use"));
                 }
             },
+            GrantType::Password => Self::Password(PasswordRequest {
+                credentials,
+                attempt: PasswordAttempt {
+                    username: Secret::new(required(params, "username")?),
+                    password: Secret::new(required(params, "password")?),
+                },
+                scope: scope(params)?,
+                resources,
+            }),
+            GrantType::Extension(grant_type) => Self::Extension(ExtensionGrantRequest {
+                credentials,
+                grant_type,
+                parameters: further(params),
+                scope: scope(params)?,
+                resources,
+            }),
+            GrantType::Implicit => return Err(Reason::GrantTypeUnsupported.into()),
         })
     }
 
@@ -151,17 +168,7 @@ impl TokenRequest {
     /// The client that asks, unproven.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        match self {
-            Self::AuthorizationCode(request) => &request.credentials.client_id,
-            Self::RefreshToken(request) => &request.credentials.client_id,
-            Self::ClientCredentials(request) => &request.credentials.client_id,
-            Self::DeviceCode(request) => &request.credentials.client_id,
-            Self::Ciba(request) => &request.credentials.client_id,
-            Self::TokenExchange(request) => &request.credentials.client_id,
-            Self::JwtBearer(request) => &request.credentials.client_id,
-            Self::Password(request) => &request.credentials.client_id,
-            Self::Extension(request) => &request.credentials.client_id,
-        }
+        whichever!(self, request => &request.credentials.client_id)
     }
 }
 
@@ -173,34 +180,14 @@ impl Decide for TokenRequest {
     }
 
     fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        match self {
-            Self::AuthorizationCode(request) => request.read_ahead(facts, cx),
-            Self::RefreshToken(request) => request.read_ahead(facts, cx),
-            Self::ClientCredentials(request) => request.read_ahead(facts, cx),
-            Self::DeviceCode(request) => request.read_ahead(facts, cx),
-            Self::Ciba(request) => request.read_ahead(facts, cx),
-            Self::TokenExchange(request) => request.read_ahead(facts, cx),
-            Self::JwtBearer(request) => request.read_ahead(facts, cx),
-            Self::Password(request) => request.read_ahead(facts, cx),
-            Self::Extension(request) => request.read_ahead(facts, cx),
-        }
+        whichever!(self, request => request.read_ahead(facts, cx))
     }
 
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         if !cx.settings.grant_types.contains(&self.grant_type()) {
             return Err(Reason::GrantTypeUnsupported.into());
         }
-        match self {
-            Self::AuthorizationCode(request) => request.decide(facts, cx),
-            Self::RefreshToken(request) => request.decide(facts, cx),
-            Self::ClientCredentials(request) => request.decide(facts, cx),
-            Self::DeviceCode(request) => request.decide(facts, cx),
-            Self::Ciba(request) => request.decide(facts, cx),
-            Self::TokenExchange(request) => request.decide(facts, cx),
-            Self::JwtBearer(request) => request.decide(facts, cx),
-            Self::Password(request) => request.decide(facts, cx),
-            Self::Extension(request) => request.decide(facts, cx),
-        }
+        whichever!(self, request => request.decide(facts, cx))
     }
 }
 

@@ -22,7 +22,7 @@ use smallvec::smallvec;
 use super::issue::{AccessTokenPlan, TokenPlan};
 use super::security_token::Proven;
 use crate::protocol::{Reason, Scope, TokenType};
-use crate::record::exchange::{Exchange, IdJagTerms, Terms};
+use crate::record::exchange::{Exchange, IdJagTerms, Principal, Terms};
 use crate::record::{Client, Context, Decision, Event, EventKind, Facts, Halt};
 use crate::token::IdJagClaims;
 use crate::token::id_jag::LIFETIME;
@@ -81,6 +81,9 @@ pub(super) fn issue(
         id_token: None,
         issued_token_type: Some(TokenType::IdJag),
     };
-    let event = Event::new(EventKind::TokenExchanged).client(&client.id).subject(Some(&subject.id));
+    let event = Event::new(EventKind::TokenExchanged)
+        .client(&client.id)
+        .subject(Some(&subject.id))
+        .actor(&Principal::Client(client.id.clone()));
     Ok(Decision { batch: cx.batch(), outcome: Ok(plan), events: smallvec![event] })
 }

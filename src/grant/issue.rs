@@ -91,6 +91,8 @@ pub enum AccessTokenPlan {
     Jwt(Box<AccessTokenClaims>, Algorithm),
     /// No access token, but to be signed: a grant at another server.
     IdJag(Box<IdJagClaims>, Algorithm),
+    /// No access token, but to be signed: an ID token alone.
+    IdToken(Box<IdTokenPlan>),
 }
 
 /// Adds one access token to a grant, in the format its target asks for.
@@ -223,6 +225,7 @@ pub fn id_token(
         nonce: nonce.map(str::to_owned),
         session: grant.session.map(|session| session_seen_by(client, session, cx)).transpose()?,
         grant: None,
+        delegation: Delegation::of(grant.exchange.as_deref(), client, cx)?.map(Box::new),
         user,
     };
     let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;

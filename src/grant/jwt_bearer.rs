@@ -136,6 +136,7 @@ impl Decide for JwtBearerRequest {
                 root: None,
                 valid_until: cx.now.plus(cx.settings.lifetimes.jwt_access_token),
                 actors: stated.actors,
+                actor: None,
                 may_act: stated.may_act,
             }),
         };

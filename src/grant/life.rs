@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 
 use crate::client::Credentials;
 use crate::protocol::{Reason, Scope, SubjectId, Timestamp};
-use crate::record::exchange::{Root, RootSource};
+use crate::record::exchange::{Actor, Principal, Root, RootSource, RootToken};
 use crate::record::facts::Account;
-use crate::record::grant::{EndReason, Grant, GrantStatus, GrantSubject};
+use crate::record::grant::{EndReason, Grant, GrantStatus};
 use crate::record::{
     Batch, Client, Context, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Index, Key, Put,
     Record, Standing, Versioned,
@@ -18,7 +18,7 @@ use crate::record::{
 /// How long a record is kept beyond the last moment at which it could matter, for clocks that differ.
 pub const RETENTION_MARGIN: Duration = Duration::from_secs(120);
 
-/// Why a live-looking grant must not be used: its client, its subject, its session or its root is gone.
+/// Why a live-looking grant must not be used: its client, its subject, its session, its root or its actor is gone.
 ///
 /// `Ok(None)` means it may be. The standings are read together in one go.
 ///
@@ -30,23 +30,36 @@ pub fn obstacle(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Option
     }
     let guards = Guards::of(grant, cx);
     facts.read(&guards.keys())?;
-    let client = standing(facts.client_state(guards.client)?);
-    if client.disabled || client.epoch != grant.client_epoch {
+    if !standing(facts.client_state(guards.client)?).upholds(grant.client_epoch) {
         return Ok(Some(Reason::ClientEpochMoved));
     }
     if let (Some(subject), Some(key)) = (&grant.subject, guards.subject)
-        && let Some(reason) = subject_obstacle(subject, key, facts, cx)?
+        && !subject_stands((&subject.id, subject.epoch), key, facts, cx)?
     {
-        return Ok(Some(reason));
+        return Ok(Some(Reason::SubjectDisabled));
     }
     if let Some(key) = guards.session
         && facts.session(key)?.is_none_or(|session| session.record.valid_until.is_past(cx.now))
     {
         return Ok(Some(Reason::SessionEnded));
     }
-    match root(grant) {
-        Some(root) => Ok((!lives(root, facts, cx)?).then_some(Reason::RootEnded)),
-        None => Ok(None),
+    let Some(exchange) = grant.exchange.as_deref() else { return Ok(None) };
+    if let Some(root) = &exchange.root
+        && !lives(root, facts, cx)?
+    {
+        return Ok(Some(Reason::RootEnded));
+    }
+    match (&exchange.actor, guards.actor) {
+        (Some(actor), Some(key)) => Ok((!acts(actor, key, facts, cx)?).then_some(Reason::ActorDisabled)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether the one who acts may still act.
+fn acts(actor: &Actor, key: Key, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
+    match &actor.principal {
+        Principal::Subject(id) => subject_stands((id, actor.epoch), key, facts, cx),
+        _ => Ok(standing(facts.client_state(key)?).upholds(actor.epoch)),
     }
 }
 
@@ -55,17 +68,31 @@ fn root(grant: &Grant) -> Option<&Root> {
     grant.exchange.as_deref()?.root.as_ref()
 }
 
+/// Whoever showed a token to act by the grant.
+fn actor(grant: &Grant) -> Option<&Actor> {
+    grant.exchange.as_deref()?.actor.as_ref()
+}
+
 /// Whether the token at the beginning of a chain of exchanges has not been ended. Its subject and its session are those
 /// of the grant.
 fn lives(root: &Root, facts: &Facts, cx: &Context<'_>) -> Result<bool, Halt> {
     let remembered = match root.source {
-        RootSource::Grant(id) => facts
-            .grant(cx.namespace().grant(id))?
-            .is_some_and(|grant| grant.record.status == GrantStatus::Active),
+        RootSource::Grant(id) => facts.grant(cx.namespace().grant(id))?.is_some_and(|grant| {
+            grant.record.status == GrantStatus::Active && holds(grant.record, root.token)
+        }),
         RootSource::Token(id) => facts.record(cx.namespace().revoked_token(id))?.is_none(),
     };
     let client = standing(facts.client_state(cx.namespace().client_state(&root.client))?);
-    Ok(remembered && !client.disabled && client.epoch == root.client_epoch)
+    Ok(remembered && client.upholds(root.client_epoch))
+}
+
+/// Whether a grant has not lost an access token of its own.
+fn holds(grant: &Grant, token: Option<RootToken>) -> bool {
+    match token {
+        None => true,
+        Some(RootToken::Opaque(digest)) => grant.access.iter().any(|own| own.digest == digest),
+        Some(RootToken::Jwt(sequence)) => grant.jwts.as_ref().is_some_and(|ledger| !ledger.is_dead(sequence)),
+    }
 }
 
 /// Reads ahead what [`obstacle`] will ask about the grant under `key`, if there is one.
@@ -93,21 +120,31 @@ pub fn read_all_ahead<const N: usize>(
     }
     let guards = grants.map(|grant| grant.map(|grant| Guards::of(grant, cx).keys()));
     facts.read(guards.iter().flatten().flatten())?;
-    for subject in grants.iter().flatten().filter_map(|grant| grant.subject.as_ref()) {
-        has_account(&subject.id, facts, cx)?;
+    for grant in grants.iter().flatten() {
+        let subject = grant.subject.as_ref().map(|subject| &subject.id);
+        for subject in subject.into_iter().chain(acting_subject(grant)) {
+            has_account(subject, facts, cx)?;
+        }
     }
     Ok(())
 }
 
-fn subject_obstacle(
-    subject: &GrantSubject,
+/// The user who acts, if one does.
+fn acting_subject(grant: &Grant) -> Option<&SubjectId> {
+    match &actor(grant)?.principal {
+        Principal::Subject(id) => Some(id),
+        _ => None,
+    }
+}
+
+/// Whether what was issued to a user at this epoch has not been taken back, by this server or by the host.
+fn subject_stands(
+    (id, epoch): (&SubjectId, u64),
     key: Key,
     facts: &Facts,
     cx: &Context<'_>,
-) -> Result<Option<Reason>, Halt> {
-    let now = standing(facts.subject(key)?);
-    let dead = now.disabled || now.epoch != subject.epoch || !has_account(&subject.id, facts, cx)?;
-    Ok(dead.then_some(Reason::SubjectDisabled))
+) -> Result<bool, Halt> {
+    Ok(standing(facts.subject(key)?).upholds(epoch) && has_account(id, facts, cx)?)
 }
 
 /// Whether the host, if it wants to be asked, says that the subject may be acted for.
@@ -130,6 +167,7 @@ struct Guards {
     subject: Option<Key>,
     session: Option<Key>,
     root: Option<[Key; 2]>,
+    actor: Option<Key>,
 }
 
 impl Guards {
@@ -146,12 +184,17 @@ impl Guards {
                 };
                 [source, namespace.client_state(&root.client)]
             }),
+            actor: actor(grant).and_then(|actor| match &actor.principal {
+                Principal::Subject(id) => Some(namespace.subject(id)),
+                Principal::Client(id) => Some(namespace.client_state(id)),
+                Principal::Foreign { .. } => None,
+            }),
         }
     }
 
-    fn keys(&self) -> [Option<Key>; 5] {
+    fn keys(&self) -> [Option<Key>; 6] {
         let [source, client] = self.root.map_or([None; 2], |keys| keys.map(Some));
-        [Some(self.client), self.subject, self.session, source, client]
+        [Some(self.client), self.subject, self.session, source, client, self.actor]
     }
 }
 

@@ -18,7 +18,7 @@
 //!
 //! What they share: [`begin`] makes a grant that has its tokens from the start, [`life`] says whether a grant may be used at
 //! all, [`target`] for which resources, [`issue`] adds tokens to it, [`redeem`] spends what a grant waited to see redeemed,
-//! [`pending`] is the wait for a user who decides elsewhere, [`resolve`] finds the grant behind a token, [`security_token`]
+//! [`pending`] is the wait for a user who decides elsewhere, [`session`] says who is told when a login ends, [`resolve`] finds the grant behind a token, [`security_token`]
 //! says what a token proves that is given for another, [`foreign`] what one of another issuer does.
 
 pub mod authorization_code;

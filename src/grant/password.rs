@@ -59,14 +59,16 @@ impl Decide for PasswordRequest {
 }
 
 impl PasswordRequest {
-    /// Counts a guess, a right one too: of any name from this address, and of this name from there. In this order, so that
-    /// made-up names get few fresh counters.
+    /// Counts a guess, a right one too: of any name from this address, of this name from there, and of this name from wherever.
+    /// In this order, so that made-up names get few fresh counters, and what one address may not try keeps nobody else out.
     fn count(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
         let name = Id(Digest::key_of(&["username", self.attempt.username.expose()]));
-        for name in [None, Some(name)] {
-            if let Allowance::Exhausted { retry_after } =
-                facts.allowance(&Counter::Passwords(name, cx.address))?
-            {
+        for counter in [
+            Counter::Passwords(None, cx.address),
+            Counter::Passwords(Some(name), cx.address),
+            Counter::PasswordsFromEverywhere(name),
+        ] {
+            if let Allowance::Exhausted { retry_after } = facts.allowance(&counter)? {
                 return Err(OAuthError::new(Reason::PasswordGuessesExhausted)
                     .retry_after(retry_after)
                     .into());

@@ -216,7 +216,7 @@ fn live_jwt(jwt: &JwtAccessToken, facts: &Facts, cx: &Context<'_>) -> Result<Opt
             facts.read(&[Some(tombstone), Some(state)])?;
             let standing = life::standing(facts.client_state(state)?);
             let revoked = facts.record(tombstone)?.is_some();
-            if revoked || standing.disabled || standing.epoch != u64::from(client_epoch) {
+            if revoked || !standing.upholds(client_epoch.into()) {
                 return Ok(None);
             }
         }

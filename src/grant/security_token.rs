@@ -15,12 +15,12 @@ use super::foreign::{self, Untyped};
 use super::{life, resolve};
 use crate::jose::Hints;
 use crate::protocol::{OAuthError, Reason, Resource, Secret, Timestamp, TokenType};
-use crate::record::exchange::{Presented, Principal, Root, RootSource};
+use crate::record::exchange::{Actor, Presented, Principal, Root, RootSource, RootToken};
 use crate::record::grant::{Grant, GrantSubject};
 use crate::record::trust::Purpose;
 use crate::record::{Client, Context, Facts, GrantId, Halt, Key, SessionId};
 use crate::token::claims::TokenId;
-use crate::token::{PresentedToken, RefreshHandle};
+use crate::token::{HandleKind, PresentedToken, RefreshHandle};
 
 /// The types of a JWT of another issuer that says whom it is about: an access token of that issuer is for an API of it and
 /// not for this server.
@@ -62,6 +62,8 @@ pub struct Proven {
     pub offline: bool,
     /// The token that it goes back to.
     pub root: Option<Root>,
+    /// Who showed a token to act by it, in an exchange before.
+    pub actor: Option<Actor>,
     /// The only resources for which it can be exchanged; `None` leaves that to the policy.
     pub resources: Option<Vec<Resource>>,
 }
@@ -162,13 +164,21 @@ impl SecurityToken {
             claims: None,
         };
         match (live.grant, live.token_id) {
-            (Some(id), _) => {
+            (Some(id), token_id) => {
                 let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::Bug)?;
-                Ok(Some(Proven::of_grant(id, grant.record, presented)))
+                let token = match (token_id, &self.own) {
+                    (Some(TokenId::Granted { sequence, .. }), _) => Some(RootToken::Jwt(sequence)),
+                    (_, PresentedToken::Access(handle)) => {
+                        Some(RootToken::Opaque(handle.digest(HandleKind::AccessToken)))
+                    }
+                    _ => None,
+                };
+                Ok(Some(Proven::of_grant(id, grant.record, token, presented)))
             }
             (None, Some(TokenId::Recordless { id, client_epoch })) => {
                 let source = RootSource::Token(id);
-                let root = Root { source, client: live.client, client_epoch: client_epoch.into() };
+                let client_epoch = client_epoch.into();
+                let root = Root { source, client: live.client, client_epoch, token: None };
                 Ok(Some(Proven { root: Some(root), ..Proven::new(presented) }))
             }
             _ => Ok(None),
@@ -189,7 +199,7 @@ impl SecurityToken {
             return Ok(None);
         }
         let valid_until = grant.refresh.as_ref().map_or(cx.now, |family| family.idle_until);
-        Ok(Some(Proven::of_grant(id, grant, self.of_whole_grant(grant, valid_until))))
+        Ok(Some(Proven::of_grant(id, grant, None, self.of_whole_grant(grant, valid_until))))
     }
 
     fn id_token(&self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Option<Proven>, Halt> {
@@ -210,7 +220,7 @@ impl SecurityToken {
         if valid_until.is_past(cx.now) {
             return Ok(None);
         }
-        Ok(Some(Proven::of_grant(id, grant, self.of_whole_grant(grant, valid_until))))
+        Ok(Some(Proven::of_grant(id, grant, None, self.of_whole_grant(grant, valid_until))))
     }
 
     /// A token that stands for all that was granted.
@@ -270,15 +280,24 @@ impl SecurityToken {
 
 impl Proven {
     const fn new(presented: Presented) -> Self {
-        Self { presented, subject: None, session: None, offline: false, root: None, resources: None }
+        Self {
+            presented,
+            subject: None,
+            session: None,
+            offline: false,
+            root: None,
+            actor: None,
+            resources: None,
+        }
     }
 
-    /// What a token of a grant proves, and what the grant adds to it.
-    fn of_grant(id: GrantId, grant: &Grant, mut presented: Presented) -> Self {
+    /// What a token of a grant proves, and what the grant adds to it. The `token` is `None` where it stands for all of the grant.
+    fn of_grant(id: GrantId, grant: &Grant, token: Option<RootToken>, mut presented: Presented) -> Self {
         let own = Root {
             source: RootSource::Grant(id),
             client: grant.client.clone(),
             client_epoch: grant.client_epoch,
+            token,
         };
         let exchange = grant.exchange.as_deref();
         let root = exchange.and_then(|exchange| exchange.root.clone()).unwrap_or(own);
@@ -295,7 +314,19 @@ impl Proven {
             session: grant.session,
             offline: grant.offline,
             root: Some(root),
+            actor: exchange.and_then(|exchange| exchange.actor.clone()),
             ..Self::new(presented)
         }
+    }
+
+    /// Whom it speaks of, as the one who acts; `None` for whom another issuer names, of whom nothing is known here.
+    #[must_use]
+    pub fn as_actor(&self) -> Option<Actor> {
+        let epoch = match (&self.presented.principal, &self.subject, &self.root) {
+            (Principal::Subject(_), Some(subject), _) => subject.epoch,
+            (Principal::Client(_), _, Some(root)) => root.client_epoch,
+            _ => return None,
+        };
+        Some(Actor { principal: self.presented.principal.clone(), epoch })
     }
 }

@@ -16,9 +16,15 @@
 //! gets what at all is the host's [`TokenExchangePolicy`](crate::host::TokenExchangePolicy) to say, which can only narrow it. An
 //! exchange leaves the tokens that were given as they were (RFC 8693 §2.1).
 //!
+//! What ends what is got, besides its own expiry and revocation: the end of the grant at the beginning of the chain, of the
+//! access token of it that was given, of the user, of a session that it is bound to, of the client at the beginning and of the
+//! one that has it, and of whoever showed the last `actor_token`.
+//!
 //! [`security_token`](super::security_token) says which tokens can be given, and
 //! [`OnBehalfOf`](crate::host::OnBehalfOf) is the policy for APIs that call each other, who may also ask in the words of
 //! [`Form::OnBehalfOf`].
+
+use std::time::Duration;
 
 use smallvec::smallvec;
 
@@ -28,42 +34,24 @@ use super::security_token::{Proven, Role, SecurityToken};
 use super::target::{MAX_RESOURCES, Target};
 use super::{id_jag, life, target};
 use crate::client::Credentials;
-use crate::protocol::{ErrorCode, GrantType, OAuthError, Params, Reason, Resource, Scope, TokenType};
-use crate::record::exchange::{Asker, Exchange, Exchanged, Principal, Refusal, Semantics, Terms, Verdict};
+use crate::protocol::scope::OPENID;
+use crate::protocol::{ErrorCode, OAuthError, Params, Reason, Resource, Scope, TokenType};
+use crate::record::exchange::{
+    Asker, Exchange, Exchanged, Form, Principal, Refusal, Semantics, Terms, Verdict,
+};
 use crate::record::grant::Grant;
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
 
 /// The value of `requested_token_use` that makes an exchange of a request with an assertion.
 pub const ON_BEHALF_OF: &str = "on_behalf_of";
 
-/// In which words an exchange is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Those of RFC 8693.
-    Exchange,
-    /// Those of Microsoft's on-behalf-of flow: `grant_type` is that of RFC 7523, `assertion` is the access token that an API
-    /// was called with, and `requested_token_use` is `on_behalf_of`. Its faults are those of an assertion.
-    OnBehalfOf,
-}
-
-impl Form {
-    /// The grant type that the client must be registered for.
-    #[must_use]
-    pub const fn grant_type(self) -> GrantType {
-        match self {
-            Self::Exchange => GrantType::TokenExchange,
-            Self::OnBehalfOf => GrantType::JwtBearer,
+/// A refusal in the words of a form (RFC 8693 §2.2.2, RFC 7523 §3.1).
+fn refusal(form: Form, halt: Halt) -> Halt {
+    match halt {
+        Halt::Refuse(error) if form == Form::OnBehalfOf && error.code() == ErrorCode::InvalidRequest => {
+            Halt::Refuse(OAuthError::new(Reason::OnBehalfOfRefused).detail(error.to_string()))
         }
-    }
-
-    /// A refusal in the words of this form (RFC 8693 §2.2.2, RFC 7523 §3.1).
-    fn refusal(self, halt: Halt) -> Halt {
-        match halt {
-            Halt::Refuse(error) if self == Self::OnBehalfOf && error.code() == ErrorCode::InvalidRequest => {
-                Halt::Refuse(OAuthError::new(Reason::OnBehalfOfRefused).detail(error.to_string()))
-            }
-            other => other,
-        }
+        other => other,
     }
 }
 
@@ -110,9 +98,6 @@ impl TokenExchangeRequest {
             (None, None) => None,
         };
         let requested = token_type(params, "requested_token_type")?.unwrap_or(TokenType::AccessToken);
-        if requested == TokenType::IdToken {
-            return Err(OAuthError::new(Reason::TokenTypeUnsupported).parameter("requested_token_type"));
-        }
         let audience: Vec<String> = params.all("audience").map(str::to_owned).collect();
         if audience.len() > MAX_RESOURCES {
             return Err(Reason::ResourcesTooMany.into());
@@ -173,7 +158,7 @@ impl Decide for TokenExchangeRequest {
         if self.form == Form::OnBehalfOf && client.is_public() {
             return Err(Reason::ClientMustBeConfidential.into());
         }
-        self.exchange(client, facts, cx).map_err(|halt| self.form.refusal(halt))
+        self.exchange(client, facts, cx).map_err(|halt| refusal(self.form, halt))
     }
 }
 
@@ -189,7 +174,7 @@ impl TokenExchangeRequest {
             Some(actor) => Some(actor.prove(Role::Actor, client, facts, cx)?),
             None => None,
         };
-        let acts_until = actor.as_ref().map(|actor| actor.presented.valid_until);
+        let bounds = actor.as_ref().map(|actor| (actor.presented.valid_until, actor.as_actor()));
         let acting = match &actor {
             Some(actor) => actor.presented.principal.clone(),
             None => Principal::Client(client.id.clone()),
@@ -200,6 +185,7 @@ impl TokenExchangeRequest {
         }
         let elsewhere = self.elsewhere(&subject, cx)?;
         let exchange = Exchange {
+            form: self.form,
             client: Asker {
                 id: client.id.clone(),
                 is_public: client.is_public(),
@@ -208,7 +194,8 @@ impl TokenExchangeRequest {
             },
             resources: match elsewhere {
                 Some(_) => self.resources.clone(),
-                None => self.targets(&subject, facts)?,
+                None if self.requested == TokenType::IdToken => self.client_alone(client)?,
+                None => self.targets(&subject, facts, cx)?,
             },
             scope: match elsewhere {
                 Some(_) => self.scope.clone().unwrap_or_else(Scope::empty),
@@ -227,11 +214,22 @@ impl TokenExchangeRequest {
         if exchange.elsewhere.is_some() {
             return id_jag::issue(&exchange, terms, &subject, client, facts, cx);
         }
-        // Whoever acts by a token acts no longer than that.
-        subject.presented.valid_until = acts_until
-            .map_or(subject.presented.valid_until, |until| until.min(subject.presented.valid_until));
-        let made = Made { form: self.form, exchange: &exchange, terms, subject, acting };
-        made.settle(client, facts, cx)
+        // Whoever acts by a token acts no longer than that, and no longer than they may act at all.
+        if let Some((until, actor)) = bounds {
+            subject.presented.valid_until = subject.presented.valid_until.min(until);
+            subject.actor = actor.or(subject.actor);
+        }
+        let made = Made { exchange: &exchange, terms, subject, acting };
+        match self.requested {
+            TokenType::IdToken => made.id_token(client, facts, cx),
+            _ => made.settle(client, facts, cx),
+        }
+    }
+
+    /// An ID token is for the client that asks (OpenID Connect Core §2): with one for another, it could pass for the user there.
+    fn client_alone(&self, client: &Client) -> Result<Vec<Resource>, Reason> {
+        let alone = self.resources.is_empty() && self.audience.iter().all(|name| name == client.id.as_str());
+        if alone { Ok(Vec::new()) } else { Err(Reason::ExchangeTargetRefused) }
     }
 
     /// The other server, if a grant there is asked for: exactly one, with what the client has from this server as the relying
@@ -254,8 +252,10 @@ impl TokenExchangeRequest {
         }
     }
 
-    /// The resources that are asked for, whichever way they are named; those of the subject token where none are.
-    fn targets(&self, subject: &Proven, facts: &Facts) -> Result<Vec<Resource>, Halt> {
+    /// The resources that are asked for, whichever way they are named; those of the subject token where none are. A client that
+    /// may look at the tokens for the issuer itself answers for it to no one else.
+    fn targets(&self, subject: &Proven, facts: &Facts, cx: &Context<'_>) -> Result<Vec<Resource>, Halt> {
+        let issuer = cx.settings.issuer.as_str();
         let mut targets = self.resources.clone();
         for name in &self.audience {
             if let Ok(resource) = Resource::parse(name)
@@ -264,8 +264,12 @@ impl TokenExchangeRequest {
                 targets.push(resource);
                 continue;
             }
-            let api = facts.client(name)?.filter(|client| !client.resource_server_of.is_empty());
-            targets.extend_from_slice(&api.ok_or(Reason::AudienceUnknown)?.resource_server_of);
+            let known = targets.len();
+            let api = facts.client(name)?.ok_or(Reason::AudienceUnknown)?;
+            targets.extend(api.resource_server_of.iter().filter(|own| own.as_str() != issuer).cloned());
+            if targets.len() == known {
+                return Err(Reason::AudienceUnknown.into());
+            }
         }
         if targets.is_empty() {
             return Ok(subject.presented.audience.clone());
@@ -294,7 +298,6 @@ impl TokenExchangeRequest {
 
 /// An exchange that the policy allows.
 struct Made<'e> {
-    form: Form,
     exchange: &'e Exchange,
     terms: &'e Terms,
     subject: Proven,
@@ -317,7 +320,7 @@ impl Made<'_> {
         let (token, expires_in, refresh_token) = match (requested, refresh_token) {
             (TokenType::RefreshToken, Some(token)) => {
                 let family = grant.refresh.as_ref().map_or(cx.now, |family| family.idle_until);
-                let left = std::time::Duration::from_secs(family.seconds_from(cx.now));
+                let left = Duration::from_secs(family.seconds_from(cx.now));
                 (AccessTokenPlan::Opaque(token), left, None)
             }
             (_, refresh_token) => {
@@ -328,10 +331,7 @@ impl Made<'_> {
         if requested == TokenType::Jwt && matches!(token, AccessTokenPlan::Opaque(_)) {
             return Err(Reason::ExchangeTargetRefused.into());
         }
-        let event = Event::new(EventKind::TokenExchanged)
-            .client(&client.id)
-            .subject(grant.subject.as_ref().map(|subject| &subject.id))
-            .grant(id);
+        let event = self.event(&grant, client).grant(id);
         let mut batch = cx.batch();
         batch.put = vec![life::put(id, grant, cx)];
         let plan = TokenPlan {
@@ -340,9 +340,42 @@ impl Made<'_> {
             scope,
             refresh_token,
             id_token: None,
-            issued_token_type: (self.form == Form::Exchange).then_some(requested),
+            issued_token_type: (self.exchange.form == Form::Exchange).then_some(requested),
         };
         Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
+    }
+
+    /// An ID token, which says who acts as an access token would. Nothing is remembered of it: it ends by itself alone, and is
+    /// no subject token of a further exchange. Nobody has signed in to this client, so that there is no session to name.
+    fn id_token(self, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+        if !self.terms.id_token {
+            return Err(Reason::ExchangeRefused.into());
+        }
+        let target = self.target(client, facts, cx)?;
+        let scope = self.scope(&target)?;
+        if !scope.contains(OPENID) {
+            return Err(Reason::ScopeBeyondGrant.into());
+        }
+        let grant = Grant { session: None, ..self.grant(client, &scope, &target, facts, cx)? };
+        let id_token = issue::id_token(&grant, client, &scope, None, true, facts, cx)?;
+        let id_token = id_token.ok_or(Reason::SubjectTokenInvalid)?;
+        let plan = TokenPlan {
+            expires_in: Duration::from_secs(id_token.claims.expires_at.seconds_from(cx.now)),
+            access_token: AccessTokenPlan::IdToken(id_token),
+            scope,
+            refresh_token: None,
+            id_token: None,
+            issued_token_type: Some(TokenType::IdToken),
+        };
+        Ok(Decision::answer(cx, plan).event(self.event(&grant, client)))
+    }
+
+    /// What the audit trail is told: who acts, too, whether or not the token says it.
+    fn event(&self, grant: &Grant, client: &Client) -> Event {
+        Event::new(EventKind::TokenExchanged)
+            .client(&client.id)
+            .subject(grant.subject.as_ref().map(|subject| &subject.id))
+            .actor(&self.acting)
     }
 
     /// Where the new token is for: of what was asked for, what the policy allows.
@@ -390,9 +423,10 @@ impl Made<'_> {
                 root: self.subject.root.clone(),
                 valid_until,
                 actors,
+                actor: self.subject.actor.clone(),
                 may_act: self.terms.may_act.clone(),
             })),
-            ..Grant::begun(self.form.grant_type(), client.id.clone(), epoch, cx.now)
+            ..Grant::begun(self.exchange.form.grant_type(), client.id.clone(), epoch, cx.now)
         })
     }
 }

@@ -24,17 +24,6 @@ pub trait ClientJwks: Send + Sync {
 #[error("the keys are unavailable: {0}")]
 pub struct KeysUnavailable(pub String);
 
-/// Fetches nothing: clients have their keys registered by value.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoClientJwks;
-
-#[async_trait]
-impl ClientJwks for NoClientJwks {
-    async fn keys(&self, _: &WantedKey) -> Result<Arc<PublishedKeys>, KeysUnavailable> {
-        Err(KeysUnavailable("this server fetches no key sets".to_owned()))
-    }
-}
-
 #[cfg(feature = "aws-lc-rs")]
 pub use fetched::FetchedJwks;
 

@@ -52,6 +52,9 @@ pub struct Limits {
     pub passwords: u32,
     /// The same of all users' together.
     pub passwords_of_all: u32,
+    /// Tries, right or wrong, of one user's password from all addresses together. Below the limit of one address anyone could
+    /// lock a user out from one place; far above it, those who have many places could guess as they like.
+    pub passwords_from_everywhere: u32,
 }
 
 impl Default for Limits {
@@ -70,6 +73,7 @@ impl Default for Limits {
             registration_updates: 10,
             passwords: 10,
             passwords_of_all: 100,
+            passwords_from_everywhere: 50,
         }
     }
 }
@@ -90,6 +94,7 @@ pub struct MemoryLimiter {
     registrations: Mutex<Windows>,
     registration_updates: Mutex<Windows>,
     passwords: Mutex<Windows>,
+    passwords_from_everywhere: Mutex<Windows>,
 }
 
 /// The most counters of one kind that a [`MemoryLimiter`] remembers.
@@ -118,6 +123,7 @@ impl MemoryLimiter {
             registrations: Mutex::default(),
             registration_updates: Mutex::default(),
             passwords: Mutex::default(),
+            passwords_from_everywhere: Mutex::default(),
         }
     }
 
@@ -170,6 +176,9 @@ impl MemoryLimiter {
                 if name.is_some() { limits.passwords } else { limits.passwords_of_all },
                 Counter::Passwords(*name, network(*address)),
             ),
+            Counter::PasswordsFromEverywhere(_) => {
+                (&self.passwords_from_everywhere, limits.passwords_from_everywhere, counter.clone())
+            }
         };
         let window = match counter {
             Counter::UserCodesOfSession(_) | Counter::UserCodesFrom(_) => limits.user_code_window,

@@ -1,4 +1,5 @@
-//! What the host injects, and safe defaults for what it does not.
+//! What the host injects, and safe defaults for what it does not. What happens without a part is said where it is given:
+//! [`Builder`](crate::server::Builder).
 
 mod accounts;
 mod assertion_trust;
@@ -34,7 +35,7 @@ pub use audit::{Audit, NoAudit};
 pub use authentication_device::AuthenticationDevice;
 #[cfg(feature = "aws-lc-rs")]
 pub use client_jwks::FetchedJwks;
-pub use client_jwks::{ClientJwks, KeysUnavailable, NoClientJwks};
+pub use client_jwks::{ClientJwks, KeysUnavailable};
 pub use clients::{Clients, ImmediateClients, StaticClients, keep_secret};
 pub use clock::{Clock, SystemClock};
 pub use decrypter::{Decrypter, NoDecrypter};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::protocol::{ClientId, Resource, TokenType};
-use crate::record::exchange::{Exchange, Refusal, Semantics, Terms, Verdict};
+use crate::record::exchange::{Exchange, Form, Refusal, Semantics, Terms, Verdict};
 use crate::store::StoreError;
 
 /// The host's say in which tokens are exchanged (RFC 8693 §2.1). Without one none are, and the grant type cannot be
@@ -57,7 +57,8 @@ pub trait TokenExchangePolicy: Send + Sync {
 }
 
 /// A client that can authenticate exchanges its own access token, for one that allows less or is good for less. There
-/// is no further actor, so the new token names none.
+/// is no further actor, so the new token names none, and nothing that is done on behalf of anyone: it asks in the words of
+/// RFC 8693, for which it is registered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OwnTokenExchange;
 
@@ -66,7 +67,7 @@ impl TokenExchangePolicy for OwnTokenExchange {
     async fn judge(&self, exchange: &Exchange) -> Result<Verdict, StoreError> {
         let Exchange { client, subject, actor, .. } = exchange;
         let own = subject.token_type == TokenType::AccessToken && subject.client.as_ref() == Some(&client.id);
-        if client.is_public || !own || actor.is_some() {
+        if exchange.form != Form::Exchange || client.is_public || !own || actor.is_some() {
             return Ok(Verdict::Refuse(Refusal::Tokens));
         }
         let narrower = match subject.audience.as_slice() {

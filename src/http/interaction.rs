@@ -12,7 +12,6 @@ use crate::authorize::{
 };
 use crate::protocol::{OAuthError, Params, Reason, Scope, Secret};
 use crate::record::InteractionId;
-use crate::server::Origin;
 
 impl HttpServer {
     /// What the page at `?interaction=…` is about.
@@ -106,7 +105,7 @@ impl HttpServer {
         let (typed, csrf) = (required("user_code")?, required("csrf")?);
         let mut browser = self.browser(request.headers());
         self.recognise(&mut browser, request.headers()).await?;
-        let origin = Origin { address: self.proxies.client_address(peer, request.headers()) };
+        let origin = self.origin(peer, request.headers());
         self.server().enter_user_code(&EnterUserCode { typed, csrf, browser }, origin).await
     }
 

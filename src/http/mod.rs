@@ -69,6 +69,9 @@ pub struct HttpServer {
     proxies: TrustedProxies,
     pages: Arc<dyn Pages>,
     host_sessions: Option<Arc<dyn HostSessions>>,
+    /// Whether it was said that no address is known.
+    #[cfg(feature = "tracing")]
+    addresses_missed: Arc<std::sync::Once>,
 }
 
 /// An answer that is there, or will be once something was waited for.
@@ -129,6 +132,8 @@ impl HttpServer {
             proxies: TrustedProxies::none(),
             pages: Arc::new(DefaultPages),
             host_sessions: None,
+            #[cfg(feature = "tracing")]
+            addresses_missed: Arc::new(std::sync::Once::new()),
         }
     }
 
@@ -210,7 +215,7 @@ impl HttpServer {
         request: &'a Request<Bytes>,
         peer: Option<IpAddr>,
     ) -> Answer<'a> {
-        let origin = Origin { address: self.proxies.client_address(peer, request.headers()) };
+        let origin = self.origin(peer, request.headers());
         let refused = move |error| reply::error(&self.refused(error), endpoint);
         match endpoint {
             Endpoint::Authorize => self.authorize(request, origin),

@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 
+use super::HttpServer;
+use crate::server::Origin;
+
 /// The proxies whose `X-Forwarded-For` counts. Without any, the header is never looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
@@ -41,6 +44,24 @@ impl TrustedProxies {
             }
         }
         Some(nearest)
+    }
+}
+
+impl HttpServer {
+    /// Where a request comes from. That it is unknown is said once, in the log: then everyone shares the quotas of one address,
+    /// and whoever uses them up locks out all others.
+    pub(super) fn origin(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Origin {
+        let address = self.proxies.client_address(peer, headers);
+        #[cfg(feature = "tracing")]
+        if address.is_none() {
+            self.addresses_missed.call_once(|| {
+                tracing::warn!(
+                    "the address of a client is unknown, so all clients share the quotas of one: hand over the address of the \
+                     connection (with axum, into_make_service_with_connect_info) and name the proxies before this server"
+                );
+            });
+        }
+        Origin { address }
     }
 }
 

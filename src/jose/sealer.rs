@@ -66,6 +66,8 @@ pub enum Purpose {
     UserCodeKey = 7,
     /// The secret of the `auth_req_id` of a grant that waits for its user.
     AuthReqId = 8,
+    /// What the update of a registration hands out.
+    RegistrationUpdate = 9,
 }
 
 impl Sealer {

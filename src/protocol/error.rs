@@ -319,6 +319,7 @@ reasons! {
     ExchangeTargetRefused: InvalidTarget 400, "no token is issued for this target", "RFC 8693 §2.2.2";
     AudienceUnknown: InvalidTarget 400, "the audience is not known", "RFC 8693 §2.1";
     RootEnded: InvalidGrant 400, "the grant is no longer valid", "RFC 8693 §2.1";
+    ActorDisabled: InvalidGrant 400, "the grant is no longer valid", "RFC 8693 §4.1";
 
     // Assertions as grants
     JwtGrantMalformed: InvalidGrant 400, "the assertion is invalid", "RFC 7523 §3";

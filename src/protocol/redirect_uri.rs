@@ -85,9 +85,10 @@ pub enum ApplicationType {
     Native,
 }
 
-/// Which private-use schemes are taken without a `.` in their name (OAuth 2.1 §2.3.1 asks for one).
+/// Which private-use schemes are taken without a `.` in their name (RFC 8252 §7.1 and OAuth 2.1 §2.3.1 ask for one).
 ///
-/// The default takes none.
+/// The default takes none, and no metadata of a client change that: a host that has to take `cursor:` puts the parsed URI into
+/// its [`Client`](crate::record::Client) itself.
 ///
 /// ```
 /// use grantor::protocol::redirect_uri::{ApplicationType, RedirectUri, SchemePolicy};
@@ -145,8 +146,9 @@ pub enum RedirectUriError {
     /// A scheme that runs code, reads files or is no place to redirect to.
     #[error("the redirect URI has a forbidden scheme")]
     ForbiddenScheme,
-    /// A private-use scheme without a `.` that the [`SchemePolicy`] does not name, or with an empty label.
-    #[error("the redirect URI has a private-use scheme that is not a reversed domain name")]
+    /// A private-use scheme without a `.` that the [`SchemePolicy`] does not name, or with an empty label: it is based on
+    /// nobody's domain name, so that any app may as well have it (RFC 8252 §7.1, §8.4).
+    #[error("the redirect URI has a private-use scheme that is not a reversed domain name (RFC 8252 §7.1)")]
     SchemeNotReverseDomain,
     /// A private-use scheme that is not followed by a slash, as in `com.example.app:callback`.
     #[error("the redirect URI has no slash after its private-use scheme")]

@@ -54,6 +54,8 @@ pub enum IndexKind {
     Session = 3,
     /// Messages that wait to be delivered.
     Outbox = 4,
+    /// Clients that registered themselves.
+    Registration = 5,
 }
 
 /// A term under which records can be listed.
@@ -84,6 +86,12 @@ impl Index {
     #[must_use]
     pub const fn outbox(namespace: Namespace) -> Self {
         Self { namespace, kind: IndexKind::Outbox, id: Id([0; 16]) }
+    }
+
+    /// The clients that registered themselves.
+    #[must_use]
+    pub const fn registrations(namespace: Namespace) -> Self {
+        Self { namespace, kind: IndexKind::Registration, id: Id([0; 16]) }
     }
 
     /// The records of a session.

@@ -165,6 +165,14 @@ pub struct ClientSecret {
     pub expires_at: Option<Timestamp>,
 }
 
+impl ClientSecret {
+    /// Whether it is refused by now.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at.is_past(now))
+    }
+}
+
 /// What is kept of a client secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

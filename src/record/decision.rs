@@ -112,9 +112,9 @@ impl Random {
     /// How many random bytes one request takes.
     pub const LEN: usize = 32;
 
-    /// No randomness, for a request that needs none.
-    #[must_use]
-    pub const fn none() -> Self {
+    /// No randomness, for a request that only reads: whatever followed from it would be known to everyone. What such a request
+    /// wrote would be refused as a bug.
+    pub(crate) const fn none() -> Self {
         Self { seed: [0; 32], batch_id: [0; 16], id: [0; 8], other_id: [0; 8] }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::exchange::Principal;
 use super::key::GrantId;
 use crate::protocol::{ClientId, Reason, SubjectId};
 
@@ -16,6 +17,9 @@ pub struct Event {
     /// The subject, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectId>,
+    /// Who acts for the subject, where tokens are exchanged, whether or not the new token names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Principal>,
     /// The grant, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
@@ -65,7 +69,7 @@ pub enum EventKind {
     ClientRegistered,
     /// A client changed its registration.
     ClientUpdated,
-    /// A client ended its registration, and with it everything issued to it.
+    /// A client, or an operator, ended its registration, and with it everything issued to it.
     ClientDeregistered,
     /// An initial access token was issued or ended.
     InitialAccessChanged,
@@ -85,7 +89,7 @@ impl Event {
     /// An event of which nothing more is known yet.
     #[must_use]
     pub const fn new(kind: EventKind) -> Self {
-        Self { kind, client: None, subject: None, grant: None, reason: None }
+        Self { kind, client: None, subject: None, actor: None, grant: None, reason: None }
     }
 
     /// Names the client.
@@ -99,6 +103,13 @@ impl Event {
     #[must_use]
     pub fn subject(mut self, subject: Option<&SubjectId>) -> Self {
         self.subject = subject.cloned();
+        self
+    }
+
+    /// Names the one who acts for the subject.
+    #[must_use]
+    pub fn actor(mut self, actor: &Principal) -> Self {
+        self.actor = Some(actor.clone());
         self
     }
 

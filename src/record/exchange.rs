@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::key::{GrantId, Id};
-use crate::protocol::{ClientId, Resource, Scope, SubjectId, Timestamp, TokenType};
+use crate::protocol::{ClientId, Digest, GrantType, Resource, Scope, SubjectId, Timestamp, TokenType};
 
 /// What a grant owes to the token it was exchanged for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,9 +21,23 @@ pub struct Exchanged {
     /// Who acts for the subject, the last one first (`act`, RFC 8693 §4.1).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<Principal>,
+    /// Who showed the last `actor_token` of this server in the chain, whether or not they are named: nothing is left of it once
+    /// they may act no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
     /// The one who may act for the subject in a further exchange (`may_act`, RFC 8693 §4.4); `None` leaves that to the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_act: Option<Principal>,
+}
+
+/// A user or a client of this server who acts for somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actor {
+    /// Who it is.
+    pub principal: Principal,
+    /// Their epoch when their token was issued.
+    pub epoch: u64,
 }
 
 impl Exchanged {
@@ -34,8 +48,9 @@ impl Exchanged {
     }
 }
 
-/// What was granted at the beginning of a chain of exchanges. When that grant is dead, so is whatever came of it; a token in
-/// the middle that is revoked alone takes nothing with it, and neither does a client in the middle that is switched off.
+/// What was granted at the beginning of a chain of exchanges. When that grant is dead, or the access token of it that was
+/// given, so is whatever came of it; a token in the middle that is revoked alone takes nothing with it, and neither does a
+/// client in the middle that is switched off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Root {
@@ -45,6 +60,19 @@ pub struct Root {
     pub client: ClientId,
     /// The epoch of that client when it was issued.
     pub client_epoch: u64,
+    /// The access token of that grant that was given. A refresh or an ID token stands for all of the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<RootToken>,
+}
+
+/// An access token as its grant knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootToken {
+    /// An opaque one, by its digest.
+    Opaque(Digest),
+    /// A JWT, by its number.
+    Jwt(u32),
 }
 
 /// Where the token at the beginning is remembered.
@@ -111,16 +139,40 @@ pub fn act(actors: &[Principal]) -> Option<Value> {
     })
 }
 
+/// In which words an exchange is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Those of RFC 8693.
+    Exchange,
+    /// Those of Microsoft's on-behalf-of flow: `grant_type` is that of RFC 7523, `assertion` is the access token that an API
+    /// was called with, and `requested_token_use` is `on_behalf_of`. Its faults are those of an assertion.
+    OnBehalfOf,
+}
+
+impl Form {
+    /// The grant type that the client must be registered for.
+    #[must_use]
+    pub const fn grant_type(self) -> GrantType {
+        match self {
+            Self::Exchange => GrantType::TokenExchange,
+            Self::OnBehalfOf => GrantType::JwtBearer,
+        }
+    }
+}
+
 /// An exchange that is asked for: all of it is proven, and within what the subject token allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
+    /// In which words: a client that asks in those of the on-behalf-of flow may be registered for no others.
+    pub form: Form,
     /// Who asks.
     pub client: Asker,
     /// Who is to be acted for, and by which token.
     pub subject: Presented,
     /// Who is to act, and by which token; `None` where the client presents none.
     pub actor: Option<Presented>,
-    /// The resources that are asked for; those of the subject token where none are. Empty means the issuer itself.
+    /// The resources that are asked for; those of the subject token where none are. Empty means the issuer itself, and
+    /// nothing where an ID token is asked for, which is for the client alone.
     pub resources: Vec<Resource>,
     /// The scope that is asked for; where none is, what of the subject token's the client may have.
     pub scope: Scope,
@@ -204,6 +256,9 @@ pub struct Terms {
     pub lifetime: Option<Duration>,
     /// Whether there is a refresh token, if the client may have one. It ends with the subject token.
     pub refresh_token: bool,
+    /// Whether the client may have an ID token where it asks for one. That tells it, and whoever takes its word, that the user
+    /// has signed in, though not to it, and of the user whatever the scope asks for (OpenID Connect Core §5.4).
+    pub id_token: bool,
     /// The one who may act for the subject in an exchange of the new token (`may_act`, RFC 8693 §4.4).
     pub may_act: Option<Principal>,
     /// Who the client is at the other server, where a grant there is asked for; `None` refuses it.

@@ -21,6 +21,7 @@ pub mod interaction;
 pub mod key;
 pub mod key_ring;
 pub mod logout;
+mod need;
 pub mod outbox;
 pub mod password;
 pub mod pending;

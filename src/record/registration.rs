@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::client::ClientSecret;
+use super::grant::Nonce;
 use super::key::Id;
 use crate::protocol::{ClientId, Digest, GrantType, Scope, Timestamp};
 
@@ -30,6 +31,19 @@ pub struct RegisteredClient {
     /// The name of the initial access token with which it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introduced_by: Option<String>,
+    /// The update that made it what it is, while an answer that was lost may still be asked for again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<UpdateRetry>,
+}
+
+/// Lets a client that lost the answer to an update ask for it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateRetry {
+    /// With the request, the token it was made with and the server's key, this derives again what was handed out.
+    pub nonce: Nonce,
+    /// When the update happened.
+    pub updated_at: Timestamp,
 }
 
 impl RegisteredClient {

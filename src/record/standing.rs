@@ -13,6 +13,12 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Whether what was issued at this epoch has not been taken back.
+    #[must_use]
+    pub const fn upholds(self, epoch: u64) -> bool {
+        !self.disabled && self.epoch == epoch
+    }
+
     /// Switched off; everything issued so far stays dead when it is switched on again.
     #[must_use]
     pub const fn disable(self) -> Self {

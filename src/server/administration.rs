@@ -1,12 +1,16 @@
-//! What operators do, and users about themselves: look at grants, end them, switch subjects and clients off, and forget.
+//! What operators do, and users about themselves: look at grants, end them, switch subjects and clients off, look at the
+//! clients that registered themselves, and forget.
 
 use super::driver::unavailable;
 use super::{AuthorizationServer, Origin};
 use crate::endpoint::administration::{
     ChangeStanding, EndSession, EraseRecords, ForgetConsent, Party, RevokeGrant, StandingChange,
 };
+use crate::endpoint::registration::DeleteRegistration;
 use crate::protocol::{ClientId, OAuthError, Reason, SubjectId, Timestamp};
-use crate::record::{Event, EventKind, Grant, GrantId, Index, Key, Record, SessionId, Versioned};
+use crate::record::{
+    Event, EventKind, Grant, GrantId, Index, Key, Kind, Record, RegisteredClient, SessionId, Versioned,
+};
 use crate::store::Page;
 
 /// A page of grants.
@@ -16,6 +20,26 @@ pub struct Grants {
     pub grants: Vec<(GrantId, Grant)>,
     /// Where the next page begins; `None` after the last.
     pub next: Option<Key>,
+}
+
+/// A page of the clients that registered themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registrations {
+    /// The clients.
+    pub clients: Vec<Registration>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Key>,
+}
+
+/// A client that registered itself, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Its identifier.
+    pub client_id: ClientId,
+    /// What it registered, when, and until when that lasts. Nothing in it can be used to act as the client.
+    pub record: RegisteredClient,
+    /// Whether an operator has switched it off.
+    pub disabled: bool,
 }
 
 impl AuthorizationServer {
@@ -154,6 +178,42 @@ impl AuthorizationServer {
         };
         let grants = listing.keys.iter().zip(records).filter_map(grant).collect();
         Ok(Grants { grants, next: listing.next })
+    }
+
+    /// A page of the clients that registered themselves (RFC 7591), in no order that means anything: those that are switched
+    /// off, and those whose time has run out that are not forgotten yet, included. The host's own clients are not.
+    ///
+    /// [`disable_client`](Self::disable_client) switches one off for as long as wanted;
+    /// [`delete_client`](Self::delete_client) ends it for good.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn registered_clients(&self, page: Page) -> Result<Registrations, OAuthError> {
+        let index = Index::registrations(self.parts.settings.namespace);
+        let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
+        let standings = listing.keys.iter().map(|key| Key { kind: Kind::ClientState, ..*key });
+        let keys: Vec<Key> = listing.keys.iter().copied().chain(standings).collect();
+        let mut clients = self.parts.store.load(&keys).await.map_err(unavailable)?;
+        let standings = clients.split_off(listing.keys.len().min(clients.len()));
+        let client = |(client, standing): (Option<Versioned>, Option<Versioned>)| {
+            let Record::Client(record) = client?.record.as_ref().clone() else { return None };
+            let client_id = ClientId::from(record.metadata.get("client_id")?.as_str()?);
+            let off =
+                |standing: Versioned| matches!(*standing.record, Record::ClientState(own) if own.disabled);
+            Some(Registration { client_id, record, disabled: standing.is_some_and(off) })
+        };
+        let clients = clients.into_iter().zip(standings).filter_map(client).collect();
+        Ok(Registrations { clients, next: listing.next })
+    }
+
+    /// Ends the registration of a client, as the client itself could (RFC 7592 §2.3): it is gone, whatever was issued to it is
+    /// dead when this returns, and [`enable_client`](Self::enable_client) brings nothing of it back. A client that did not
+    /// register itself is left alone.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn delete_client(&self, client: &ClientId) -> Result<(), OAuthError> {
+        self.run(&DeleteRegistration(client.clone()), Origin::default()).await
     }
 
     /// Forgets a subject: it is switched off, its sessions are ended and the clients told, and every grant, session and

@@ -10,9 +10,9 @@ use crate::client::encryption::KEY_MANAGEMENT;
 use crate::endpoint::metadata::Paths;
 use crate::host::{
     Accounts, AddNoClaims, AssertionTrust, Audit, AuthenticationDevice, ClaimsHook, ClientJwks, Clients,
-    Clock, Decrypter, Entropy, ExtensionGrant, Fetch, Limiter, MemoryLimiter, NoAudit, NoClientJwks,
-    NoDecrypter, NoSigner, OsEntropy, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects,
-    Requirements, ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock, TokenExchangePolicy,
+    Clock, Decrypter, Entropy, ExtensionGrant, Fetch, Limiter, MemoryLimiter, NoAudit, NoDecrypter, NoSigner,
+    OsEntropy, PasswordVerifier, RegistrationPolicy, ReplayGuard, RequestObjects, Requirements,
+    ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock, TokenExchangePolicy,
 };
 use crate::jose::{Algorithm, Sealer};
 use crate::profile::{self, Profile};
@@ -65,7 +65,7 @@ impl Builder {
                 resources: Arc::new(StaticResources::default()),
                 limiter: Arc::new(MemoryLimiter::default()),
                 replay_guard: None,
-                client_jwks: Arc::new(NoClientJwks),
+                client_jwks: None,
                 fetch: None,
                 request_objects: None,
                 registration: None,
@@ -103,10 +103,11 @@ impl Builder {
         limiter: Limiter;
         /// Remembers what may be used once; over the store unless given.
         replay_guard: ReplayGuard;
-        /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given.
+        /// Fetches the key sets of clients that registered a `jwks_uri`; none are fetched unless given, and no client may register
+        /// one by itself.
         client_jwks: ClientJwks;
-        /// Reaches other servers, to tell clients that a session has ended or a user has answered, and to fetch request objects where the profile
-        /// allows it; neither is done unless given.
+        /// Reaches the servers of clients: to tell them that a session has ended or a user has answered, and to fetch the lists of
+        /// sectors, and request objects where the profile allows it. None of that is done unless given.
         fetch: Fetch;
         /// Says which clients may register themselves; none can unless given, and nobody is looked up in the store.
         registration: RegistrationPolicy;
@@ -297,6 +298,7 @@ impl Builder {
         if settings.remote_requests {
             parts.request_objects = parts.fetch.clone().map(RequestObjects::new);
         }
+        settings.remote_keys = parts.client_jwks.is_some();
         settings.frontchannel_logout &= settings.is_openid_provider();
         settings.session_management &= settings.is_openid_provider();
         settings.self_registration = parts.registration.as_ref().map(|policy| SelfRegistration {

@@ -379,6 +379,7 @@ impl AuthorizationServer {
             kind = ?event.kind,
             client = event.client.as_ref().map(tracing::field::display),
             subject = event.subject.as_ref().map(tracing::field::debug),
+            actor = event.actor.as_ref().map(tracing::field::debug),
             grant = event.grant.as_ref().map(tracing::field::display),
             reason = event.reason.as_ref().map(tracing::field::debug),
         );

@@ -123,7 +123,10 @@ impl AuthorizationServer {
                 Fact::Claim(marker, claim)
             }
             Need::ClientKeys(wanted) => {
-                let keys = self.parts.client_jwks.keys(&wanted).await.map_err(|error| error.0.into());
+                let keys = match &self.parts.client_jwks {
+                    Some(jwks) => jwks.keys(&wanted).await.map_err(|error| error.0.into()),
+                    None => Err("this server fetches no key sets".into()),
+                };
                 Fact::ClientKeys(wanted, keys)
             }
             Need::SectorDocument(uri) => {

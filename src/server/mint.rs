@@ -240,6 +240,7 @@ impl AuthorizationServer {
             AccessTokenPlan::IdJag(claims, algorithm) => {
                 Ok(Secret::new(self.sign(algorithm, id_jag::TYPE, &claims.to_json()).await?))
             }
+            AccessTokenPlan::IdToken(plan) => self.sign_id_token(&plan, Beside::default()).await,
         }
     }
 

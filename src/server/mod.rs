@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-pub use administration::Grants;
+pub use administration::{Grants, Registration, Registrations};
 pub use builder::Builder;
 #[cfg(feature = "http")]
 pub(crate) use driver::Begun;
@@ -70,7 +70,8 @@ pub(crate) struct Parts {
     pub(crate) limiter: Arc<dyn Limiter>,
     /// `None`: over the store.
     pub(crate) replay_guard: Option<Arc<dyn ReplayGuard>>,
-    pub(crate) client_jwks: Arc<dyn ClientJwks>,
+    /// `None` where no keys of clients are fetched.
+    pub(crate) client_jwks: Option<Arc<dyn ClientJwks>>,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
     /// `None` where none are fetched.
     pub(crate) request_objects: Option<RequestObjects>,

@@ -10,6 +10,7 @@ use crate::protocol::{ClientId, Timestamp};
 use crate::record::GrantId;
 use crate::record::assertion::AssertionAlgorithm;
 use crate::record::grant::Authentication;
+use crate::token::Delegation;
 use crate::token::claims::{write_authentication, write_others};
 
 /// What an ID token says.
@@ -33,6 +34,8 @@ pub struct IdTokenClaims {
     pub session: Option<String>,
     /// `jti`: the grant it was issued under, so that it can be exchanged (RFC 8693 §2.1).
     pub grant: Option<GrantId>,
+    /// `act`, `may_act`: who acts for the user (RFC 8693 §4.1, §4.4).
+    pub delegation: Option<Box<Delegation>>,
     /// Claims about the user that were asked for here. One with a [`RESERVED`](crate::token::claims::RESERVED) name is left out.
     pub user: Map<String, Value>,
 }
@@ -67,6 +70,9 @@ impl IdTokenClaims {
         }
         if let Some(grant) = &self.grant {
             json.plain("jti", &grant.to_string());
+        }
+        if let Some(delegation) = &self.delegation {
+            delegation.write(&mut json);
         }
         let hashed = [("at_hash", beside.access_token), ("c_hash", beside.code), ("s_hash", beside.state)];
         for (name, text) in hashed {

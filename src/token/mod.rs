@@ -1,4 +1,4 @@
-//! What goes over the wire as a token: opaque handles, claims, and what an API checks.
+//! What goes over the wire as a token: opaque handles, the claims of each kind of JWT, and how one that was presented is read.
 
 pub mod auth_req_id;
 pub mod claims;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use grantor::host::{
-    Accounts, AuthenticationDevice, Clock, Entropy, EntropyError, PasswordVerifier, Signer, SignerError,
-    SigningKeyName,
+    Accounts, AuthenticationDevice, Clock, Entropy, EntropyError, Fetch, FetchError, FetchRequest,
+    FetchResponse, PasswordVerifier, Signer, SignerError, SigningKeyName,
 };
 use grantor::jose::{Algorithm, JwkSet, SigningKey};
 use grantor::protocol::{Digest, SubjectId, Timestamp};
@@ -179,5 +179,15 @@ impl AuthenticationDevice for NobodyAtHome {
 
     async fn ask(&self, _: &UserQuestion) -> Result<(), StoreError> {
         Err(StoreError("nobody at home".into()))
+    }
+}
+
+/// None of the clients' servers can be reached.
+pub(crate) struct NoServers;
+
+#[async_trait]
+impl Fetch for NoServers {
+    async fn fetch(&self, _: FetchRequest) -> Result<FetchResponse, FetchError> {
+        Err(FetchError::Timeout)
     }
 }

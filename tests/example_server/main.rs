@@ -6,6 +6,7 @@
 mod ciba;
 mod controls;
 mod device;
+mod exchange;
 mod flags;
 mod flow;
 mod grants;

@@ -1,225 +1,86 @@
-//! The rules of grants, written a second time and in another way: what must come of each step.
+//! The rules of grants, written a second time and in another way: what was issued, and whether it lives.
 
 use proptest::prelude::*;
-use proptest::sample::Index;
 use proptest_state_machine::ReferenceStateMachine;
 
 use super::common::NOW;
+use super::step::{Change, Outcome, Step, Who, Whose};
 
-/// The scope values, as bits: `read` and `write`.
-pub(crate) const BOTH: u8 = 3;
-const CODE_LIFE: u64 = 60;
-const DEVICE_LIFE: u64 = 600;
 const ACCESS_LIFE: u64 = 3600;
-const REFRESH_IDLE: u64 = 14 * 24 * 3600;
+pub(crate) const REFRESH_IDLE: u64 = 14 * 24 * 3600;
 const REFRESH_LIFE: u64 = 30 * 24 * 3600;
-const RETRY_WINDOW: u64 = 10;
-const RETRIES: u8 = 3;
 const MAX_ACCESS: usize = 32;
 
-/// A client of the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
-    /// Confidential: its refresh tokens stay.
-    Web,
-    /// Public: its refresh tokens rotate.
-    Spa,
-    /// Acts for itself.
-    Machine,
-}
-
-impl Who {
-    pub(crate) const ALL: [Self; 3] = [Self::Web, Self::Spa, Self::Machine];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Web => "web",
-            Self::Spa => "spa",
-            Self::Machine => "machine",
-        }
-    }
-}
-
-pub(crate) const SUBJECTS: [&str; 2] = ["alice", "bob"];
-
-/// Whose standing changes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Whose {
-    Client(Who),
-    Subject(usize),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Change {
-    Disable,
-    Enable,
-    RevokeAll,
-}
-
-/// How a grant begins with its tokens.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Direct {
-    Machine,
-    Password,
-    Extension(usize),
-}
-
-/// One of those that were issued so far: mostly the newest.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pick {
-    index: Index,
-    newest: bool,
-}
-
-impl Pick {
-    fn any() -> impl Strategy<Value = Self> {
-        let newest = prop::bool::weighted(0.6);
-        (any::<Index>(), newest).prop_map(|(index, newest)| Self { index, newest })
-    }
-
-    /// Its place among `len`.
-    pub(crate) fn index(self, len: usize) -> usize {
-        if self.newest { len - 1 } else { self.index.index(len) }
-    }
-}
-
-/// Something that happens. Where no client is named, it comes from the one to which the thing was issued.
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    /// A user signs in and allows a client a scope, at the API or at the issuer.
-    Authorize {
-        client: Who,
-        subject: usize,
-        scope: u8,
-        api: bool,
-    },
-    /// A code is redeemed, with the right verifier or another.
-    Redeem {
-        code: Pick,
-        client: Option<Who>,
-        right: bool,
-    },
-    /// A refresh token is used, with a narrower scope perhaps, for the API perhaps.
-    Refresh {
-        token: Pick,
-        client: Option<Who>,
-        scope: Option<u8>,
-        api: bool,
-    },
-    /// A device begins to wait.
-    Device {
-        client: Who,
-        scope: u8,
-    },
-    /// A user signs in, enters the code of a device, and decides.
-    Answer {
-        device: Pick,
-        subject: usize,
-        yes: bool,
-    },
-    /// A device asks whether its user has decided.
-    Poll {
-        device: Pick,
-        client: Option<Who>,
-    },
-    /// An access token is given for another, with a narrower scope perhaps.
-    Exchange {
-        token: Pick,
-        client: Option<Who>,
-        scope: Option<u8>,
-    },
-    /// A grant begins at the token endpoint.
-    Begin {
-        how: Direct,
-        client: Who,
-        scope: Option<u8>,
-    },
-    RevokeAccess {
-        token: Pick,
-        client: Option<Who>,
-    },
-    RevokeRefresh {
-        token: Pick,
-        client: Option<Who>,
-    },
-    RevokeGrant {
-        grant: Pick,
-    },
-    Stand {
-        whose: Whose,
-        change: Change,
-    },
-    Wait {
-        seconds: u64,
-    },
-    /// The store forgets what no longer matters.
-    Purge,
-}
-
-/// What a step gives.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    /// Whether it was granted.
-    pub(crate) granted: bool,
-    /// The access token's scope, where one was issued.
-    pub(crate) scope: Option<u8>,
-    /// Whether a refresh token came with it.
-    pub(crate) refresh: bool,
-}
-
 #[derive(Clone, Copy, Debug, Default)]
-struct Standing {
-    disabled: bool,
-    epoch: u32,
+pub(crate) struct Standing {
+    pub(crate) disabled: bool,
+    pub(crate) epoch: u32,
 }
 
 #[derive(Clone, Debug)]
-struct Grant {
-    client: Who,
-    subject: Option<usize>,
-    epochs: (u32, u32),
-    scope: u8,
-    api: bool,
-    ended: bool,
+pub(crate) struct Grant {
+    pub(crate) client: Who,
+    pub(crate) subject: Option<usize>,
+    pub(crate) epochs: (u32, u32),
+    pub(crate) scope: u8,
+    pub(crate) api: bool,
+    pub(crate) ended: bool,
     /// Whether its user has not decided yet.
-    pending: bool,
-    /// The first of the grants whose tokens were exchanged for this one, and until when its own may live.
-    root: Option<(usize, u64)>,
+    pub(crate) pending: bool,
+    /// The one user who can decide; `None` is whoever comes.
+    pub(crate) asked: Option<usize>,
+    /// The first of the grants whose tokens were exchanged for this one, and the token of it that was given.
+    pub(crate) root: Option<(usize, usize)>,
+    /// Whoever showed the last token to act by, and their epoch then.
+    pub(crate) actor: Option<(Whose, u32)>,
+    /// How many acted so far.
+    pub(crate) actors: usize,
+    /// Until when its tokens may live at most.
+    pub(crate) until: u64,
     /// Whether the code was spent, and until when it is good.
-    code: Option<(bool, u64)>,
-    refresh: Option<Family>,
+    pub(crate) code: Option<(bool, u64)>,
+    pub(crate) refresh: Option<Family>,
     /// The live access tokens: by their place among all of them.
-    access: Vec<usize>,
+    pub(crate) access: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Family {
-    generation: u32,
-    idle_until: u64,
-    until: u64,
+pub(crate) struct Family {
+    pub(crate) generation: u32,
+    pub(crate) idle_until: u64,
+    pub(crate) until: u64,
     /// When it was last rotated, and how often the retired token came again.
-    rotated: Option<(u64, u8)>,
+    pub(crate) rotated: Option<(u64, u8)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Access {
-    grant: usize,
+    pub(crate) grant: usize,
     pub(crate) scope: u8,
     pub(crate) api: bool,
-    until: u64,
+    pub(crate) until: u64,
 }
 
-/// Everything that was issued, and whether it lives.
+/// What another issuer said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Assertion {
+    pub(crate) subject: usize,
+    pub(crate) spent: bool,
+    pub(crate) until: u64,
+}
+
+/// Everything that was issued.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     pub(crate) now: u64,
-    clients: [Standing; 3],
-    subjects: [Standing; 2],
-    grants: Vec<Grant>,
+    pub(crate) clients: [Standing; 3],
+    pub(crate) subjects: [Standing; 2],
+    pub(crate) grants: Vec<Grant>,
     /// The grant of each code.
     pub(crate) codes: Vec<usize>,
-    /// The grant of each device code.
-    pub(crate) devices: Vec<usize>,
+    /// The grant of each device code, and of each request for a user.
+    pub(crate) waiting: Vec<usize>,
+    pub(crate) assertions: Vec<Assertion>,
     pub(crate) access: Vec<Access>,
     /// Grant and generation of each refresh token.
     pub(crate) refresh: Vec<(usize, u32)>,
@@ -240,8 +101,12 @@ impl Model {
         self.grants[self.codes[code]].client
     }
 
-    pub(crate) fn owner_of_device(&self, device: usize) -> Who {
-        self.grants[self.devices[device]].client
+    pub(crate) fn owner_of_waiting(&self, waiting: usize) -> Who {
+        self.grants[self.waiting[waiting]].client
+    }
+
+    pub(crate) fn scope_of_waiting(&self, waiting: usize) -> u8 {
+        self.grants[self.waiting[waiting]].scope
     }
 
     pub(crate) fn owner_of_refresh(&self, token: usize) -> Who {
@@ -259,16 +124,28 @@ impl Model {
         self.now < until && grant.access.contains(&token) && self.usable(grant)
     }
 
-    /// A live token implies a live grant, an enabled client and an active subject.
-    fn usable(&self, grant: &Grant) -> bool {
+    /// A live token implies a live grant, an enabled client, an active subject, and the same of what it was exchanged for and of
+    /// whoever acts.
+    pub(crate) fn usable(&self, grant: &Grant) -> bool {
         let client = self.clients[grant.client as usize];
         let subject = grant.subject.map(|subject| self.subjects[subject]).unwrap_or_default();
-        let rooted = grant.root.is_none_or(|(root, _)| self.usable(&self.grants[root]));
+        let rooted = grant.root.is_none_or(|(root, given)| {
+            self.usable(&self.grants[root]) && self.grants[root].access.contains(&given)
+        });
+        let acting = grant.actor.is_none_or(|(whose, epoch)| {
+            let standing = self.standing_of(whose);
+            !standing.disabled && standing.epoch == epoch
+        });
         let parties = !client.disabled && !subject.disabled;
-        !grant.ended && !grant.pending && rooted && parties && (client.epoch, subject.epoch) == grant.epochs
+        !grant.ended
+            && !grant.pending
+            && rooted
+            && acting
+            && parties
+            && (client.epoch, subject.epoch) == grant.epochs
     }
 
-    fn begin(&mut self, client: Who, subject: Option<usize>, scope: u8, api: bool) -> usize {
+    pub(crate) fn begin(&mut self, client: Who, subject: Option<usize>, scope: u8, api: bool) -> usize {
         let epochs = (
             self.clients[client as usize].epoch,
             subject.map(|subject| self.subjects[subject].epoch).unwrap_or_default(),
@@ -281,7 +158,11 @@ impl Model {
             api,
             ended: false,
             pending: false,
+            asked: None,
             root: None,
+            actor: None,
+            actors: 0,
+            until: u64::MAX,
             code: None,
             refresh: None,
             access: Vec::new(),
@@ -289,176 +170,34 @@ impl Model {
         self.grants.len() - 1
     }
 
-    fn issue(&mut self, at: usize, scope: u8, api: bool) -> Outcome {
+    pub(crate) fn issue(&mut self, at: usize, scope: u8, api: bool) -> Outcome {
         let now = self.now;
         let lives = |token: &usize| now < self.access[*token].until;
         let mut access: Vec<usize> = self.grants[at].access.iter().copied().filter(lives).collect();
         access.drain(..access.len().saturating_sub(MAX_ACCESS - 1));
         access.push(self.access.len());
         self.grants[at].access = access;
-        let longest = self.grants[at].root.map_or(u64::MAX, |(_, until)| until);
-        self.access.push(Access { grant: at, scope, api, until: longest.min(now + ACCESS_LIFE) });
+        let until = self.grants[at].until.min(now + ACCESS_LIFE);
+        self.access.push(Access { grant: at, scope, api, until });
         Outcome { granted: true, scope: Some(scope), refresh: self.grants[at].refresh.is_some() }
     }
 
-    fn first_refresh(&mut self, at: usize) {
+    /// The refresh token of a grant, if its client has any.
+    pub(crate) fn first_refresh(&mut self, at: usize) {
+        if self.grants[at].client == Who::Machine {
+            return;
+        }
         let until = self.now + REFRESH_LIFE;
         let idle_until = until.min(self.now + REFRESH_IDLE);
         self.grants[at].refresh = Some(Family { generation: 0, idle_until, until, rotated: None });
         self.refresh.push((at, 0));
     }
 
-    fn redeem(&mut self, at: usize, client: Who, right: bool) -> Outcome {
-        let refused = Outcome::default();
-        let grant = &self.grants[at];
-        if self.clients[client as usize].disabled || client != grant.client || !right {
-            return refused;
+    fn standing_of(&self, whose: Whose) -> Standing {
+        match whose {
+            Whose::Client(client) => self.clients[client as usize],
+            Whose::Subject(subject) => self.subjects[subject],
         }
-        let Some((spent, until)) = grant.code else { return refused };
-        if spent {
-            self.grants[at].ended = true;
-            return refused;
-        }
-        if self.now >= until || !self.usable(grant) {
-            return refused;
-        }
-        self.grants[at].code = Some((true, until));
-        self.first_refresh(at);
-        self.issue(at, self.grants[at].scope, self.grants[at].api)
-    }
-
-    fn refresh(&mut self, token: usize, client: Who, asked: Option<u8>, api: bool) -> Outcome {
-        let refused = Outcome::default();
-        let (at, generation) = self.refresh[token];
-        let grant = &self.grants[at];
-        let disabled = self.clients[client as usize].disabled;
-        let Some(family) = grant.refresh.filter(|_| !disabled && client == grant.client && !grant.ended)
-        else {
-            return refused;
-        };
-        let again = generation + 1 == family.generation
-            && family.rotated.is_some_and(|(when, _)| self.now < when + RETRY_WINDOW);
-        if generation != family.generation && !again {
-            self.grants[at].ended = true;
-            return refused;
-        }
-        if again && family.rotated.is_some_and(|(_, uses)| uses >= RETRIES) {
-            return refused;
-        }
-        let scope = asked.unwrap_or(grant.scope);
-        if self.now >= family.until
-            || self.now >= family.idle_until
-            || !self.usable(grant)
-            || scope & !grant.scope != 0
-            || (api && !grant.api)
-        {
-            return refused;
-        }
-        let mut after = family;
-        if again {
-            after.rotated = family.rotated.map(|(when, uses)| (when, uses + 1));
-        } else {
-            after.idle_until = family.until.min(self.now + REFRESH_IDLE);
-            after.rotated = None;
-            if client == Who::Spa {
-                after.generation += 1;
-                after.rotated = Some((self.now, 0));
-            }
-        }
-        let api = api || grant.api;
-        self.grants[at].refresh = Some(after);
-        self.refresh.push((at, after.generation));
-        self.issue(at, scope, api)
-    }
-
-    /// The first decision counts, and only in time.
-    fn answer(&mut self, at: usize, subject: usize, yes: bool) -> bool {
-        let now = self.now;
-        let Standing { disabled, epoch } = self.subjects[subject];
-        let grant = &mut self.grants[at];
-        let disabled = disabled || self.clients[grant.client as usize].disabled;
-        let open = grant.pending && !grant.ended && grant.code.is_some_and(|(_, until)| now < until);
-        if !open || disabled {
-            return false;
-        }
-        grant.pending = !yes;
-        grant.ended = !yes;
-        if yes {
-            grant.subject = Some(subject);
-            grant.epochs.1 = epoch;
-        }
-        true
-    }
-
-    fn poll(&mut self, at: usize, client: Who) -> Outcome {
-        let refused = Outcome::default();
-        let grant = &self.grants[at];
-        if self.clients[client as usize].disabled || client != grant.client {
-            return refused;
-        }
-        let Some((spent, until)) = grant.code else { return refused };
-        if spent || self.now >= until {
-            self.grants[at].ended = true;
-            return refused;
-        }
-        if !self.usable(grant) {
-            return refused;
-        }
-        self.grants[at].code = Some((true, until));
-        self.first_refresh(at);
-        self.issue(at, self.grants[at].scope, self.grants[at].api)
-    }
-
-    /// What is got is for the same place, with no more scope, and ends no later; it dies with its root.
-    fn exchange(&mut self, token: usize, client: Who, asked: Option<u8>) -> Outcome {
-        let Access { grant, scope, api, until } = self.access[token];
-        let wished = asked.unwrap_or(scope);
-        let own = self.grants[grant].client == client && client != Who::Spa;
-        if self.clients[client as usize].disabled || !own || !self.lives(token) || wished & !scope != 0 {
-            return Outcome::default();
-        }
-        let subject = self.grants[grant].subject;
-        let root = self.grants[grant].root.map_or(grant, |(root, _)| root);
-        let at = self.begin(client, subject, wished, api);
-        self.grants[at].root = Some((root, until));
-        self.issue(at, wished, api)
-    }
-
-    fn begin_with_tokens(&mut self, how: Direct, client: Who, asked: Option<u8>) -> Outcome {
-        let (subject, allowed) = match how {
-            Direct::Machine => (None, client == Who::Machine),
-            Direct::Password => (Some(0), client == Who::Web),
-            Direct::Extension(subject) => (Some(subject), client != Who::Machine),
-        };
-        let disabled = subject.is_some_and(|subject| self.subjects[subject].disabled);
-        if !allowed || disabled || self.clients[client as usize].disabled {
-            return Outcome::default();
-        }
-        let scope = asked.unwrap_or(BOTH);
-        let at = self.begin(client, subject, scope, false);
-        if subject.is_some() {
-            self.first_refresh(at);
-        }
-        self.issue(at, scope, false)
-    }
-
-    /// Takes one access token back; a grant that has nothing left has ended.
-    fn revoke_access(&mut self, token: usize, client: Who) {
-        let at = self.access[token].grant;
-        let disabled = self.clients[client as usize].disabled;
-        let grant = &mut self.grants[at];
-        if disabled || grant.ended || grant.client != client || !grant.access.contains(&token) {
-            return;
-        }
-        grant.access.retain(|own| *own != token);
-        let open = grant.code.is_some_and(|(spent, _)| !spent);
-        grant.ended = grant.access.is_empty() && grant.refresh.is_none() && !open;
-    }
-
-    fn revoke_refresh(&mut self, token: usize, client: Who) {
-        let disabled = self.clients[client as usize].disabled;
-        let grant = &mut self.grants[self.refresh[token].0];
-        grant.ended |= !disabled && grant.client == client;
     }
 
     fn standing(&mut self, whose: Whose) -> &mut Standing {
@@ -478,99 +217,19 @@ impl ReferenceStateMachine for Model {
     }
 
     fn transitions(model: &Self) -> BoxedStrategy<Step> {
-        let client = || prop::sample::select(&Who::ALL[..]);
-        let signing_in = || prop::sample::select(&[Who::Web, Who::Spa][..]);
-        let subject = || 0..SUBJECTS.len();
-        let scope = || 1..=BOTH;
-        let narrower = || prop::option::weighted(0.3, 1..=BOTH);
-        let pick = Pick::any;
-        let caller = || prop::option::weighted(0.15, client());
-        let device = (signing_in(), scope()).prop_map(|(client, scope)| Step::Device { client, scope });
-        let whose = prop_oneof![client().prop_map(Whose::Client), subject().prop_map(Whose::Subject)];
-        let change = prop::sample::select(
-            &[Change::Disable, Change::Enable, Change::Enable, Change::Enable, Change::RevokeAll][..],
-        );
-        let how =
-            prop_oneof![Just(Direct::Machine), Just(Direct::Password), subject().prop_map(Direct::Extension)];
-        let seconds = prop::sample::select(&[0, 1, 1, 4, 4, 9, 10, 59, 61, 1800, 3600, 1_000_000][..]);
-        let mut steps = vec![
-            (
-                4,
-                (signing_in(), subject(), scope(), any::<bool>())
-                    .prop_map(|(client, subject, scope, api)| Step::Authorize { client, subject, scope, api })
-                    .boxed(),
-            ),
-            (
-                3,
-                (how, client(), narrower())
-                    .prop_map(|(how, client, scope)| Step::Begin { how, client, scope })
-                    .boxed(),
-            ),
-            (2, seconds.prop_map(|seconds| Step::Wait { seconds }).boxed()),
-            (1, (whose, change).prop_map(|(whose, change)| Step::Stand { whose, change }).boxed()),
-            (1, Just(Step::Purge).boxed()),
-        ];
-        steps.push((2, device.boxed()));
-        if !model.devices.is_empty() {
-            let answer = (pick(), subject(), prop::bool::weighted(0.8));
-            let answer = answer.prop_map(|(device, subject, yes)| Step::Answer { device, subject, yes });
-            steps.push((4, answer.boxed()));
-            let poll = (pick(), caller()).prop_map(|(device, client)| Step::Poll { device, client });
-            steps.push((4, poll.boxed()));
-        }
-        if !model.access.is_empty() {
-            let exchange = (pick(), caller(), narrower());
-            let exchange =
-                exchange.prop_map(|(token, client, scope)| Step::Exchange { token, client, scope });
-            steps.push((4, exchange.boxed()));
-        }
-        if !model.codes.is_empty() {
-            let redeem = (pick(), caller(), prop::bool::weighted(0.9));
-            steps.push((
-                6,
-                redeem.prop_map(|(code, client, right)| Step::Redeem { code, client, right }).boxed(),
-            ));
-        }
-        if !model.refresh.is_empty() {
-            let refresh = (pick(), caller(), narrower(), prop::bool::weighted(0.2));
-            let refresh =
-                refresh.prop_map(|(token, client, scope, api)| Step::Refresh { token, client, scope, api });
-            steps.push((8, refresh.boxed()));
-            let revoke = (pick(), caller());
-            steps.push((1, revoke.prop_map(|(token, client)| Step::RevokeRefresh { token, client }).boxed()));
-        }
-        if !model.access.is_empty() {
-            let revoke = (pick(), caller());
-            steps.push((2, revoke.prop_map(|(token, client)| Step::RevokeAccess { token, client }).boxed()));
-        }
-        if !model.grants.is_empty() {
-            steps.push((1, pick().prop_map(|grant| Step::RevokeGrant { grant }).boxed()));
-        }
-        prop::strategy::Union::new_weighted(steps).boxed()
+        Step::any(model)
     }
 
     /// A step needs something to be done with, also in the shorter sequences that a failure is tried in.
     fn preconditions(model: &Self, step: &Step) -> bool {
-        match step {
-            Step::Redeem { .. } => !model.codes.is_empty(),
-            Step::Refresh { .. } | Step::RevokeRefresh { .. } => !model.refresh.is_empty(),
-            Step::Exchange { .. } | Step::RevokeAccess { .. } => !model.access.is_empty(),
-            Step::Answer { .. } | Step::Poll { .. } => !model.devices.is_empty(),
-            Step::RevokeGrant { .. } => !model.grants.is_empty(),
-            _ => true,
-        }
+        step.is_possible(model)
     }
 
     fn apply(mut model: Self, step: &Step) -> Self {
         model.outcome = Outcome::default();
         match step {
-            Step::Authorize { client, subject, scope, api } => {
-                if !model.clients[*client as usize].disabled && !model.subjects[*subject].disabled {
-                    let at = model.begin(*client, Some(*subject), *scope, *api);
-                    model.grants[at].code = Some((false, model.now + CODE_LIFE));
-                    model.codes.push(at);
-                    model.outcome.granted = true;
-                }
+            Step::Authorize { client, subject, scope, api, brings } => {
+                model.outcome = model.authorize((*client, *subject), *scope, *api, *brings);
             }
             Step::Redeem { code, client, right } => {
                 let at = model.codes[code.index(model.codes.len())];
@@ -581,27 +240,29 @@ impl ReferenceStateMachine for Model {
                 let client = client.unwrap_or(model.owner_of_refresh(token));
                 model.outcome = model.refresh(token, client, *scope, *api);
             }
-            Step::Device { client, scope } => {
-                if !model.clients[*client as usize].disabled {
-                    let at = model.begin(*client, None, *scope, false);
-                    model.grants[at].pending = true;
-                    model.grants[at].code = Some((false, model.now + DEVICE_LIFE));
-                    model.devices.push(at);
-                    model.outcome.granted = true;
-                }
+            Step::Device { client, scope } => model.outcome.granted = model.device(*client, *scope),
+            Step::Ask { client, subject, scope } => {
+                model.outcome.granted = model.ask(*client, *subject, *scope);
             }
-            Step::Answer { device, subject, yes } => {
-                let at = model.devices[device.index(model.devices.len())];
+            Step::Answer { waiting, subject, yes } => {
+                let at = model.waiting[waiting.index(model.waiting.len())];
                 model.outcome.granted = model.answer(at, *subject, *yes);
             }
-            Step::Poll { device, client } => {
-                let device = device.index(model.devices.len());
-                let client = client.unwrap_or(model.owner_of_device(device));
-                model.outcome = model.poll(model.devices[device], client);
+            Step::Poll { waiting, client } => {
+                let waiting = waiting.index(model.waiting.len());
+                let client = client.unwrap_or(model.owner_of_waiting(waiting));
+                model.outcome = model.poll(model.waiting[waiting], client);
             }
-            Step::Exchange { token, client, scope } => {
+            Step::State { subject } => model.state(*subject),
+            Step::Assert { assertion, client, scope } => {
+                let at = assertion.index(model.assertions.len());
+                model.outcome = model.assert(at, *client, *scope);
+            }
+            Step::Exchange { token, actor, client, scope } => {
                 let token = token.index(model.access.len());
-                model.outcome = model.exchange(token, client.unwrap_or(model.owner_of_access(token)), *scope);
+                let actor = actor.map(|actor| actor.index(model.access.len()));
+                let client = client.unwrap_or(model.owner_of_access(token));
+                model.outcome = model.exchange(token, actor, client, *scope);
             }
             Step::Begin { how, client, scope } => {
                 model.outcome = model.begin_with_tokens(*how, *client, *scope);

@@ -69,6 +69,31 @@ async fn whoever_has_deregistered_is_gone_when_that_is_confirmed() {
     }
 }
 
+/// Whatever came of the first try, the second tells the client its token.
+#[tokio::test]
+async fn a_client_whose_update_failed_asks_again_with_what_it_has() {
+    for (when, fault) in faults() {
+        let row = format!("{when:?} {fault:?}");
+        let store = Faulty::new();
+        let fixture = on(store.clone(), anybody(), |builder| builder);
+        let client = Registered::new(&fixture, &web(&json!({ "token_endpoint_auth_method": "none" }))).await;
+        let update = client.again(&json!({ "token_endpoint_auth_method": "client_secret_basic" }));
+        store.fail(when, fault);
+        let first = client.put(&fixture, &update).await;
+        store.heal();
+        let second = client.put(&fixture, &update).await;
+        match first.status {
+            200 => assert_eq!(second.body, first.body, "{row}"),
+            _ => first.refused(503, "temporarily_unavailable"),
+        }
+        assert_eq!(second.status, 200, "{row}");
+        let updated = Registered::read(second.json());
+        let redemption = updated.redemption(&fixture).await;
+        updated.token(&fixture, &redemption).await.tokens();
+        assert_eq!(updated.get(&fixture).await.status, 200, "{row}");
+    }
+}
+
 /// A client that cannot be looked up is not unknown.
 #[tokio::test]
 async fn while_the_store_is_down_a_registered_client_is_neither_known_nor_unknown() {

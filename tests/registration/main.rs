@@ -7,6 +7,7 @@
 //! | `openid` | what it may register about subjects, encryption and request objects |
 //! | `admission` | who may register: policies, initial access tokens, software statements, quotas |
 //! | `management` | what a client does with its registration |
+//! | `operators` | what an operator sees of the clients, and ends |
 //! | `races` | what holds when requests race |
 //! | `faults` | what holds when the store fails |
 
@@ -19,14 +20,16 @@ mod faults;
 mod management;
 mod metadata;
 mod openid;
+mod operators;
 mod races;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use common::clients::basic;
+use common::host::NoServers;
 use common::{Agent, Answer, Fixture, Form, ISSUER, VERIFIER, challenge, form, scope};
-use grantor::host::{OpenRegistration, RegistrationPolicy};
+use grantor::host::{FetchedJwks, OpenRegistration, RegistrationPolicy, SystemClock};
 use grantor::protocol::GrantType;
 use grantor::record::registration::Admission;
 use grantor::server::Builder;
@@ -40,6 +43,14 @@ pub(crate) const CALLBACK: &str = "https://client.example/cb";
 /// A server at which everybody may register.
 pub(crate) fn open() -> Fixture {
     under(anybody())
+}
+
+/// A server at which everybody may register, and that could reach their servers.
+pub(crate) fn reaching() -> Fixture {
+    on(Arc::new(MemoryStore::new()), anybody(), |builder| {
+        let jwks = FetchedJwks::new(Arc::new(NoServers), Arc::new(SystemClock));
+        builder.fetch(Arc::new(NoServers)).client_jwks(Arc::new(jwks)).frontchannel_logout()
+    })
 }
 
 /// Everybody may register, for whatever the server has.

@@ -1,5 +1,7 @@
 //! What a client does with its registration.
 
+use grantor::endpoint::registration::UPDATE_RETRY_SECONDS;
+use grantor::host::Limits;
 use grantor::protocol::Timestamp;
 use grantor::record::{Batch, BatchId, EventKind, Id, Put, Record};
 
@@ -79,6 +81,55 @@ async fn an_update_replaces_everything_and_the_token() {
     let kept = renewed.token(&fixture, &common::machine()).await;
     kept.refused(400, "unauthorized_client");
     assert_eq!(fixture.count(EventKind::ClientUpdated), 1);
+}
+
+/// Else it would be locked out for ever: the answer tells it its new token, and perhaps a secret.
+#[tokio::test]
+async fn a_client_that_lost_the_answer_to_its_update_asks_again_and_gets_the_same_answer() {
+    for method in ["none", "client_secret_basic", "client_secret_jwt"] {
+        let fixture = open();
+        let client = Registered::new(&fixture, &web(&json!({ "token_endpoint_auth_method": "none" }))).await;
+        let update = client.again(&json!({ "client_name": "New", "token_endpoint_auth_method": method }));
+        let lost = client.put(&fixture, &update).await;
+        for seconds in [0, UPDATE_RETRY_SECONDS - 1] {
+            fixture.clock.forward(seconds);
+            let again = client.put(&fixture, &update).await;
+            assert_eq!((again.status, &again.body), (200, &lost.body), "{method}");
+        }
+        assert_eq!(fixture.count(EventKind::ClientUpdated), 1);
+        let updated = Registered::read(lost.json());
+        assert_eq!(updated.secret.is_some(), method != "none");
+        assert_eq!(updated.get(&fixture).await.status, 200);
+
+        fixture.clock.forward(1);
+        token_refused(&client.put(&fixture, &update).await);
+        assert_eq!(updated.get(&fixture).await.json()["client_name"], "New");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_good_for_nothing_but_the_same_update() {
+    let fixture = open();
+    let client = Registered::new(&fixture, &web(&json!({}))).await;
+    let update = client.again(&json!({ "client_name": "New" }));
+    let updated = Registered::read(client.put(&fixture, &update).await.json());
+    assert_eq!(updated.information["client_secret"], json!(client.secret), "it was presented");
+    for other in [with(&update, &json!({ "client_name": "Newer" })), without(&update, "client_secret")] {
+        token_refused(&client.put(&fixture, &other).await);
+    }
+    token_refused(&client.get(&fixture).await);
+    token_refused(&client.delete(&fixture).await);
+    for _ in 0..Limits::default().registration_updates {
+        token_refused(&client.put(&fixture, &json!({ "client_id": client.id })).await);
+    }
+
+    let next = Registered::read(updated.put(&fixture, &update).await.json());
+    token_refused(&client.put(&fixture, &update).await);
+    assert_ne!(next.token, updated.token);
+    assert_eq!(next.get(&fixture).await.status, 200);
+
+    fixture.server.disable_client(&client.id.as_str().into()).await.unwrap();
+    token_refused(&updated.put(&fixture, &update).await);
 }
 
 #[tokio::test]

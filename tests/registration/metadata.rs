@@ -1,8 +1,12 @@
 //! What a client may register.
 
-use grantor::profile::Profile;
+use async_trait::async_trait;
+use grantor::host::AuthenticationDevice;
+use grantor::profile::{Profile, RequestObjects};
 use grantor::record::EventKind;
+use grantor::record::backchannel::{Identified, UserEnquiry, UserQuestion};
 use grantor::record::client::ConsentPolicy;
+use grantor::store::StoreError;
 use proptest::prelude::*;
 
 use super::*;
@@ -116,7 +120,7 @@ async fn what_the_server_does_not_know_is_ignored_and_what_is_null_or_empty_is_a
 
 #[tokio::test]
 async fn everything_that_is_registered_is_answered_as_it_was_sent() {
-    let fixture = open();
+    let fixture = reaching();
     let metadata = json!({
         "redirect_uris": [CALLBACK, "http://127.0.0.1/cb", "com.example.app:/cb"],
         "client_name": "Example", "client_name#de": "Beispiel", "client_name#ja-Jpan-JP": "例",
@@ -245,7 +249,7 @@ async fn a_web_client_of_the_implicit_grant_has_https_redirect_uris_on_other_mac
 
 #[tokio::test]
 async fn metadata_that_break_a_rule_are_refused() {
-    let fixture = open();
+    let fixture = reaching();
     let key = json!({ "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
         "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" });
     let long = "x".repeat(257);
@@ -387,6 +391,65 @@ async fn metadata_that_break_a_rule_are_refused() {
     assert_eq!(fixture.count(EventKind::ClientRegistered), 0);
 }
 
+/// A host whose users have user codes.
+struct AsksForCodes;
+
+#[async_trait]
+impl AuthenticationDevice for AsksForCodes {
+    async fn identify(&self, _: &UserEnquiry) -> Result<Identified, StoreError> {
+        Ok(Identified::Unknown)
+    }
+
+    async fn ask(&self, _: &UserQuestion) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn takes_user_codes(&self) -> bool {
+        true
+    }
+}
+
+/// Else it would wait in vain for what its registration was accepted for.
+#[tokio::test]
+async fn what_the_server_never_does_cannot_be_registered() {
+    type Configure = fn(Builder) -> Builder;
+    let openid: Configure = |builder| builder.profile(Profile::OidcCompat);
+    let fetches: Configure = |builder| builder.profile(Profile::OidcCompat).fetch(Arc::new(NoServers));
+    let fetches_keys: Configure =
+        |builder| builder.client_jwks(Arc::new(FetchedJwks::new(Arc::new(NoServers), Arc::new(SystemClock))));
+    let codes: Configure = |builder| builder.authentication_device(Arc::new(AsksForCodes));
+    let rows: [(_, Configure, Configure); 6] = [
+        (json!({ "jwks_uri": "https://client.example/jwks" }), fetches, fetches_keys),
+        (json!({ "request_uris": ["https://client.example/request#1"] }), openid, fetches),
+        (
+            json!({ "require_signed_request_object": true }),
+            |builder| builder.request_objects(RequestObjects::Off),
+            |builder| builder,
+        ),
+        (json!({ "backchannel_logout_uri": "https://client.example/x" }), openid, fetches),
+        (
+            json!({ "frontchannel_logout_uri": "https://client.example/x" }),
+            fetches,
+            Builder::frontchannel_logout,
+        ),
+        (json!({ "backchannel_user_code_parameter": true }), openid, codes),
+    ];
+    for (members, never, does) in rows {
+        let server = |configure| on(Arc::new(MemoryStore::new()), anybody(), configure);
+        let answer = register(&server(never), &web(&members)).await;
+        refused(&answer, "invalid_client_metadata");
+        let member = members.as_object().unwrap().keys().next().unwrap().clone();
+        let description = answer.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(description.starts_with(&member), "{member}: {description}");
+
+        let able = server(does);
+        let client = Registered::new(&able, &web(&members)).await;
+        assert_eq!(client.information[&member], members[&member]);
+        let update = client.again(&json!({ &member: null }));
+        assert_eq!(client.put(&able, &update).await.json().get(&member), None);
+    }
+}
+
 #[tokio::test]
 async fn of_a_list_what_is_not_offered_is_left_out_and_the_answer_says_so() {
     let fixture = open();
@@ -492,7 +555,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let fixture = open();
+            let fixture = reaching();
             let mut metadata: serde_json::Map<String, Value> =
                 members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             if right {

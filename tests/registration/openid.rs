@@ -92,7 +92,7 @@ async fn what_is_registered_about_encryption_and_requests_is_offered_and_answere
         &json!({
             "id_token_encrypted_response_alg": "ECDH-ES", "id_token_encrypted_response_enc": "A256GCM",
             "userinfo_encrypted_response_alg": "ECDH-ES+A128KW", "request_object_signing_alg": "ES256",
-            "require_signed_request_object": true, "request_uris": ["https://client.example/request#1"],
+            "require_signed_request_object": true,
         }),
     );
     let client = Registered::new(&fixture, &metadata).await;

@@ -4,6 +4,7 @@ use super::common::claims;
 use super::common::clients::{API, JWT_API};
 use super::{ACCESS, World, opaque};
 use grantor::Reason;
+use grantor::record::EventKind;
 use grantor::record::exchange::{Principal, Semantics, Terms};
 use serde_json::json;
 
@@ -20,16 +21,44 @@ async fn by_delegation_the_actor_is_named_and_by_impersonation_nobody_new() {
     assert_eq!(claims(&again)["act"], json!({"sub": "api"}), "who acted before stays named");
 }
 
+/// A token of `first` for `bob`.
+pub(crate) async fn bobs_token(world: &World) -> String {
+    let request = super::authorization("first").set("scope", "read");
+    let code = world.fixture.agent().walk(&request, "bob").await.param("code").unwrap();
+    world.fixture.redeem("first", &code).await.tokens().access
+}
+
 #[tokio::test]
 async fn the_actor_is_whom_the_actor_token_speaks_of() {
     let world = World::new();
     let subject = world.access(API).await;
-    let request = super::authorization("first").set("scope", "read");
-    let code = world.fixture.agent().walk(&request, "bob").await.param("code").unwrap();
-    let actor = world.fixture.redeem("first", &code).await.tokens().access;
+    let actor = bobs_token(&world).await;
     let form = opaque(&subject).add("actor_token", &actor).add("actor_token_type", ACCESS);
     let seen = world.fixture.introspect("web", &world.token("web", &form).await).await;
     assert_eq!((&seen["sub"], &seen["act"]), (&json!("alice"), &json!({"sub": "bob"})));
+}
+
+/// Impersonation hides the actor from whoever reads the token, and from nobody else.
+#[tokio::test]
+async fn the_audit_trail_names_who_acts_whatever_the_token_says() {
+    let world = World::new();
+    let subject = world.access(API).await;
+    let bob = bobs_token(&world).await;
+    let alone = opaque(&subject);
+    let acting = alone.add("actor_token", &bob).add("actor_token_type", ACCESS);
+    for semantics in [Semantics::Delegation, Semantics::Impersonation] {
+        world.policy.set(Terms { semantics, id_token: true, ..Terms::default() });
+        for (form, actor) in
+            [(&alone, Principal::Client("api".into())), (&acting, Principal::Subject("bob".into()))]
+        {
+            for form in [form.clone(), form.add("requested_token_type", super::ID)] {
+                world.token("api", &form).await;
+                let event = world.fixture.events().pop().unwrap();
+                assert_eq!((event.kind, event.actor), (EventKind::TokenExchanged, Some(actor.clone())));
+                assert_eq!(event.subject, Some("alice".into()));
+            }
+        }
+    }
 }
 
 #[tokio::test]

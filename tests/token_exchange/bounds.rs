@@ -88,6 +88,24 @@ async fn a_target_is_a_resource_or_a_client_that_answers_for_some() {
     world.ask("web", &many).await.refused(400, "invalid_target");
 }
 
+/// A client that answers for the issuer sees the tokens for the issuer; that is nothing to be asked for by its name.
+#[tokio::test]
+async fn a_client_that_answers_for_the_issuer_too_is_asked_for_its_apis_alone() {
+    let world = World::new();
+    let subject = world.access(API).await;
+    let named = opaque(&subject).add("audience", "jwt-api");
+    let answers_for = |uris: &[&str]| {
+        let uris = uris.iter().map(|uri| resource(uri)).collect();
+        world.fixture.clients.change("jwt-api", |client| client.resource_server_of = uris);
+    };
+    answers_for(&[JWT_API, super::common::ISSUER]);
+    assert_eq!(claims(&world.token("web", &named).await)["aud"], JWT_API);
+    assert_eq!(world.policy.last().resources, [resource(JWT_API)]);
+    answers_for(&[super::common::ISSUER]);
+    world.ask("web", &named).await.refused(400, "invalid_target");
+    assert_eq!(world.reason(), Reason::AudienceUnknown);
+}
+
 #[tokio::test]
 async fn a_new_token_ends_with_the_old_one_at_the_latest() {
     let world = World::new();

@@ -1,11 +1,13 @@
 //! What ends an exchanged token: whatever ends the one at the beginning of its chain, and the end of its own grant.
 
+use super::actors::bobs_token;
 use super::common::clients::{API, JWT_API};
+use super::common::foreign::{stated, statement};
 use super::common::{alice, machine};
-use super::{ID, REFRESH, World, exchanging, opaque, text};
+use super::{ID, JWT, REFRESH, World, exchanging, opaque, text};
 use bytes::Bytes;
 use grantor::Reason;
-use grantor::record::exchange::Terms;
+use grantor::record::exchange::{Semantics, Terms};
 use grantor::record::{EventKind, GrantId};
 use http::{Request, header};
 use serde_json::Value;
@@ -189,6 +191,76 @@ async fn an_exchanged_token_is_revoked_by_its_own_client_and_nothing_else_is() {
         assert!(chain.world.alive(client, access).await);
     }
     assert!(chain.world.alive("web", &text(&chain.given, "access_token")).await);
+}
+
+#[tokio::test]
+async fn when_the_access_token_that_was_given_is_revoked_so_is_all_that_came_of_it() {
+    for target in [API, JWT_API] {
+        let world = World::new();
+        let given = world.given("openid offline_access read write", &[target]).await;
+        let (subject, refresh) = (text(&given, "access_token"), text(&given, "refresh_token"));
+        let first = world.token("api", &opaque(&subject).add("resource", API)).await;
+        let second = world.token("jwt-api", &opaque(&first).add("resource", JWT_API)).await;
+        let of_refresh = world.token("web", &exchanging(REFRESH, &refresh)).await;
+        let other = world.fixture.refresh("web", &refresh).await.tokens().access;
+        let of_other = world.token("api", &opaque(&other)).await;
+        assert!(world.alive("api", &first).await && world.alive("jwt-api", &second).await);
+        world.fixture.revoke("web", &subject).await;
+        assert!(!world.alive("api", &first).await && !world.alive("jwt-api", &second).await);
+        world.ask("jwt-api", &opaque(&first)).await.refused(400, "invalid_request");
+        // What hangs on all of the grant, or on another token of it, stays.
+        assert!(world.alive("web", &of_refresh).await && world.alive("api", &of_other).await);
+    }
+}
+
+#[tokio::test]
+async fn when_whoever_acts_may_act_no_longer_what_they_act_by_is_dead() {
+    for semantics in [Semantics::Delegation, Semantics::Impersonation] {
+        for target in [API, JWT_API] {
+            let world = World::new();
+            world.policy.set(Terms { semantics, refresh_token: true, ..Terms::default() });
+            let subject = world.access(API).await;
+            let bob = bobs_token(&world).await;
+            let machine = world.fixture.token("machine", &machine()).await.tokens().access;
+            let acting = |actor: &str| {
+                let form = opaque(&subject).add("resource", target);
+                form.add("actor_token", actor).add("actor_token_type", super::ACCESS)
+            };
+            let by_bob = world.exchanged("api", &acting(&bob)).await;
+            let by_machine = world.token("api", &acting(&machine)).await;
+            let further = opaque(&text(&by_bob, "access_token"));
+            let by_a_stranger =
+                further.add("actor_token", &stated(&statement())).add("actor_token_type", JWT);
+            let by_a_stranger = world.token("jwt-api", &by_a_stranger).await;
+            let further = world.token("jwt-api", &further).await;
+            let by_none = world.token("api", &opaque(&subject)).await;
+            let lives = async || {
+                let bob = world.alive("api", &text(&by_bob, "access_token")).await;
+                for further in [&further, &by_a_stranger] {
+                    assert_eq!(world.alive("jwt-api", further).await, bob, "further on as well");
+                }
+                (bob, world.alive("api", &by_machine).await, world.alive("api", &by_none).await)
+            };
+            assert_eq!(lives().await, (true, true, true));
+            world.fixture.server.disable_client(&"machine".into()).await.unwrap();
+            assert_eq!(lives().await, (true, false, true));
+            world.fixture.server.disable_subject(&"bob".into()).await.unwrap();
+            assert_eq!(lives().await, (false, false, true));
+            let refresh = text(&by_bob, "refresh_token");
+            world.fixture.refresh("api", &refresh).await.refused(400, "invalid_grant");
+            assert_eq!(world.reason(), Reason::ActorDisabled);
+            world.fixture.server.enable_subject(&"bob".into()).await.unwrap();
+            world.fixture.server.enable_client(&"machine".into()).await.unwrap();
+            assert_eq!(lives().await, (false, false, true), "what has ended stays so");
+        }
+    }
+    let world = World::new();
+    let bob = bobs_token(&world).await;
+    let form = opaque(&world.access(API).await).add("actor_token", &bob);
+    let token = world.token("api", &form.add("actor_token_type", super::ACCESS)).await;
+    assert!(world.alive("api", &token).await);
+    world.fixture.accounts.lock("bob");
+    assert!(!world.alive("api", &token).await, "the host has a say in who acts");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //! | `actors` | who acts for whom |
 //! | `life` | what ends an exchanged token |
 //! | `id_jag` | grants at another server |
+//! | `id_token` | ID tokens for tokens |
 //! | `policies` | who may exchange at all, and the policies that come with the crate |
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -19,6 +20,7 @@ mod bounds;
 mod common;
 mod foreign;
 mod id_jag;
+mod id_token;
 mod life;
 mod policies;
 mod tokens;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::common::clients::{API, JWT_API, REPORTS, all, resource};
 use super::common::foreign::{Trust, stated, statement};
-use super::common::{Fixture, ISSUER, claims, machine};
+use super::common::{Fixture, ISSUER, claims, form, machine, scope};
 use super::{
     ACCESS, EXCHANGE, JWT, REFRESH, World, clients, exchanging, for_api, given, opaque, reason, served_by,
     text,
@@ -79,6 +79,28 @@ async fn a_client_narrows_its_own_access_token_and_no_other() {
     fixture.token("web", &for_api(&at_issuer)).await.refused(400, "invalid_target");
     let public = text(&given(&fixture, "spa", "openid read", &[API]).await, "access_token");
     fixture.token("spa", &opaque(&public)).await.refused(400, "invalid_request");
+}
+
+/// A client that may bring assertions, and exchange nothing, narrows nothing in the words of the on-behalf-of flow.
+#[tokio::test]
+async fn a_policy_for_one_form_of_exchange_is_none_for_the_other() {
+    let mut clients = clients();
+    clients.iter_mut().for_each(|client| client.grant_types.push(GrantType::JwtBearer));
+    let policy = Arc::new(OwnTokenExchange);
+    let fixture = Fixture::over(Arc::new(MemoryStore::new()), clients, |builder| {
+        let on = super::GRANT_TYPES.into_iter().chain([GrantType::JwtBearer]);
+        let builder = builder.scope(scope(super::SCOPE)).grant_types(on);
+        builder.assertion_trust(Arc::new(Trust::default())).token_exchange(policy)
+    });
+    let own = text(&given(&fixture, "web", "openid read", &[API]).await, "access_token");
+    let words = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+        ("assertion", &own),
+        ("requested_token_use", "on_behalf_of"),
+    ];
+    fixture.token("web", &form(words)).await.refused(400, "invalid_grant");
+    assert_eq!(reason(&fixture), Reason::OnBehalfOfRefused);
+    assert_eq!(fixture.token("web", &opaque(&own)).await.status, 200);
 }
 
 fn on_behalf_of() -> Fixture {

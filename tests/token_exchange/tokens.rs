@@ -5,7 +5,7 @@ use super::common::{Form, NOW, Tokens, alice, claims, form, machine, scope};
 use super::{ACCESS, EXCHANGE, ID, JWT, REFRESH, World, exchanging, given, opaque, reason, text};
 use grantor::protocol::{GrantType, TokenType};
 use grantor::record::client::Sector;
-use grantor::record::exchange::{Principal, Terms};
+use grantor::record::exchange::{Form as Words, Principal, Terms};
 use grantor::record::{EventKind, grant::GrantStatus};
 use grantor::{Reason, Timestamp};
 use serde_json::json;
@@ -120,6 +120,7 @@ async fn the_policy_is_told_what_is_proven_and_asked() {
     let (subject, _, form) = with_an_actor(&world).await;
     world.exchanged("api", &form).await;
     let asked = world.policy.last();
+    assert_eq!(asked.form, Words::Exchange);
     assert_eq!((asked.client.id.as_str(), asked.client.is_public), ("api", false));
     assert_eq!(asked.client.resource_server_of, [resource(API)]);
     assert_eq!(asked.subject.principal, Principal::Subject(alice()));
@@ -215,7 +216,7 @@ async fn the_requested_type_is_issued_or_the_request_is_refused() {
     assert_eq!((&answer["issued_token_type"], &answer["token_type"]), (&json!(JWT), &json!("Bearer")));
     assert_eq!(text(&answer, "access_token").split('.').count(), 3);
     world.ask("web", &jwt.add("resource", API)).await.refused(400, "invalid_target");
-    for wrong in [ID, "urn:ietf:params:oauth:token-type:saml2", "access_token"] {
+    for wrong in ["urn:ietf:params:oauth:token-type:saml2", "access_token"] {
         let form = opaque(&subject).add("requested_token_type", wrong);
         world.ask("web", &form).await.refused(400, "invalid_request");
         assert_eq!(world.reason(), Reason::TokenTypeUnsupported);

@@ -5,7 +5,7 @@ use grantor::jose::{Algorithm, KeyManagement, Sealer, SigningKey};
 use grantor::record::client::ClientSecret;
 use grantor::record::decision::Random;
 use grantor::record::facts::Fact;
-use grantor::record::{Client, Context, Facts, Settings};
+use grantor::record::{Context, Facts, Settings};
 use grantor::{Issuer, Profile, Timestamp};
 
 /// The name of the client.
@@ -14,7 +14,6 @@ pub const CLIENT: &str = "web";
 /// What is the same for every input.
 pub struct World {
     settings: Settings,
-    pub client: Client,
     pub facts: Facts,
 }
 
@@ -37,15 +36,15 @@ impl World {
         let mut settings = Settings::new(issuer, Profile::Strict, sealer);
         settings.decryption_algorithms = KeyManagement::ALL.to_vec();
         let mut facts = Facts::new();
-        facts.learn(Fact::Client(CLIENT.to_owned(), Some(client.clone().into())));
-        Self { settings, client, facts }
+        facts.learn(Fact::Client(CLIENT.to_owned(), Some(client.into())));
+        Self { settings, facts }
     }
 
     pub fn context(&self) -> Context<'_> {
         Context {
             settings: &self.settings,
             now: Timestamp(1_800_000_000),
-            random: Random::none(),
+            random: Random::from_seed([7; Random::LEN]),
             address: None,
             attempt: 0,
             sequence: 0,

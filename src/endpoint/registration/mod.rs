@@ -3,7 +3,8 @@
 //! ```text
 //! POST ──► initial access token, or a quota ──► software statement ──► metadata ──► the host's policy ──► registered
 //!            (its own record)                     (issuer's keys)       (rules)      (who, on which terms)
-//! GET, PUT, DELETE ──► registration access token ──► PUT: the same way again, and a new token
+//! GET, PUT, DELETE ──► registration access token ──► PUT: the same way again, and a new token; the same PUT once more, soon
+//!                                                     enough: the same answer once more
 //! ```
 //!
 //! What a client may register is decided in [`client::registration`](crate::client::registration), who may by the host.
@@ -19,7 +20,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 pub use initial_access::{EndInitialAccess, InitialAccessToken, IssueInitialAccess};
-pub use manage::{EndRegistration, ReadRegistration, RegistrationAccess, ReplaceRegistration};
+pub use manage::{
+    DeleteRegistration, EndRegistration, ReadRegistration, RegistrationAccess, ReplaceRegistration,
+    UPDATE_RETRY_SECONDS,
+};
 pub use register::RegistrationRequest;
 
 use crate::client::{ClientMetadata, MetadataError};
@@ -29,7 +33,7 @@ use crate::protocol::{ClientId, Digest, GrantType, OAuthError, Reason, Secret, T
 use crate::record::client::ClientSecret;
 use crate::record::facts::{Allowance, Counter};
 use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
-use crate::record::{Context, Facts, Halt, Id, Put, Record, RegisteredClient};
+use crate::record::{Context, Facts, Halt, Id, Index, Put, Random, Record, RegisteredClient};
 use crate::token::{Handle, HandleKind};
 
 /// What a client is told of its registration (RFC 7591 §3.2.1, RFC 7592 §3).
@@ -176,13 +180,17 @@ fn fresh_secret(
     if !metadata.needs_secret() {
         return Ok((None, Vec::new()));
     }
-    let bytes = [cx.random.other_secret(), cx.random.code_secret()];
-    let secret = Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_flattened()));
+    let secret = drawn_secret(&cx.random);
     let kept = match metadata.needs_secret_sealed() {
         true => sealed(&secret, id, cx)?,
         false => ClientSecret::generated(secret.expose()),
     };
     Ok((Some(secret), vec![kept]))
+}
+
+fn drawn_secret(random: &Random) -> Secret {
+    let bytes = [random.other_secret(), random.code_secret()];
+    Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_flattened()))
 }
 
 #[cfg(feature = "aws-lc-rs")]
@@ -201,7 +209,7 @@ fn sealed(_: &Secret, _: &ClientId, _: &Context<'_>) -> Result<ClientSecret, OAu
 fn still_serves(secret: &ClientSecret, metadata: &ClientMetadata, cx: &Context<'_>) -> bool {
     metadata.needs_secret()
         && secret.is_sealed() == metadata.needs_secret_sealed()
-        && !secret.expires_at.is_some_and(|at| at.is_past(cx.now))
+        && !secret.is_expired(cx.now)
 }
 
 /// A new registration access token of a client, and what is kept of it.
@@ -211,13 +219,13 @@ fn fresh_token(id: &ClientId, cx: &Context<'_>) -> (Handle, Digest) {
     (handle, digest)
 }
 
-/// The registration as it is written: kept as long as it lasts.
+/// The registration as it is written: kept as long as it lasts, and listed among all of them.
 fn put(id: &ClientId, record: RegisteredClient, cx: &Context<'_>) -> Put {
     let retain_until = record.valid_until.map_or(Timestamp(u64::MAX), |until| until.plus(RETENTION_MARGIN));
     Put {
         key: cx.namespace().client(id),
         record: Record::Client(record).into(),
-        terms: Vec::new(),
+        terms: vec![Index::registrations(cx.namespace())],
         retain_until,
     }
 }

@@ -66,6 +66,7 @@ impl Decide for RegistrationRequest {
             issued_at: cx.now,
             valid_until: until.registration,
             introduced_by,
+            retry: None,
         };
         let information = ClientInformation::new(&record, &id, secret, &token, cx);
         let mut batch = cx.batch();

@@ -14,14 +14,14 @@ const OVERHEAD: usize = 8;
 /// A key that wraps others. AWS-LC has none of 24 bytes.
 enum Kek {
     AwsLc(AesKek),
-    Aes192(KwAes192),
+    Aes192(Box<KwAes192>),
 }
 
 impl Kek {
     fn new(key: &[u8]) -> Option<Self> {
         match key.len() {
             16 => AesKek::new(&AES_128, key).ok().map(Self::AwsLc),
-            24 => KwAes192::new_from_slice(key).ok().map(Self::Aes192),
+            24 => KwAes192::new_from_slice(key).ok().map(|kek| Self::Aes192(Box::new(kek))),
             _ => AesKek::new(&AES_256, key).ok().map(Self::AwsLc),
         }
     }

@@ -40,7 +40,13 @@ pub(super) async fn a_deleted_record_is_not_listed(bench: &mut Bench<'_>) -> Ver
 }
 
 pub(super) async fn terms_of_different_kinds_never_alias(bench: &mut Bench<'_>) -> Verdict {
-    let kinds = [IndexKind::Subject, IndexKind::Client, IndexKind::Session];
+    let kinds = [
+        IndexKind::Subject,
+        IndexKind::Client,
+        IndexKind::Session,
+        IndexKind::Outbox,
+        IndexKind::Registration,
+    ];
     let term = |kind| Index { kind, ..bench.term(1) };
     let mut batch = bench.batch();
     batch.put = kinds.iter().zip(1..).map(|(kind, n)| put_under(bench.key(n), &[term(*kind)])).collect();

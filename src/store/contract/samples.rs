@@ -10,7 +10,7 @@ use crate::record::backchannel::AskedUser;
 use crate::record::claims_request::ClaimWish;
 use crate::record::client::{ClientSecret, SealedSecret, SecretVerifier};
 use crate::record::consent::ConsentEntry;
-use crate::record::exchange::{Exchanged, Principal, Root, RootSource};
+use crate::record::exchange::{Actor, Exchanged, Principal, Root, RootSource, RootToken};
 use crate::record::grant::{
     AccessToken, Authentication, GrantStatus, GrantSubject, JwtLedger, Nonce, Redeemable, RefreshState,
     Retry, TagKey,
@@ -18,6 +18,7 @@ use crate::record::grant::{
 use crate::record::interaction::{InteractReason, PageHints, Pending, PendingRequest, SignedIn};
 use crate::record::key_ring::SealedKey;
 use crate::record::outbox::{Message, Outbox};
+use crate::record::registration::UpdateRetry;
 use crate::record::{
     ClaimsRequest, Consent, Grant, GrantId, Id, InitialAccess, Interaction, KeyRing, Kind, Poll, Record,
     RegisteredClient, Session, SessionId, Standing, UserCodeEntry,
@@ -145,9 +146,10 @@ fn exchanged() -> Exchanged {
         subject: Arc::from("admin@idp.example"),
     };
     Exchanged {
-        root: Some(Root { source, client: client(), client_epoch: 6 }),
+        root: Some(Root { source, client: client(), client_epoch: 6, token: Some(RootToken::Jwt(7)) }),
         valid_until: LATER,
         actors: vec![Principal::Client(ClientId::from("shop-api")), foreign],
+        actor: Some(Actor { principal: Principal::Client(ClientId::from("shop-api")), epoch: 8 }),
         may_act: Some(Principal::Subject(subject())),
     }
 }
@@ -195,6 +197,7 @@ fn registered_client() -> RegisteredClient {
         issued_at: NOW,
         valid_until: Some(LATER),
         introduced_by: Some("the build farm".to_owned()),
+        retry: Some(UpdateRetry { nonce: Nonce(Id([9; 16])), updated_at: NOW }),
     }
 }
 
