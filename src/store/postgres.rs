@@ -29,8 +29,8 @@
 //!
 //! **An unknown outcome** is what a commit has whose connection is lost, or silent for too long, after it was sent. Before
 //! the next load answers, the store has the server refuse the batch: under the same locks, so that it waits for the commit
-//! if that is under way, its id is written to a list that `apply_batch` looks at. From then on it was applied or never
-//! will be. As long as this cannot be done, loads are unavailable.
+//! if that is under way, its id is written to a list that `apply_batch` looks at, and kept there for a day. From then on it was
+//! applied or never will be. As long as this cannot be done, loads are unavailable.
 //!
 //! A store belongs to the `tokio` runtime that it was connected in.
 
@@ -59,7 +59,8 @@ const PURGE_STEP: usize = 200;
 #[non_exhaustive]
 pub struct PostgresOptions {
     /// The server, the database and the role: `postgres://user:password@host/database?sslmode=require`, or words as
-    /// `host=/run/postgresql dbname=grantor`. The parameters are those of `tokio_postgres::Config`.
+    /// `host=/run/postgresql dbname=grantor`. The parameters are those of `tokio_postgres::Config`, but for the timeouts,
+    /// which are set here, and `target_session_attrs`: of several hosts the one that takes writes is spoken to.
     ///
     /// `sslmode=require` is TLS with a certificate that a trusted authority issued for this very host. `sslmode=disable` is
     /// none. Where neither is said, it is `disable` on a loopback address or a Unix socket, and `require` anywhere else;

@@ -3,6 +3,9 @@
 //! The programs are looked for where Debian puts them. Where there are none, a test passes and says what it did not run,
 //! unless `REQUIRE_POSTGRES` is set: then it fails.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -12,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The password of the role `grantor`.
-const PASSWORD: &str = "not-a-secret";
+pub(crate) const PASSWORD: &str = "not-a-secret";
 /// The user `nobody`: the server refuses to run as root.
 const NOBODY: u32 = 65_534;
 
@@ -146,7 +149,7 @@ fn programs() -> Option<PathBuf> {
     found.pop().map(|(_, programs)| programs)
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

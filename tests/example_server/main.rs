@@ -5,6 +5,7 @@
 
 mod ciba;
 mod controls;
+mod database;
 mod device;
 mod exchange;
 mod flags;
@@ -14,5 +15,7 @@ mod kill_nine;
 mod logout;
 mod openid;
 mod pages;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod registration;
 mod support;
