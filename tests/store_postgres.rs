@@ -1,5 +1,6 @@
 //! The PostgreSQL store keeps the contract, over several connections and processes, whatever the server and the network do.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "common/postgres.rs"]

@@ -9,6 +9,8 @@ pub(crate) mod clients;
 pub(crate) mod devices;
 pub(crate) mod foreign;
 pub(crate) mod host;
+#[cfg(unix)]
+pub(crate) mod postgres;
 pub(crate) mod races;
 pub(crate) mod stores;
 

@@ -5,6 +5,7 @@
 
 mod ciba;
 mod controls;
+#[cfg(unix)]
 mod database;
 mod device;
 mod exchange;
@@ -15,6 +16,7 @@ mod kill_nine;
 mod logout;
 mod openid;
 mod pages;
+#[cfg(unix)]
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod registration;
