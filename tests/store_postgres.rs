@@ -686,3 +686,34 @@ async fn a_database_that_is_not_there_is_reported_without_its_password() {
         assert!(matches!(error, PostgresOpenError::Options(_)), "{url}: {error}");
     }
 }
+
+#[tokio::test]
+async fn each_way_in_which_the_server_says_no_has_its_name() {
+    let Some(server) = Server::start() else { return };
+    let store = PostgresStore::connect_with(&hasty(server.url())).await.unwrap();
+    let other = sql(&server).await;
+    let says_no = "CREATE FUNCTION say_no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF TG_ARGV[0] = 'FATAL' THEN
+                PERFORM pg_terminate_backend(pg_backend_pid());
+            END IF;
+            RAISE 'no' USING ERRCODE = TG_ARGV[0];
+        END $$";
+    other.batch_execute(says_no).await.unwrap();
+    for (n, state) in ["40001", "40P01", "23505", "53100", "53200", "XX000", "FATAL"].into_iter().enumerate()
+    {
+        let trigger = format!(
+            "DROP TRIGGER IF EXISTS no ON records;
+             CREATE TRIGGER no AFTER INSERT ON records FOR EACH ROW EXECUTE FUNCTION say_no('{state}')"
+        );
+        other.batch_execute(&trigger).await.unwrap();
+        let outcome = store.commit(&putting(1, n as u64, [1])).await;
+        let named = match state {
+            "40001" | "40P01" | "23505" => outcome == Err(CommitError::Conflict),
+            "53100" => outcome == Err(CommitError::Full),
+            "FATAL" => matches!(outcome, Err(CommitError::Unknown(_))),
+            _ => matches!(outcome, Err(CommitError::Unavailable(_))),
+        };
+        assert!(named, "{state}: {outcome:?}");
+        assert_eq!(store.load(&[key(1)]).await.unwrap(), [None], "{state}");
+    }
+}
