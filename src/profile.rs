@@ -37,6 +37,8 @@ pub struct Dials {
     pub id_token_macs: bool,
     /// Which request objects are taken unless the host says otherwise.
     pub request_objects: RequestObjects,
+    /// Which rules hold for backchannel authentication, unless the host wants stricter ones.
+    pub backchannel: BackchannelRules,
     /// Whether clients may send passwords of users, where the host wants that.
     pub password: bool,
     /// Which clients get a new refresh token at each use.
@@ -82,6 +84,16 @@ pub enum RequestObjects {
     Protected,
     /// Also those that nobody vouches for, and those behind a `request_uri` that the client registered.
     OpenId,
+}
+
+/// Which rules hold for backchannel authentication; each takes less than those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BackchannelRules {
+    /// Those of CIBA Core.
+    Core,
+    /// Those of FAPI-CIBA besides: every client signs what it asks, and none is sent its tokens (FAPI-CIBA §5.2.2). Whether a
+    /// request says enough without a `binding_message` is for the host to judge, who knows what its scopes mean.
+    Fapi,
 }
 
 /// Where a recorded consent may stand in for the user (RFC 8252 §8.6, OAuth 2.1 §7.3).
@@ -154,6 +166,7 @@ impl Profile {
                 Self::Strict => RequestObjects::Protected,
                 Self::OidcCompat => RequestObjects::OpenId,
             },
+            backchannel: BackchannelRules::Core,
             password: match self {
                 Self::Strict => false,
                 Self::OidcCompat => cfg!(feature = "legacy-password"),

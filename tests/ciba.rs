@@ -5,147 +5,37 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
-use common::clients::{self, API, basic, client, secret};
-use common::{Answer, Fixture, Form, NOW, alice, authorization, claims, form, scope};
-use grantor::endpoint::backchannel_authentication::{DecideAuthentication, UserAnswer};
-use grantor::host::{
-    AuthenticationDevice, Fetch, FetchError, FetchMethod, FetchRequest, FetchResponse, Limits, MemoryLimiter,
-};
+use common::clients::{API, basic, secret};
+use common::phones::{self, CIBA, TOKEN, Told, World, asking, asking_to_be_told};
+use common::{Fixture, Form, NOW, alice, authorization, claims, form};
+use grantor::endpoint::backchannel_answer::UserAnswer;
+use grantor::host::{FetchMethod, Limits, MemoryLimiter};
 use grantor::jose::{Algorithm, JwkSet, SigningKey, sign_compact};
-use grantor::protocol::{
-    ClientAuthMethod, DeliveryMode, GrantType, OAuthError, Reason, SubjectId, Timestamp,
-};
+use grantor::profile::BackchannelRules;
+use grantor::protocol::{ClientAuthMethod, DeliveryMode, GrantType, OAuthError, Reason, Timestamp};
+use grantor::record::EventKind;
 use grantor::record::assertion::KeySource;
-use grantor::record::backchannel::{
-    BackchannelRegistration, Identified, UserEnquiry, UserHint, UserQuestion,
-};
-use grantor::record::grant::{Authentication, EndReason, GrantStatus};
+use grantor::record::backchannel::UserHint;
+use grantor::record::client::Sector;
+use grantor::record::grant::{EndReason, GrantStatus};
 use grantor::record::key_ring::PublishedKeys;
-use grantor::record::{Client, EventKind};
 use grantor::server::Builder;
-use grantor::store::{MemoryStore, StoreError};
+use grantor::store::MemoryStore;
 use serde_json::json;
 
-const CIBA: &str = "urn:openid:params:grant-type:ciba";
-const SCOPE: &str = "openid offline_access profile read write";
 const LIFETIME: u64 = 600;
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A host whose users are `alice` and `bob`; bob has a user code.
-#[derive(Default)]
-struct Phones {
-    enquiries: Mutex<Vec<UserEnquiry>>,
-    questions: Mutex<Vec<UserQuestion>>,
-    down: Mutex<bool>,
-}
-
-#[async_trait]
-impl AuthenticationDevice for Phones {
-    async fn identify(&self, enquiry: &UserEnquiry) -> Result<Identified, StoreError> {
-        self.enquiries.lock().unwrap().push(enquiry.clone());
-        let name = match &enquiry.hint {
-            UserHint::Login(name) => name.as_str(),
-            UserHint::Token(token) if token.expose() == "old" => return Ok(Identified::HintExpired),
-            UserHint::Token(token) => token.expose(),
-            UserHint::Subject(subject) => subject.as_str(),
-        };
-        Ok(match (name, enquiry.user_code.as_ref().map(|code| code.expose())) {
-            ("alice" | "web" | "locked", _) => Identified::User(name.into()),
-            ("bob", None) => Identified::UserCodeMissing,
-            ("bob", Some("1234")) => Identified::User("bob".into()),
-            ("bob", Some(_)) => Identified::UserCodeWrong,
-            ("carol", _) => Identified::Refused,
-            _ => Identified::Unknown,
-        })
-    }
-
-    async fn ask(&self, question: &UserQuestion) -> Result<(), StoreError> {
-        if *self.down.lock().unwrap() {
-            return Err(StoreError("no network".into()));
-        }
-        self.questions.lock().unwrap().push(question.clone());
-        Ok(())
-    }
-
-    fn takes_user_codes(&self) -> bool {
-        true
-    }
-}
-
-struct World {
-    fixture: Fixture,
-    phones: Arc<Phones>,
-}
-
+/// A server at which the client `bank` asks users; `till` asks them, too.
 fn world() -> World {
     with(|builder| builder)
 }
 
-/// A server at which the client `bank` asks users; `till` asks them, too.
 fn with(configure: impl FnOnce(Builder) -> Builder) -> World {
-    let phones = Arc::new(Phones::default());
-    let asking = |id| Client {
-        grant_types: vec![GrantType::Ciba, GrantType::RefreshToken],
-        response_types: vec![],
-        scope: scope(SCOPE),
-        backchannel: BackchannelRegistration {
-            mode: Some(DeliveryMode::Poll),
-            endpoint: None,
-            signing_alg: None,
-            user_code: true,
-        },
-        ..client(id, ClientAuthMethod::ClientSecretBasic, &[])
-    };
-    let mut all = clients::all();
-    all.iter_mut().for_each(|client| client.scope = scope(SCOPE));
-    all.extend([asking("bank"), asking("till")]);
-    let on = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::Ciba];
-    let device = Arc::clone(&phones);
-    let fixture = Fixture::over(Arc::new(MemoryStore::new()), all, |builder| {
-        let builder = builder.grant_types(on).scope(scope(&format!("{SCOPE} admin")));
-        configure(builder.authentication_device(device))
-    });
-    World { fixture, phones }
-}
-
-fn asking() -> Form {
-    form([("scope", "openid read"), ("login_hint", "alice")])
-}
-
-impl World {
-    async fn ask(&self, request: &Form) -> Answer {
-        self.fixture.post_as("bank", "/bc-authorize", request).await
-    }
-
-    /// Asks, and returns the token request with which the answer is waited for.
-    async fn asked(&self, request: &Form) -> Form {
-        let answer = self.ask(request).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        form([("grant_type", CIBA), ("auth_req_id", answer.json()["auth_req_id"].as_str().unwrap())])
-    }
-
-    async fn poll(&self, polling: &Form) -> Answer {
-        self.fixture.token("bank", polling).await
-    }
-
-    /// What the user was asked last.
-    fn question(&self) -> UserQuestion {
-        self.phones.questions.lock().unwrap().last().unwrap().clone()
-    }
-
-    async fn answer(&self, subject: &str, answer: UserAnswer) -> Result<(), OAuthError> {
-        let decided = DecideAuthentication { grant: self.question().grant, subject: subject.into(), answer };
-        self.fixture.server.decide_authentication(&decided).await
-    }
-
-    async fn approve(&self, subject: &str, values: &str) -> Result<(), OAuthError> {
-        let authentication =
-            Authentication { auth_time: Timestamp(NOW), acr: Some("silver".into()), amr: vec!["hwk".into()] };
-        self.answer(subject, UserAnswer::Approve { scope: scope(values), authentication }).await
-    }
+    phones::over(Arc::new(MemoryStore::new()), configure)
 }
 
 #[track_caller]
@@ -211,6 +101,26 @@ async fn exactly_one_hint_names_the_user() {
     let own = world.poll(&polling).await.json()["id_token"].as_str().unwrap().to_owned();
     assert_eq!(world.ask(&bare.add("id_token_hint", &own)).await.status, 200);
     assert_eq!(world.phones.enquiries.lock().unwrap().last().unwrap().hint, UserHint::Subject(alice()));
+}
+
+/// What such a client calls its user says nothing to anyone; the grant behind the ID token says who it is.
+#[tokio::test]
+async fn a_pairwise_client_names_its_user_by_its_own_id_token_too() {
+    let world = with(|builder| builder.pairwise_subjects(&[9; 32]));
+    for (client, sector) in [("bank", "bank.example"), ("till", "till.example")] {
+        world.fixture.clients.change(client, |client| client.openid.sector = Some(Sector::new(sector)));
+    }
+    let polling = world.asked(&asking()).await;
+    world.approve("alice", "openid read").await.unwrap();
+    let id_token = world.poll(&polling).await.json()["id_token"].as_str().unwrap().to_owned();
+    assert_ne!(claims(&id_token)["sub"], "alice");
+    let bare = form([("scope", "openid")]);
+    assert_eq!(world.ask(&bare.add("id_token_hint", &id_token)).await.status, 200);
+    assert_eq!(world.phones.enquiries.lock().unwrap().last().unwrap().hint, UserHint::Subject(alice()));
+    let till = world.fixture.post_as("till", "/bc-authorize", &bare.add("id_token_hint", &id_token)).await;
+    till.refused(400, "unknown_user_id");
+    world.fixture.server.erase_subject(&alice()).await.unwrap();
+    world.ask(&bare.add("id_token_hint", &id_token)).await.refused(400, "unknown_user_id");
 }
 
 #[tokio::test]
@@ -359,39 +269,16 @@ async fn a_user_who_is_switched_off_is_not_disturbed() {
     assert!(world.phones.questions.lock().unwrap().is_empty());
 }
 
-/// A client's server, which takes what it is sent or does not.
-struct Told {
-    posted: Mutex<Vec<FetchRequest>>,
-    status: AtomicU16,
-}
-
-#[async_trait]
-impl Fetch for Told {
-    async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
-        self.posted.lock().unwrap().push(request);
-        let status = self.status.load(Ordering::SeqCst);
-        Ok(FetchResponse { status, headers: Vec::new(), body: Vec::new() })
-    }
-}
-
 /// A server at which `bank` is told that its user has answered.
 fn pinging(status: u16) -> (World, Arc<Told>) {
-    let told = Arc::new(Told { posted: Mutex::default(), status: AtomicU16::new(status) });
-    let world = with(|builder| builder.fetch(Arc::clone(&told) as _));
-    world.fixture.clients.change("bank", |client| {
-        client.backchannel.mode = Some(DeliveryMode::Ping);
-        client.backchannel.endpoint = Some("https://bank.example/ping".parse().unwrap());
-    });
-    (world, told)
+    phones::told(DeliveryMode::Ping, Arc::new(MemoryStore::new()), status)
 }
-
-const TOKEN: &str = "8d67dc78-7faa-4d41-aabd-67707b374255";
 
 #[tokio::test]
 async fn a_client_that_wants_to_be_told_is_told_once_the_user_has_answered() {
     for approves in [true, false] {
         let (world, told) = pinging(204);
-        let polling = world.asked(&asking().add("client_notification_token", TOKEN)).await;
+        let polling = world.asked(&asking_to_be_told()).await;
         world.poll(&polling).await.refused(400, "authorization_pending");
         assert!(told.posted.lock().unwrap().is_empty());
         match approves {
@@ -400,7 +287,7 @@ async fn a_client_that_wants_to_be_told_is_told_once_the_user_has_answered() {
         }
         let posted = told.posted.lock().unwrap().clone();
         let [ping] = posted.as_slice() else { panic!("{posted:?}") };
-        assert_eq!((ping.method, ping.url.as_str()), (FetchMethod::Post, "https://bank.example/ping"));
+        assert_eq!((ping.method, ping.url.as_str()), (FetchMethod::Post, "https://bank.example/cb"));
         assert!(ping.headers.contains(&("authorization", format!("Bearer {TOKEN}"))));
         assert!(ping.headers.contains(&("content-type", "application/json".to_owned())));
         let auth_req_id = &polling.0.iter().find(|(name, _)| name == "auth_req_id").unwrap().1;
@@ -417,7 +304,7 @@ async fn a_client_that_wants_to_be_told_is_told_once_the_user_has_answered() {
 async fn a_client_that_cannot_be_reached_is_told_again_and_one_that_refuses_is_not() {
     for (status, again) in [(500, true), (503, true), (429, true), (401, false), (403, false), (301, false)] {
         let (world, told) = pinging(status);
-        let polling = world.asked(&asking().add("client_notification_token", TOKEN)).await;
+        let polling = world.asked(&asking_to_be_told()).await;
         world.approve("alice", "openid").await.unwrap();
         assert_eq!(world.fixture.count(EventKind::AnswerNoticeFailed), 1, "{status}");
         told.status.store(200, Ordering::SeqCst);
@@ -449,12 +336,11 @@ async fn a_client_says_with_which_token_it_wants_to_be_told() {
     deaf.fixture.clients.change("bank", |client| client.backchannel.mode = Some(DeliveryMode::Ping));
     deaf.ask(&asking().add("client_notification_token", TOKEN)).await.refused(400, "unauthorized_client");
     let metadata = world.fixture.get("/.well-known/openid-configuration").await.json();
-    assert_eq!(metadata["backchannel_token_delivery_modes_supported"], json!(["poll", "ping"]));
+    assert_eq!(metadata["backchannel_token_delivery_modes_supported"], json!(["poll", "ping", "push"]));
 }
 
 /// A server at which `bank` signs what it asks.
-fn signing() -> (World, SigningKey) {
-    let world = world();
+fn signing(world: World) -> (World, SigningKey) {
     let key = SigningKey::generate(Algorithm::Es256).unwrap();
     let published = PublishedKeys::new(JwkSet::new(vec![key.public()]).unwrap());
     world.fixture.clients.change("bank", |client| {
@@ -478,7 +364,7 @@ fn sign(key: &SigningKey, claims: &serde_json::Value) -> Form {
 
 #[tokio::test]
 async fn a_client_that_signs_its_requests_signs_them_all_and_each_is_taken_once() {
-    let (world, key) = signing();
+    let (world, key) = signing(world());
     let request = sign(&key, &claims_of(1));
     let told = world.ask(&request).await;
     assert_eq!((told.status, &told.json()["expires_in"]), (200, &json!(30)), "{told:?}");
@@ -500,7 +386,7 @@ async fn a_client_that_signs_its_requests_signs_them_all_and_each_is_taken_once(
 
 #[tokio::test]
 async fn whatever_is_wrong_with_a_signed_request_it_is_an_invalid_request() {
-    let (world, key) = signing();
+    let (world, key) = signing(world());
     let other = SigningKey::generate(Algorithm::Es256).unwrap();
     world.ask(&sign(&other, &claims_of(0))).await.refused(400, "invalid_request");
     for text in ["x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "a.b.c.d.e"] {
@@ -548,6 +434,89 @@ async fn whatever_is_wrong_with_a_signed_request_it_is_an_invalid_request() {
     assert_eq!(world.ask(&sign(&key, &claims_of(103))).await.status, 200);
 }
 
+/// Both the client and what it asks are signed, as FAPI-CIBA wants it.
+#[tokio::test]
+async fn a_client_that_does_not_prove_itself_is_told_so_whatever_it_asks() {
+    let (world, key) = signing(with(|builder| builder.backchannel_rules(BackchannelRules::Fapi)));
+    world.fixture.clients.change("bank", |client| client.auth_method = ClientAuthMethod::PrivateKeyJwt);
+    let other = SigningKey::generate(Algorithm::Es256).unwrap();
+    let rsa = SigningKey::generate(Algorithm::Rs256).unwrap();
+    let assertion = |key: &SigningKey, client: &str, n: u32| {
+        let claims = json!({ "iss": client, "sub": client, "aud": common::ISSUER, "jti": n.to_string(), "exp": NOW + 60 });
+        sign_compact(key, "JWT", claims.to_string().as_bytes()).unwrap()
+    };
+    let ask = async |n: u32, assertion: &str| {
+        let request = sign(&key, &claims_of(n)).add("client_assertion_type", JWT_BEARER);
+        world.fixture.post("/bc-authorize", None, &request.add("client_assertion", assertion)).await
+    };
+    assert_eq!(ask(1, &assertion(&key, "bank", 1)).await.status, 200);
+    let unsecured =
+        assertion(&key, "bank", 2).split('.').nth(1).map(|body| format!("eyJhbGciOiJub25lIn0.{body}."));
+    for wrong in [
+        assertion(&other, "bank", 3),
+        assertion(&rsa, "bank", 4),
+        assertion(&key, "till", 5),
+        assertion(&key, "nobody", 6),
+        unsecured.unwrap(),
+    ] {
+        ask(7, &wrong).await.refused(401, "invalid_client");
+    }
+    let bare = sign(&key, &claims_of(8));
+    world.fixture.post("/bc-authorize", None, &bare).await.refused(401, "invalid_client");
+    let by_secret = world.fixture.post("/bc-authorize", Some(&basic("bank", &secret("bank"))), &bare).await;
+    by_secret.refused(401, "invalid_client");
+    assert_eq!(world.phones.questions.lock().unwrap().len(), 1);
+}
+
+/// The `jti` of a request is remembered once nothing but the store and the user's device can fail.
+#[tokio::test]
+async fn a_signed_request_that_is_refused_is_not_spent() {
+    let limits = Limits { backchannel_authentications: 1, ..Limits::default() };
+    let (world, key) = signing(with(|builder| builder.limiter(Arc::new(MemoryLimiter::new(limits)))));
+    let mut unknown = claims_of(1);
+    unknown["scope"] = json!("read");
+    world.ask(&sign(&key, &unknown)).await.refused(400, "invalid_scope");
+    assert_eq!(world.ask(&sign(&key, &claims_of(1))).await.status, 200);
+    world.ask(&sign(&key, &claims_of(2))).await.refused(429, "slow_down");
+    world.fixture.clock.forward(60);
+    assert_eq!(world.ask(&sign(&key, &claims_of(2))).await.status, 200, "it was not asked before");
+    world.fixture.clock.forward(60);
+    world.ask(&sign(&key, &claims_of(2))).await.refused(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn under_the_rules_of_fapi_every_client_signs_and_none_is_sent_its_tokens() {
+    let (world, key) = signing(with(|builder| builder.backchannel_rules(BackchannelRules::Fapi)));
+    assert_eq!(world.ask(&sign(&key, &claims_of(1))).await.status, 200);
+    for client in ["bank", "till"] {
+        let unsigned = world.fixture.post_as(client, "/bc-authorize", &asking()).await;
+        unsigned.refused(400, "invalid_request");
+    }
+    let unsecured = "eyJhbGciOiJub25lIn0.e30.";
+    let answer = world.fixture.post_as("till", "/bc-authorize", &form([("request", unsecured)])).await;
+    answer.refused(400, "invalid_request");
+    assert_eq!(world.phones.questions.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_client_knows_of_where_its_user_is_reaches_the_host() {
+    let context = json!({ "location": { "lat": 51.17397, "lng": -1.82238 } });
+    let seen = |world: &World| world.phones.enquiries.lock().unwrap().last().unwrap().context.clone();
+    let world = world();
+    world.asked(&asking().add("request_context", &context.to_string())).await;
+    assert_eq!(seen(&world), context.as_object().cloned());
+    world.asked(&asking()).await;
+    assert_eq!(seen(&world), None);
+    for wrong in ["x", "[]", "\"x\"", "{\"a\":1,\"a\":2}", "{} {}", "null"] {
+        world.ask(&asking().add("request_context", wrong)).await.refused(400, "invalid_request");
+    }
+    let (world, key) = signing(world);
+    let mut claims = claims_of(1);
+    claims["request_context"] = context.clone();
+    assert_eq!(world.ask(&sign(&key, &claims)).await.status, 200);
+    assert_eq!(seen(&world), context.as_object().cloned());
+}
+
 #[tokio::test]
 async fn how_often_users_are_asked_is_limited() {
     let limits = Limits { backchannel_authentications: 2, ..Limits::default() };
@@ -570,32 +539,4 @@ async fn the_metadata_say_so_exactly_where_users_can_be_asked() {
     let metadata = off.get("/.well-known/oauth-authorization-server").await.json();
     assert!(!metadata.as_object().unwrap().keys().any(|name| name.starts_with("backchannel_a")));
     assert!(off.http.routes().iter().all(|(_, path)| path != "/bc-authorize"));
-}
-
-#[tokio::test]
-async fn many_answers_and_polls_at_once_end_in_one_decision() {
-    for turn in 0..100 {
-        let world = Arc::new(world());
-        let polling = world.asked(&asking()).await;
-        let subject = SubjectId::new("alice");
-        assert_eq!(world.question().user.subject, subject);
-        let mut running = tokio::task::JoinSet::new();
-        for n in 0..34 {
-            let (world, polling) = (Arc::clone(&world), polling.clone());
-            running.spawn(async move {
-                for _ in 0..(turn + n) % 5 {
-                    tokio::task::yield_now().await;
-                }
-                match n {
-                    0 => (world.approve("alice", "openid").await.is_ok(), 0),
-                    1 => (world.answer("alice", UserAnswer::Deny).await.is_ok(), 0),
-                    _ => (false, world.poll(&polling).await.status),
-                }
-            });
-        }
-        let done = running.join_all().await;
-        assert_eq!(done.iter().filter(|(decided, _)| *decided).count(), 1);
-        assert!(done.iter().filter(|(_, status)| *status == 200).count() <= 1);
-        assert!(done.iter().all(|(_, status)| matches!(status, 0 | 200 | 400)));
-    }
 }

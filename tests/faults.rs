@@ -14,10 +14,12 @@ use common::clients::{JWT_API, all};
 use common::devices::{self, Device, Devices as _};
 use common::foreign::{Trust, stated, statement};
 use common::host::BreakableEntropy;
+use common::phones::{self, asking_to_be_told};
 use common::stores::{Fault, Faulty, Waiting, When};
 use common::{Agent, Answer, Fixture, ISSUER, alice, authorization, form, machine};
+use grantor::endpoint::backchannel_answer::UserAnswer;
 use grantor::host::OwnTokenExchange;
-use grantor::protocol::GrantType;
+use grantor::protocol::{DeliveryMode, GrantType};
 use grantor::record::grant::{EndReason, GrantStatus};
 
 /// More calls than any request makes.
@@ -204,6 +206,91 @@ async fn the_user_decides_about_a_device_once_or_can_decide_again() {
                 false => told.refused(400, "access_denied"),
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_asked_or_the_client_is_told_that_nobody_is_now() {
+    for (when, fault) in faults() {
+        let row = format!("{when:?} {fault:?}");
+        let store = Faulty::new();
+        let (world, told) = phones::told(DeliveryMode::Push, store.clone(), 204);
+        store.fail(when, fault);
+        let answer = world.ask(&asking_to_be_told()).await;
+        store.heal();
+        let asked = world.phones.questions.lock().unwrap().len();
+        if honest(&answer, &row) {
+            assert_eq!(asked, 1, "{row}");
+            world.approve("alice", "openid").await.unwrap();
+            assert_eq!(told.body()["auth_req_id"], answer.json()["auth_req_id"], "{row}");
+        } else {
+            assert!(!is_harmless(when, fault) && asked == 0, "{row}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_whom_a_client_named_decides_once_or_can_decide_again() {
+    for (when, fault) in faults() {
+        for approves in [true, false] {
+            let row = format!("{when:?} {fault:?} {approves}");
+            let store = Faulty::new();
+            let world = phones::over(store.clone(), |builder| builder);
+            let polling = world.asked(&phones::asking()).await;
+            store.fail(when, fault);
+            let answer = world.poll(&polling).await;
+            store.heal();
+            assert!(matches!(answer.status, 400 | 503), "{row}: {answer:?}");
+            let decide = async || match approves {
+                true => world.approve("alice", "openid").await,
+                false => world.answer("alice", UserAnswer::Deny).await,
+            };
+            store.fail(when, fault);
+            let decided = decide().await;
+            store.heal();
+            if decided.is_err_and(|error| error.status() == 503) {
+                let lost = matches!(fault, Fault::UnknownApplied | Fault::ConflictApplied);
+                assert!(decide().await.is_ok() || lost, "{row}");
+            }
+            match approves {
+                true => drop(world.poll(&polling).await.tokens()),
+                false => world.poll(&polling).await.refused(400, "access_denied"),
+            }
+        }
+    }
+}
+
+/// The decision, the first try to send the tokens, and what is written down of it, with a fault at every call; then the store is
+/// well again, and whatever is due is sent.
+#[tokio::test]
+async fn tokens_that_are_sent_are_issued_once_and_are_the_same_whenever_they_are_sent() {
+    for (when, fault) in faults() {
+        let row = format!("{when:?} {fault:?}");
+        let store = Faulty::new();
+        let (world, told) = phones::told(DeliveryMode::Push, store.clone(), 204);
+        world.ask(&asking_to_be_told()).await;
+        store.fail(when, fault);
+        let decided = world.approve("alice", "openid read").await;
+        store.heal();
+        if decided.is_err() {
+            let again = world.approve("alice", "openid read").await;
+            let lost = matches!(fault, Fault::UnknownApplied | Fault::ConflictApplied);
+            assert!(again.is_ok() || lost, "{row}: {again:?}");
+        }
+        for _ in 0..3 {
+            world.fixture.clock.forward(60);
+            world.fixture.server.deliver_outbox(10).await.unwrap();
+        }
+        let posted = told.take();
+        assert!(!posted.is_empty(), "{row}");
+        let bodies: Vec<serde_json::Value> =
+            posted.iter().map(|one| serde_json::from_slice(&one.body).unwrap()).collect();
+        let same = |name: &str| bodies.iter().all(|body| body[name] == bodies[0][name]);
+        assert!(same("access_token") && same("refresh_token") && same("auth_req_id"), "{row}");
+        let (access, refresh) = (&bodies[0]["access_token"], &bodies[0]["refresh_token"]);
+        assert!(world.fixture.is_live(access.as_str().unwrap()).await, "{row}");
+        world.fixture.refresh("bank", refresh.as_str().unwrap()).await.tokens();
+        assert_eq!(world.fixture.status("bank").await, GrantStatus::Active, "{row}");
     }
 }
 

@@ -16,7 +16,7 @@ use common::{
     Answer, Fixture, Form, NOW, OTHER_VERIFIER, alice, form, machine, redemption, refreshing, scope,
 };
 use grantor::Profile;
-use grantor::endpoint::backchannel_authentication::{DecideAuthentication, UserAnswer};
+use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::grant::extension::refused;
 use grantor::host::{AuthenticationDevice, ExtensionGrant, OwnTokenExchange};
 use grantor::protocol::{DeliveryMode, ExtensionGrantType, GrantType, SubjectId, Timestamp};

@@ -4,16 +4,37 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use common::clients::{basic, secret};
 use common::devices;
+use common::phones::Phones;
 use common::{Agent, Answer, Fixture, authorization, form, machine};
-use grantor::protocol::GrantType;
+use grantor::protocol::{DeliveryMode, GrantType};
 use http::{Method, Request};
 use tower::ServiceExt as _;
 
-const FORMS: [&str; 4] = ["/token", "/revoke", "/introspect", "/device_authorization"];
+const FORMS: [&str; 5] = ["/token", "/revoke", "/introspect", "/device_authorization", "/bc-authorize"];
 const DOCUMENTS: [&str; 2] = ["/jwks", "/.well-known/oauth-authorization-server"];
+
+/// A server with every endpoint that takes a form, for the client `machine`, too.
+fn everything() -> Fixture {
+    let on = [
+        GrantType::AuthorizationCode,
+        GrantType::RefreshToken,
+        GrantType::ClientCredentials,
+        GrantType::DeviceCode,
+        GrantType::Ciba,
+    ];
+    let phones = Arc::new(Phones::default());
+    let fixture = devices::with(|builder| builder.grant_types(on).authentication_device(phones));
+    fixture.clients.change("machine", |client| {
+        client.grant_types.extend([GrantType::DeviceCode, GrantType::Ciba]);
+        client.backchannel.mode = Some(DeliveryMode::Poll);
+    });
+    fixture
+}
 
 async fn send(fixture: &Fixture, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
@@ -42,7 +63,7 @@ x-content-type-options: nosniff";
 
 #[tokio::test]
 async fn secret_answers_in_json_are_never_kept() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let tokens = fixture.token("machine", &machine()).await;
     assert_eq!(headers(&tokens), JSON);
     let introspected = fixture.post_as("machine", "/introspect", &form([("token", "x")])).await;
@@ -53,7 +74,7 @@ async fn secret_answers_in_json_are_never_kept() {
 
 #[tokio::test]
 async fn an_authentication_that_failed_names_its_scheme() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     for path in FORMS {
         let answer = fixture.post(path, None, &machine()).await;
         let expected = format!("{JSON}\nwww-authenticate: Basic realm=\"oauth\", charset=\"UTF-8\"");
@@ -65,14 +86,14 @@ async fn an_authentication_that_failed_names_its_scheme() {
 
 #[tokio::test]
 async fn a_revocation_is_answered_with_nothing_at_all() {
-    let answer = devices::fixture().revoke("web", "x").await;
+    let answer = everything().revoke("web", "x").await;
     assert_eq!((answer.status, answer.body.len()), (200, 0));
     assert_eq!(headers(&answer), JSON.replace("content-type: application/json\n", ""));
 }
 
 #[tokio::test]
 async fn public_documents_may_be_kept_and_read_by_anyone() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     for path in DOCUMENTS {
         let answer = fixture.get(path).await;
         let length = answer.body.len();
@@ -100,7 +121,7 @@ x-frame-options: DENY";
 
 #[tokio::test]
 async fn pages_cannot_be_framed_kept_or_scripted() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let error = fixture.get("/authorize").await;
     assert_eq!((error.status, headers(&error)), (400, PAGE.to_owned()));
 
@@ -121,7 +142,7 @@ async fn pages_cannot_be_framed_kept_or_scripted() {
 async fn the_script_of_the_posted_form_is_the_one_that_the_policy_names() {
     use base64::Engine as _;
     let request = authorization("web").set("response_mode", "form_post").set("scope", "admin");
-    let page = devices::fixture().agent().authorize(&request).await;
+    let page = everything().agent().authorize(&request).await;
     let script = page.text().split("<script>").nth(1).unwrap().split("</script>").next().unwrap();
     let grantor::protocol::Digest(digest) = grantor::protocol::Digest::of(script.as_bytes());
     let hash = base64::engine::general_purpose::STANDARD.encode(digest);
@@ -137,7 +158,7 @@ x-content-type-options: nosniff";
 
 #[tokio::test]
 async fn a_redirect_is_302_after_get_and_303_after_post_and_tells_no_other_origin() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let bad = authorization("web").set("scope", "admin");
     let got = fixture.agent().authorize(&bad).await;
     let posted = fixture.agent().authorize_by_post(&bad).await;
@@ -156,7 +177,7 @@ async fn a_redirect_is_302_after_get_and_303_after_post_and_tells_no_other_origi
 
 #[tokio::test]
 async fn a_preflight_is_answered_everywhere_but_at_authorize() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let origin = [("origin", "https://spa.example"), ("access-control-request-method", "POST")];
     for (paths, methods) in [(&FORMS[..], "POST"), (&DOCUMENTS[..], "GET, HEAD")] {
         for path in paths {
@@ -177,7 +198,7 @@ async fn a_preflight_is_answered_everywhere_but_at_authorize() {
 
 #[tokio::test]
 async fn authorize_never_speaks_to_scripts_of_another_origin() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let good = authorization("web").encode();
     for target in
         ["/authorize".to_owned(), format!("/authorize?{good}"), format!("/authorize?{good}&scope=x")]
@@ -191,7 +212,7 @@ async fn authorize_never_speaks_to_scripts_of_another_origin() {
 
 #[tokio::test]
 async fn no_answer_allows_credentials_or_echoes_an_origin() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     for path in FORMS.iter().chain(&DOCUMENTS) {
         for method in ["GET", "POST", "OPTIONS"] {
             let answer = send(&fixture, method, path, &[("origin", "https://evil.example")], "").await;
@@ -203,7 +224,7 @@ async fn no_answer_allows_credentials_or_echoes_an_origin() {
 
 #[tokio::test]
 async fn every_other_method_gets_405_and_is_told_which_are_allowed() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     for (paths, allowed) in [
         (&FORMS[..], "POST, OPTIONS"),
         (&DOCUMENTS[..], "GET, HEAD, OPTIONS"),
@@ -226,10 +247,9 @@ async fn every_other_method_gets_405_and_is_told_which_are_allowed() {
 
 #[tokio::test]
 async fn only_a_form_is_read() {
-    let fixture = devices::fixture();
-    fixture.clients.change("machine", |client| client.grant_types.push(GrantType::DeviceCode));
+    let fixture = everything();
     let header = basic("machine", &secret("machine"));
-    let body = machine().add("token", "x").encode();
+    let body = machine().add("token", "x").set("scope", "openid").add("login_hint", "alice").encode();
     let ask = async |path: &str, types: &[&str]| {
         let mut headers = vec![("authorization", header.as_str())];
         headers.extend(types.iter().map(|value| ("content-type", *value)));
@@ -260,7 +280,7 @@ async fn only_a_form_is_read() {
 
 #[tokio::test]
 async fn what_is_too_large_is_refused_before_it_is_looked_at() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let header = basic("machine", &secret("machine"));
     let typed = ("content-type", "application/x-www-form-urlencoded");
     let fill = |n: usize| "x".repeat(n);
@@ -288,7 +308,7 @@ async fn what_is_too_large_is_refused_before_it_is_looked_at() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_not_called_too_large() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let send = async |path: &str, chunks: Vec<std::io::Result<Bytes>>| -> Answer {
         let (sender, body) = futures_channel::mpsc::unbounded();
         chunks.into_iter().for_each(|chunk| sender.unbounded_send(chunk).unwrap());
@@ -312,7 +332,7 @@ async fn a_body_that_breaks_off_is_not_called_too_large() {
 
 #[tokio::test]
 async fn sixty_four_parameters_are_read_and_sixty_five_are_not() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     for (extra, status) in [(63, 200), (64, 400)] {
         let request = (0..extra).fold(machine(), |form, n| form.add(&format!("p{n}"), "1"));
         assert_eq!(fixture.token("machine", &request).await.status, status, "{extra}");
@@ -321,7 +341,7 @@ async fn sixty_four_parameters_are_read_and_sixty_five_are_not() {
 
 #[tokio::test]
 async fn a_form_that_cannot_be_decoded_without_loss_is_refused() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let header = basic("machine", &secret("machine"));
     let typed = ("content-type", "application/x-www-form-urlencoded");
     for path in FORMS {
@@ -336,7 +356,7 @@ async fn a_form_that_cannot_be_decoded_without_loss_is_refused() {
 
 #[tokio::test]
 async fn nothing_is_derived_from_the_host_or_from_what_was_forwarded() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let evil =
         [("host", "evil.example"), ("x-forwarded-host", "evil.example"), ("forwarded", "host=evil.example")];
     for path in DOCUMENTS {
@@ -362,8 +382,8 @@ async fn a_path_that_is_no_endpoint_is_left_to_the_host() {
 #[tokio::test]
 async fn the_error_page_carries_a_reference_and_no_text_of_the_request() {
     let request = authorization("web").set("client_id", "<script>alert(1)</script>");
-    let first = devices::fixture().agent().authorize(&request).await;
-    let second = devices::fixture().agent().authorize(&request).await;
+    let first = everything().agent().authorize(&request).await;
+    let second = everything().agent().authorize(&request).await;
     assert!(!first.text().contains("script"), "{}", first.text());
     let reference = |answer: &Answer| {
         answer.text().split("reference <code>").nth(1).unwrap().split('<').next().unwrap().to_owned()
@@ -373,7 +393,7 @@ async fn the_error_page_carries_a_reference_and_no_text_of_the_request() {
 
 #[tokio::test]
 async fn descriptions_stay_within_their_grammar_whatever_is_sent() {
-    let fixture = devices::fixture();
+    let fixture = everything();
     let nasty = "\"\\\r\n\u{e9}<b>";
     for name in ["grant_type", "scope", "resource", "code", "refresh_token"] {
         for kind in ["client_credentials", "authorization_code", "refresh_token"] {

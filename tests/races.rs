@@ -25,6 +25,8 @@ macro_rules! races {
                     many_submissions_of_one_consent_give_one_code()
                     of_many_redemptions_of_a_device_code_one_succeeds_and_the_grant_ends_replayed()
                     of_all_who_decide_about_a_device_the_first_wins(TURNS)
+                    of_all_who_decide_for_a_client_that_named_its_user_the_first_wins(TURNS)
+                    of_all_who_decide_for_a_client_that_is_sent_its_tokens_the_first_wins(TURNS)
                     once_a_revocation_is_answered_nothing_lives(TURNS)
                     once_a_subject_is_disabled_nothing_of_it_lives(TURNS)
                     once_a_client_is_disabled_nothing_of_it_lives(TURNS)

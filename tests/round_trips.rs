@@ -19,19 +19,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use common::clients::{self, API, JWT_API, resource};
 use common::devices::{self, Device, Devices as _};
+use common::phones::{self, CIBA, asking_to_be_told};
 use common::{
-    Agent, Answer, Fixture, Form, Tokens, alice, authorization, form, machine, redemption, refreshing, scope,
+    Agent, Answer, Fixture, Form, NOW, Tokens, alice, authorization, form, machine, redemption, refreshing,
+    scope,
 };
 use grantor::authorize::{
     Approve, AuthorizationRequest, Authorize, Continue, Deny, ForgetLogin, Login, View,
 };
+use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::endpoint::registration::IssueInitialAccess;
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::endpoint::userinfo::UserInfoRequest;
 use grantor::host::{OpenRegistration, TokenExchangePolicy};
-use grantor::protocol::GrantType;
-use grantor::protocol::{Params, Timestamp};
+use grantor::protocol::{DeliveryMode, GrantType, Params, Timestamp};
 use grantor::record::exchange::{Exchange, Terms, Verdict};
+use grantor::record::grant::Authentication;
 use grantor::record::registration::Admission;
 use grantor::record::{Batch, Index, InteractionId, Key, Versioned};
 use grantor::server::Origin;
@@ -500,7 +503,11 @@ async fn a_device_costs_one_commit_to_begin_one_load_and_one_commit_to_wait_and_
         assert_eq!(world.cost(server.enter_user_code(&wrong, Origin::default())).await.1, trips(2, 0));
         let right = agent.entering(&device.user_code());
         let (step, cost) = world.cost(server.enter_user_code(&right, Origin::default())).await;
-        assert_eq!(cost, trips(2, 1), "the user code");
+        assert_eq!(
+            cost,
+            trips(3, 1),
+            "the user code, which alone names the grant, which alone names the client"
+        );
         let id = Agent::interaction(&agent.shown(step));
         let view = View { id, browser: agent.browser() };
         assert_eq!(world.cost(server.interaction(&view)).await.1, trips(2, 0));
@@ -518,6 +525,40 @@ async fn a_device_costs_one_commit_to_begin_one_load_and_one_commit_to_wait_and_
         match answer {
             "approve" => assert_eq!((redeemed.status, cost), (200, trips(2, 1))),
             _ => assert_eq!((redeemed.status, cost), (400, trips(1, 0))),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_names_its_user_costs_no_more_than_a_device_but_for_what_it_is_told() {
+    // What is told is read once to be sent, and once to be forgotten.
+    let modes = [
+        (DeliveryMode::Poll, trips(2, 1)),
+        (DeliveryMode::Ping, trips(5, 2)),
+        (DeliveryMode::Push, trips(6, 2)),
+    ];
+    for (mode, expected) in modes {
+        let store = Arc::new(Counting::default());
+        let (phones, _) = phones::told(mode, store.clone(), 204);
+        let named = |answer: &Answer| {
+            form([("grant_type", CIBA), ("auth_req_id", answer.json()["auth_req_id"].as_str().unwrap())])
+        };
+        let world = World { fixture: phones.fixture, store };
+        let request = asking_to_be_told();
+        let (answered, cost) = world.cost(world.fixture.post_as("bank", "/bc-authorize", &request)).await;
+        // Whether the user may be asked at all is looked up, and then the standing of a client in the commit.
+        assert_eq!((answered.status, cost), (200, trips(1, 1)), "{mode:?}");
+        let question = phones.phones.questions.lock().unwrap().last().unwrap().clone();
+        let authentication = Authentication { auth_time: Timestamp(NOW), acr: None, amr: Vec::new() };
+        let answer = UserAnswer::Approve { scope: question.scope, authentication };
+        let decided = DecideAuthentication { grant: question.grant, subject: question.user.subject, answer };
+        let (done, cost) = world.cost(world.fixture.server.decide_authentication(&decided)).await;
+        done.unwrap();
+        assert_eq!(cost, expected, "{mode:?}");
+        let (redeemed, cost) = world.cost(world.fixture.token("bank", &named(&answered))).await;
+        match mode {
+            DeliveryMode::Push => assert_eq!((redeemed.status, cost), (400, trips(2, 0))),
+            _ => assert_eq!((redeemed.status, cost), (200, trips(2, 1))),
         }
     }
 }

@@ -186,8 +186,7 @@ fn api(resource: &Resource) -> ResourceServer {
     }
 }
 
-/// Deletes what has expired, looks after the keys, and tells clients of logouts that could not be told of before, now and
-/// then.
+/// Deletes what has expired, looks after the keys, and tells clients what they could not be told before, now and then.
 pub(crate) async fn housekeeping(app: Arc<App>) {
     let mut interval = tokio::time::interval(HOUSEKEEPING);
     loop {

@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use grantor::endpoint::backchannel_authentication::{DecideAuthentication, UserAnswer};
+use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::host::{Clock as _, Signer as _};
 use grantor::jose::Algorithm;
 use grantor::protocol::{OAuthError, Params, Reason};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::extract::State;
-use grantor::endpoint::backchannel_authentication::{DecideAuthentication, UserAnswer};
+use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::host::{AuthenticationDevice, Clock as _};
 use grantor::protocol::{OAuthError, Reason, Scope, SubjectId};
 use grantor::record::backchannel::{Identified, UserEnquiry, UserHint, UserQuestion};

@@ -120,6 +120,8 @@ pub(crate) struct DeviceAnsweredPage {
 #[derive(Template)]
 #[template(path = "tv.html")]
 pub(crate) struct TvPage<'a> {
+    /// For the form that is there while it does not wait.
+    pub(crate) csrf: &'a str,
     /// What it shows while it waits.
     pub(crate) waiting: Option<TvWaiting<'a>>,
     /// What has come of it.

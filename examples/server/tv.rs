@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::pages::{Qr, TvPage, TvWaiting};
-use crate::visit::{Answer, Visit};
+use crate::visit::{self, Answer, Visit};
 
 /// The demo client that the television is.
 const CLIENT: &str = "demo-tv";
@@ -27,20 +27,23 @@ const MARGIN: usize = 4;
 const WAITING: &str = "Waiting for your answer.";
 
 /// `GET /tv`.
-pub(crate) async fn show(State(app): State<Arc<App>>) -> Answer {
+pub(crate) async fn show(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     the_client_is_there(&app)?;
-    page(&TvPage { waiting: None, message: "" })
+    off(&app, &visit, "")
 }
 
 /// `POST /tv`: a device asks when its user wants it to, and not before (RFC 8628 §3.1).
 pub(crate) async fn begin(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     the_client_is_there(&app)?;
+    app.server.check_form(&visit.browser, &visit::csrf(&visit.form()?)?)?;
     let form = Params::from_pairs([("client_id", CLIENT), ("scope", SCOPE)]);
     let request = DeviceAuthorizationRequest::read(None, &form)?;
     waiting(&app.server.authorize_device(&request, origin(&visit)).await?)
 }
 
 /// `POST /tv/poll`: one poll. The script of the page wants JSON, and to know when to ask again; a person presses a button.
+/// The device code is all the proof that the form is this television's own: nobody else has it. A form token would not do, for
+/// whoever answers in the same browser signs in there meanwhile.
 pub(crate) async fn poll(State(app): State<Arc<App>>, visit: Visit) -> Answer {
     the_client_is_there(&app)?;
     let form = visit.form()?;
@@ -73,8 +76,15 @@ pub(crate) async fn poll(State(app): State<Arc<App>>, visit: Visit) -> Answer {
             expires_in: app.server.settings().lifetimes.device_code.as_secs(),
             interval: policy.interval.as_secs(),
         }),
-        _ => page(&TvPage { waiting: None, message: &message }),
+        _ => off(&app, &visit, &message),
     }
+}
+
+/// What the television shows while it does not wait.
+fn off(app: &App, visit: &Visit, message: &str) -> Answer {
+    let token = app.server.form_token(&visit.browser)?;
+    let shown = page(&TvPage { csrf: token.csrf.expose(), waiting: None, message })?;
+    Ok(visit::with_cookies(app, shown, &token.cookies))
 }
 
 /// What the television shows while it waits.
@@ -86,7 +96,7 @@ fn waiting(told: &DeviceAuthorization) -> Answer {
         interval: told.interval,
         qr: qr(&told.verification_uri_complete())?,
     };
-    page(&TvPage { waiting: Some(waiting), message: WAITING })
+    page(&TvPage { csrf: "", waiting: Some(waiting), message: WAITING })
 }
 
 /// What the television calls its user.

@@ -10,11 +10,11 @@
 use super::browser::{Browser, Cookies};
 use super::decide::{self, Action, Interact, Step};
 use crate::grant::{life, pending};
-use crate::protocol::{GrantType, OAuthError, Reason, Scope, Secret, UserCode};
+use crate::protocol::{OAuthError, Reason, Scope, Secret, UserCode};
 use crate::record::facts::{Allowance, Counter};
 use crate::record::grant::{EndReason, Grant};
 use crate::record::interaction::{InteractReason, Interaction, Pending, PendingDevice, SignedIn};
-use crate::record::{Client, Context, Decide, Decision, Facts, GrantId, Halt, Id, InteractionId};
+use crate::record::{Context, Decide, Decision, Facts, GrantId, Halt, Id, InteractionId};
 use crate::token::user_code;
 
 /// Someone who is signed in enters a user code. The host shows its page again where the code is not right
@@ -82,6 +82,7 @@ impl Decide for EnterUserCode {
         let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::UserCodeUnknown)?.record;
         let code = grant.redeemable.as_ref().filter(|_| pending::is_open(grant, cx));
         let valid_until = code.ok_or(Reason::UserCodeUnknown)?.valid_until;
+        pending::standing_client(grant, facts, cx)?;
         let browser = self.browser.binding_digest().ok_or(Reason::CsrfMismatch)?;
         let asked = decide::required(&grant.client, &grant.scope, &login, facts, cx)?;
         let decide::Ask { reason, step } = asked.unwrap_or(InteractReason::Consent.into());
@@ -110,18 +111,14 @@ pub(super) struct Waiting<'f> {
 }
 
 impl<'f> Waiting<'f> {
-    pub(super) fn find(
-        device: &PendingDevice,
-        client: &Client,
-        facts: &'f Facts,
-        cx: &Context<'_>,
-    ) -> Result<Self, Halt> {
+    pub(super) fn find(device: &PendingDevice, facts: &'f Facts, cx: &Context<'_>) -> Result<Self, Halt> {
         let grant = facts.grant(cx.namespace().grant(device.grant))?.ok_or(Reason::AlreadyDecided)?.record;
         if !pending::is_open(grant, cx) {
             return Err(Reason::AlreadyDecided.into());
         }
+        let client = pending::standing_client(grant, facts, cx)?;
         let on = cx.settings.grant_types.contains(&grant.grant_type);
-        if !on || !client.may_use(&GrantType::DeviceCode) {
+        if !on || !client.may_use(&grant.grant_type) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         Ok(Self { id: device.grant, grant, scope: life::some_scope_left(&grant.scope, client, cx)? })

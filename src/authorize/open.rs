@@ -82,7 +82,7 @@ impl<'f> Open<'f> {
                 (Asked::Authorization(still_asked(request, client, cx)?), &request.scope)
             }
             Pending::Device(device) => {
-                let device = device::Waiting::find(device, client, facts, cx)?;
+                let device = device::Waiting::find(device, facts, cx)?;
                 let shown = &device.grant.scope;
                 (Asked::Device(device), shown)
             }

@@ -56,9 +56,9 @@ impl BackchannelMetadata {
         let mode = self.backchannel_token_delivery_mode.ok_or(MetadataError::Contradiction(
             "backchannel authentication needs a backchannel_token_delivery_mode (CIBA Core §4)",
         ))?;
-        if mode == DeliveryMode::Ping && endpoint.is_none() {
+        if mode != DeliveryMode::Poll && endpoint.is_none() {
             return Err(MetadataError::Contradiction(
-                "ping needs a backchannel_client_notification_endpoint (CIBA Core §4)",
+                "ping and push need a backchannel_client_notification_endpoint (CIBA Core §4)",
             ));
         }
         let signing_alg = self.backchannel_authentication_request_signing_alg;
@@ -89,18 +89,20 @@ mod tests {
         let poll = r#"{"backchannel_token_delivery_mode":"poll","backchannel_user_code_parameter":true}"#;
         let registered = register(poll, ciba, ClientAuthMethod::ClientSecretBasic).unwrap();
         assert_eq!((registered.mode, registered.user_code), (Some(DeliveryMode::Poll), true));
-        let ping = |more: &str| {
-            let json = format!(r#"{{"backchannel_token_delivery_mode":"ping"{more}}}"#);
-            register(&json, ciba, ClientAuthMethod::ClientSecretBasic)
-        };
-        assert!(ping(r#","backchannel_client_notification_endpoint":"https://rp.example/cb""#).is_ok());
-        for more in [
-            "",
-            r#","backchannel_client_notification_endpoint":"http://rp.example/cb""#,
-            r#","backchannel_client_notification_endpoint":"https://a@rp.example/cb""#,
-            r#","backchannel_client_notification_endpoint":"https://rp.example/cb#f""#,
-        ] {
-            assert!(ping(more).is_err(), "{more}");
+        for mode in ["ping", "push"] {
+            let told = |more: &str| {
+                let json = format!(r#"{{"backchannel_token_delivery_mode":"{mode}"{more}}}"#);
+                register(&json, ciba, ClientAuthMethod::ClientSecretBasic)
+            };
+            assert!(told(r#","backchannel_client_notification_endpoint":"https://rp.example/cb""#).is_ok());
+            for more in [
+                "",
+                r#","backchannel_client_notification_endpoint":"http://rp.example/cb""#,
+                r#","backchannel_client_notification_endpoint":"https://a@rp.example/cb""#,
+                r#","backchannel_client_notification_endpoint":"https://rp.example/cb#f""#,
+            ] {
+                assert!(told(more).is_err(), "{mode} {more}");
+            }
         }
         let unsigned = r#"{"backchannel_token_delivery_mode":"poll","backchannel_authentication_request_signing_alg":"ES256"}"#;
         assert!(register(unsigned, ciba, ClientAuthMethod::ClientSecretBasic).is_err(), "there is no key");

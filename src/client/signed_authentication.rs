@@ -1,16 +1,45 @@
 //! Signed authentication requests (CIBA Core §7.1.1): whether one is the client's, made for this server, and new.
 
+use crate::protocol::{OAuthError, Reason, Timestamp};
+use crate::record::facts::Claim;
+use crate::record::{Facts, Halt, Key};
+
 #[cfg(feature = "aws-lc-rs")]
 pub use verify::verify;
+
+/// What makes a request unlike any other of its client, and until when it could come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Once {
+    marker: Key,
+    until: Timestamp,
+}
+
+impl Once {
+    /// Spends it. A replay guard remembers it, perhaps elsewhere, and so never in the commit of what was asked: it is spent
+    /// last, when only that commit and the user's device can still fail.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it is not known whether it came before; `invalid_request` if it did.
+    pub fn spend(self, facts: &Facts) -> Result<(), Halt> {
+        match facts.claim(self.marker, self.until)? {
+            Claim::Fresh => Ok(()),
+            Claim::Seen => Err(fault("it came before").into()),
+        }
+    }
+}
+
+fn fault(why: &str) -> OAuthError {
+    OAuthError::new(Reason::SignedRequestInvalid).detail(why)
+}
 
 #[cfg(feature = "aws-lc-rs")]
 mod verify {
     use std::time::Duration;
 
+    use super::{Once, fault};
     use crate::client::request_object::MAX_BYTES;
     use crate::jose::{Claims, JoseError, KeyAlgorithm, Leeway, Unverified, Verification};
-    use crate::protocol::{OAuthError, Reason, Timestamp};
-    use crate::record::facts::Claim;
+    use crate::protocol::{Reason, Timestamp};
     use crate::record::{Client, Context, Facts, Halt};
 
     /// The types it may have: it has none of its own, and one without a type is accepted.
@@ -18,13 +47,18 @@ mod verify {
     /// The longest that one is valid, and the oldest that one may be (FAPI-CIBA §5.2.2).
     const LONGEST: u64 = 60 * 60;
 
-    /// The claims of a request that the client signed with its registered algorithm, for this server, and that never came
-    /// before.
+    /// The claims of a request that the client signed with its registered algorithm, for this server; whether it came before
+    /// is asked by [`Once::spend`].
     ///
     /// # Errors
     /// [`Halt::Need`] while a fact is missing; `invalid_request` for any fault, or `invalid_client` where it names another
     /// client.
-    pub fn verify(object: &str, client: &Client, facts: &Facts, cx: &Context<'_>) -> Result<Claims, Halt> {
+    pub fn verify(
+        object: &str,
+        client: &Client,
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<(Claims, Once), Halt> {
         let registered = client.backchannel.signing_alg.ok_or_else(|| fault("none is registered"))?;
         let token = Unverified::parse_within(object, MAX_BYTES).map_err(|error| fault(&error.to_string()))?;
         let alg = token.header().alg();
@@ -40,14 +74,8 @@ mod verify {
             return Err(Reason::SignedRequestOtherClient.into());
         }
         let jti = claims.required_string("jti").map_err(|error| fault(&error.to_string()))?;
-        match facts.claim(cx.namespace().used_authentication_request(&client.id, jti), until)? {
-            Claim::Fresh => Ok(claims),
-            Claim::Seen => Err(fault("it came before").into()),
-        }
-    }
-
-    fn fault(why: &str) -> OAuthError {
-        OAuthError::new(Reason::SignedRequestInvalid).detail(why)
+        let marker = cx.namespace().used_authentication_request(&client.id, jti);
+        Ok((claims, Once { marker, until }))
     }
 
     /// Until when it could come again, if it says all that it must, and says it rightly.

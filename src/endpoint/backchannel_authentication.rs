@@ -1,31 +1,31 @@
-//! The backchannel authentication endpoint (CIBA Core §7), and what the user answers.
+//! The backchannel authentication endpoint (CIBA Core §7). What the user answers: [`backchannel_answer`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "aws-lc-rs")]
-use serde_json::Value;
+use serde_json::{Map, Value};
 use smallvec::smallvec;
 
+use super::backchannel_answer;
 use super::token::refuse_faults;
+#[cfg(feature = "aws-lc-rs")]
+use crate::client::signed_authentication;
+use crate::client::signed_authentication::Once;
 use crate::client::{Credentials, id_token_hint};
-use crate::grant::{begin, life, pending, session, target};
+use crate::grant::pending::{self, Flow};
+use crate::grant::{begin, life, target};
+use crate::jose::json;
 use crate::protocol::id::is_b64token;
 use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{
-    ClientId, DeliveryMode, Digest, GrantType, OAuthError, Params, Reason, Resource, Scope, Secret, SubjectId,
+    ClientId, DeliveryMode, GrantType, OAuthError, Params, Reason, Resource, Scope, Secret, SubjectId,
 };
 use crate::record::backchannel::{AskedUser, Identified, UserEnquiry, UserHint, UserQuestion};
-use crate::record::client::SealedSecret;
 use crate::record::facts::{Allowance, Counter};
-use crate::record::grant::{Authentication, EndReason, Grant};
-use crate::record::interaction::SignedIn;
-use crate::record::outbox::{Message, Outbox};
-use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Id, OutboxId, Put,
-};
-use crate::token::{HandleKind, auth_req_id};
+use crate::record::grant::Grant;
+use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
+use crate::token::{HandleKind, auth_req_id, notification_token};
 
 /// The longest binding message, in characters: it is shown on small screens.
 pub const MAX_BINDING_MESSAGE: usize = 100;
@@ -65,6 +65,8 @@ pub struct AskedParameters {
     pub acr_values: Option<String>,
     /// `client_notification_token`.
     pub client_notification_token: Option<Secret>,
+    /// `request_context` (FAPI-CIBA §5.3).
+    pub request_context: Option<String>,
     /// `resource`, sorted (RFC 8707 §2).
     pub resources: Vec<Resource>,
 }
@@ -89,12 +91,19 @@ impl BackchannelAuthenticationRequest {
         client: &Client,
         facts: &Facts,
         cx: &Context<'_>,
-    ) -> Result<Cow<'_, AskedParameters>, Halt> {
+    ) -> Result<(Cow<'_, AskedParameters>, Option<Once>), Halt> {
         match &self.request {
-            None if client.backchannel.signing_alg.is_some() => Err(Reason::SignedRequestMissing.into()),
-            None => Ok(Cow::Borrowed(&self.asked)),
+            None if cx.settings.backchannel.takes_signed_only()
+                || client.backchannel.signing_alg.is_some() =>
+            {
+                Err(Reason::SignedRequestMissing.into())
+            }
+            None => Ok((Cow::Borrowed(&self.asked), None)),
             Some(_) if self.asked != AskedParameters::default() => Err(Reason::SignedRequestMixed.into()),
-            Some(object) => Ok(Cow::Owned(signed(object, client, facts, cx)?)),
+            Some(object) => {
+                let (asked, once) = signed(object, client, facts, cx)?;
+                Ok((Cow::Owned(asked), Some(once)))
+            }
         }
     }
 }
@@ -105,8 +114,8 @@ fn signed(
     client: &Client,
     facts: &Facts,
     cx: &Context<'_>,
-) -> Result<AskedParameters, Halt> {
-    let claims = crate::client::signed_authentication::verify(object.expose(), client, facts, cx)?;
+) -> Result<(AskedParameters, Once), Halt> {
+    let (claims, once) = signed_authentication::verify(object.expose(), client, facts, cx)?;
     let fault = |why: String| OAuthError::new(Reason::SignedRequestInvalid).detail(why);
     let mut pairs = Vec::new();
     for (name, value) in claims.members() {
@@ -121,12 +130,12 @@ fn signed(
     }
     let params = Params::from_pairs(pairs);
     refuse_faults(&params).map_err(|error| fault(error.to_string()))?;
-    Ok(AskedParameters::read(&params)?)
+    Ok((AskedParameters::read(&params)?, once))
 }
 
 /// Without a crypto backend no signature can be checked.
 #[cfg(not(feature = "aws-lc-rs"))]
-fn signed(_: &Secret, _: &Client, _: &Facts, _: &Context<'_>) -> Result<AskedParameters, Halt> {
+fn signed(_: &Secret, _: &Client, _: &Facts, _: &Context<'_>) -> Result<(AskedParameters, Once), Halt> {
     Err(Reason::RequestObjectUnsupported.into())
 }
 
@@ -174,14 +183,14 @@ impl Decide for BackchannelAuthenticationRequest {
         }
         let mode = client.backchannel.mode.filter(|mode| cx.settings.delivery_modes().contains(mode));
         let mode = mode.ok_or(Reason::GrantTypeUnregistered)?;
-        let asked = self.asked(client, facts, cx)?;
+        let (asked, once) = self.asked(client, facts, cx)?;
         let hint = asked.hint(client, facts, cx)?;
         let scope = asked.grantable_scope(client, cx)?;
         target::resolve(&asked.resources, client, facts, cx)?;
         let lifetime = asked.lifetime(cx)?;
         let token = match mode {
             DeliveryMode::Poll => None,
-            DeliveryMode::Ping => Some(asked.notification_token()?),
+            DeliveryMode::Ping | DeliveryMode::Push => Some(asked.notification_token()?),
         };
         let enquiry = UserEnquiry {
             client: client.id.clone(),
@@ -189,6 +198,7 @@ impl Decide for BackchannelAuthenticationRequest {
             user_code: asked.user_code.clone(),
             binding_message: asked.fit_binding_message()?,
             acr_values: asked.acr_values.as_deref().map(Into::into),
+            context: asked.context()?,
             scope,
         };
         let counter = Counter::BackchannelAuthentications(client.id.clone(), cx.address);
@@ -196,6 +206,7 @@ impl Decide for BackchannelAuthenticationRequest {
             return Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into());
         }
         let subject = asked_subject(&enquiry, facts, cx)?;
+        once.map_or(Ok(()), |once| once.spend(facts))?;
         asked.begin(client, enquiry, (subject, token), lifetime, facts, cx)
     }
 }
@@ -235,6 +246,7 @@ impl AskedParameters {
             requested_expiry: text("requested_expiry"),
             acr_values: text("acr_values"),
             client_notification_token: secret("client_notification_token"),
+            request_context: text("request_context"),
             resources: target::read_resources(params)?,
         })
     }
@@ -246,13 +258,18 @@ impl AskedParameters {
             (Some(name), None, None) => Ok(UserHint::Login(name.clone())),
             (None, Some(token), None) => Ok(UserHint::Token(token.clone())),
             (None, None, Some(token)) => {
-                // What a pairwise client calls a user leads to nobody else.
-                if client.openid.sector.is_some() {
-                    return Err(Reason::HintedUserUnknown.into());
-                }
                 let hint = id_token_hint::read(token.expose(), Some(client), facts, cx)?;
                 let own = hint.filter(|hint| hint.client == client.id.as_str());
-                Ok(UserHint::Subject(own.ok_or(Reason::HintedUserUnknown)?.subject.as_str().into()))
+                let own = own.ok_or(Reason::HintedUserUnknown)?;
+                if client.openid.sector.is_none() {
+                    return Ok(UserHint::Subject(own.subject.as_str().into()));
+                }
+                // Nothing leads from what a pairwise client calls a user to whom that is, but the grant does.
+                let id = own.grant.ok_or(Reason::HintedUserUnknown)?;
+                let grant =
+                    facts.grant(cx.namespace().grant(id))?.filter(|grant| grant.record.client == client.id);
+                let subject = grant.and_then(|grant| grant.record.subject.as_ref());
+                Ok(UserHint::Subject(subject.ok_or(Reason::HintedUserUnknown)?.id.clone()))
             }
             _ => Err(Reason::HintsNotOne.into()),
         }
@@ -289,6 +306,15 @@ impl AskedParameters {
         if proper { Ok(token) } else { Err(OAuthError::new(Reason::ParameterMalformed).parameter(name)) }
     }
 
+    /// What the client knows of where its user is, a JSON object.
+    fn context(&self) -> Result<Option<Map<String, Value>>, OAuthError> {
+        let Some(text) = &self.request_context else { return Ok(None) };
+        match json::parse(text.as_bytes()) {
+            Ok(Value::Object(context)) => Ok(Some(context)),
+            _ => Err(OAuthError::new(Reason::ParameterMalformed).parameter("request_context")),
+        }
+    }
+
     fn fit_binding_message(&self) -> Result<Option<Arc<str>>, Reason> {
         let Some(text) = &self.binding_message else { return Ok(None) };
         let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
@@ -312,15 +338,14 @@ impl AskedParameters {
         let epoch = life::epoch_for_new(client, &mut batch, facts, cx)?;
         let id = GrantId(cx.id());
         let code = auth_req_id::of_grant(id, cx);
-        let ping = token.map(|token| sealed(token, id, cx)).transpose()?;
+        let ping = token.map(|token| notification_token::seal(token, id, cx)).transpose()?;
         let UserEnquiry { binding_message, acr_values, scope, .. } = enquiry;
         let asked = (scope, self.resources.clone());
         let valid_until = cx.now.plus(lifetime);
-        let with = (&code, HandleKind::AuthReqId, valid_until);
         let user = AskedUser { subject, binding_message, acr_values, ping: None };
         let grant = Grant {
             asked: Some(Box::new(AskedUser { ping, ..user.clone() })),
-            ..pending::begun(GrantType::Ciba, with, client, epoch, asked, cx)
+            ..pending::begun(Flow::Ciba, (&code, valid_until), client, epoch, asked, cx)
         };
         let question = UserQuestion {
             grant: id,
@@ -334,7 +359,10 @@ impl AskedParameters {
             .client(&client.id)
             .subject(Some(&question.user.subject))
             .grant(id);
-        batch.put = vec![life::put(id, grant, cx)];
+        if client.backchannel.mode == Some(DeliveryMode::Push) {
+            batch.put.push(backchannel_answer::unanswered(id, &client.id, valid_until, cx));
+        }
+        batch.put.push(life::put(id, grant, cx));
         let plan = BackchannelAuthentication {
             auth_req_id: code.encode(HandleKind::AuthReqId),
             expires_in: lifetime.as_secs(),
@@ -342,115 +370,5 @@ impl AskedParameters {
             question,
         };
         Ok(Decision { batch, outcome: Ok(plan), events: smallvec![event] })
-    }
-}
-
-/// What the label of a sealed notification token is.
-#[cfg(feature = "aws-lc-rs")]
-const LABEL: &str = "client_notification_token";
-
-#[cfg(feature = "aws-lc-rs")]
-fn sealed(token: &Secret, grant: GrantId, cx: &Context<'_>) -> Result<SealedSecret, Reason> {
-    let sealed = cx.settings.sealer.seal(LABEL, &grant.0.0, token.expose().as_bytes());
-    Ok(SealedSecret(sealed.map_err(|_| Reason::Bug)?.into()))
-}
-
-#[cfg(not(feature = "aws-lc-rs"))]
-fn sealed(_: &Secret, _: GrantId, _: &Context<'_>) -> Result<SealedSecret, Reason> {
-    Err(Reason::Bug)
-}
-
-/// The token with which the client of a grant wants to be told, if it wants to be and the secret of the server is the one
-/// under which it was sealed.
-#[cfg(feature = "aws-lc-rs")]
-pub(super) fn notification_token(id: GrantId, grant: &Grant, cx: &Context<'_>) -> Option<Secret> {
-    let sealed = grant.asked.as_ref()?.ping.as_ref()?;
-    let opened = cx.settings.sealer.open(LABEL, &id.0.0, &sealed.0).ok()?;
-    Secret::from_utf8(opened.to_vec())
-}
-
-#[cfg(not(feature = "aws-lc-rs"))]
-pub(super) const fn notification_token(_: GrantId, _: &Grant, _: &Context<'_>) -> Option<Secret> {
-    None
-}
-
-/// A user whom a client asked answers on a device of theirs. The host has checked who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecideAuthentication {
-    /// What is decided.
-    pub grant: GrantId,
-    /// Who answers: the user who was asked.
-    pub subject: SubjectId,
-    /// What.
-    pub answer: UserAnswer,
-}
-
-/// Tells the client that it can fetch the answer, for as long as it can.
-fn ping(id: GrantId, grant: &Grant, cx: &Context<'_>) -> Put {
-    let message = OutboxId(Id(Digest::key_of(&["answered", &id.to_string()])));
-    let outbox = Outbox {
-        client: grant.client.clone(),
-        message: Message::Answered { grant: id },
-        attempts: 0,
-        due_at: cx.now.plus(session::FIRST_TRY),
-        valid_until: grant.redeemable.as_ref().map_or(cx.now, |code| code.valid_until),
-    };
-    session::outbox_put(message, outbox, cx)
-}
-
-/// What a user answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UserAnswer {
-    /// The client may have this scope, or a part of it, with `openid` at least.
-    Approve {
-        /// What is allowed.
-        scope: Scope,
-        /// How and when the user signed in.
-        authentication: Authentication,
-    },
-    /// It may not.
-    Deny,
-}
-
-impl Decide for DecideAuthentication {
-    type Plan = ();
-
-    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-        let subject = cx.namespace().subject(&self.subject);
-        facts.read(&[Some(cx.namespace().grant(self.grant)), Some(subject)])
-    }
-
-    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
-        let grant = facts.grant(cx.namespace().grant(self.grant))?.ok_or(Reason::AlreadyDecided)?.record;
-        let asked = grant.asked.as_ref().is_some_and(|asked| asked.subject == self.subject);
-        if !asked || !pending::is_open(grant, cx) {
-            return Err(Reason::AlreadyDecided.into());
-        }
-        let (decided, kind) = match &self.answer {
-            UserAnswer::Deny => (life::ended(grant, EndReason::Denied), EventKind::ConsentDenied),
-            UserAnswer::Approve { scope, authentication } => {
-                if !scope.is_subset(&grant.scope) || !scope.contains(OPENID) {
-                    return Err(Reason::ScopeNothingLeft.into());
-                }
-                let standing = life::standing(facts.subject(cx.namespace().subject(&self.subject))?);
-                if standing.disabled || !life::has_account(&self.subject, facts, cx)? {
-                    return Err(Reason::SubjectDisabledAtAuthorize.into());
-                }
-                let login = SignedIn {
-                    subject: self.subject.clone(),
-                    subject_epoch: standing.epoch,
-                    authentication: authentication.clone(),
-                    session: None,
-                };
-                (grant.clone().allowed_by(&login, scope), EventKind::ConsentGiven)
-            }
-        };
-        let event = Event::new(kind).client(&grant.client).subject(Some(&self.subject)).grant(self.grant);
-        let mut batch = cx.batch();
-        if grant.asked.as_ref().is_some_and(|asked| asked.ping.is_some()) {
-            batch.put.push(ping(self.grant, grant, cx));
-        }
-        batch.put.push(life::put(self.grant, decided, cx));
-        Ok(Decision { batch, outcome: Ok(()), events: smallvec![event] })
     }
 }

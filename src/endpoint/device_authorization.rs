@@ -130,8 +130,8 @@ impl DeviceAuthorizationRequest {
         let user_code = user_code::of_grant(id, cx);
         let key = user_code::key(&user_code, cx);
         let asked = (scope, self.resources.clone());
-        let with = (&code, HandleKind::DeviceCode, cx.now.plus(cx.settings.lifetimes.device_code));
-        let grant = pending::begun(GrantType::DeviceCode, with, client, epoch, asked, cx);
+        let with = (&code, cx.now.plus(cx.settings.lifetimes.device_code));
+        let grant = pending::begun(pending::Flow::Device, with, client, epoch, asked, cx);
         batch.expect(key, Expectation::Absent);
         batch.put = vec![
             Put {

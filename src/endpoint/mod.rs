@@ -1,6 +1,7 @@
 //! The decisions of the endpoints that are not the authorization endpoint.
 
 pub mod administration;
+pub mod backchannel_answer;
 pub mod backchannel_authentication;
 pub mod device_authorization;
 pub mod introspection;

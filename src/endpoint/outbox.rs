@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use super::backchannel_authentication;
 use crate::client::encryption;
-use crate::grant::issue::{self, Protection};
-use crate::grant::session;
-use crate::protocol::{DeliveryMode, Secret};
+use crate::grant::issue::{self, Protection, TokenPlan};
+use crate::grant::{life, pending, push, session};
+use crate::protocol::{DeliveryMode, Reason, Secret, SubjectId};
 use crate::record::encryption::Recipient;
-use crate::record::outbox::{Message, Outbox};
-use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, OutboxId};
-use crate::token::auth_req_id;
+use crate::record::grant::{EndReason, Grant, GrantStatus};
+use crate::record::outbox::{Issue, Message, Outbox};
+use crate::record::{
+    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, OutboxId, SessionId,
+};
 use crate::token::logout_token::LogoutTokenClaims;
 use crate::token::subject::{seen_by, session_seen_by};
+use crate::token::{auth_req_id, notification_token};
 
 /// Asks what is to be sent for a message that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub struct LogoutNotice {
     pub recipient: Option<Recipient>,
 }
 
-/// What tells a client that the user whom it named has answered (CIBA Core §10.2).
+/// What tells a client of the answer of the user whom it named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerNotice {
     /// `backchannel_client_notification_endpoint`.
@@ -40,6 +42,19 @@ pub struct AnswerNotice {
     pub token: Secret,
     /// What it waits with.
     pub auth_req_id: Secret,
+    /// What it is told.
+    pub news: News,
+}
+
+/// What a client is told that waits for a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// That there is something to fetch (CIBA Core §10.2).
+    Answered,
+    /// Its tokens (CIBA Core §10.3).
+    Tokens(Box<TokenPlan>),
+    /// That it will get none (CIBA Core §12).
+    Failed(Reason),
 }
 
 /// What is sent.
@@ -47,14 +62,12 @@ pub struct AnswerNotice {
 pub enum Notice {
     /// That a session has ended.
     Logout(Box<LogoutNotice>),
-    /// That a user has answered.
+    /// What a user has answered.
     Answer(AnswerNotice),
 }
 
 impl Decide for PrepareMessage {
     type Plan = Option<Notice>;
-
-    const READ_ONLY: bool = true;
 
     /// Nothing is sent to a client that is gone or does not want to be told in this way.
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt> {
@@ -63,46 +76,96 @@ impl Decide for PrepareMessage {
         };
         let Outbox { client, message, valid_until, .. } = outbox.record;
         let client = facts.client(client.as_str())?.filter(|_| !valid_until.is_past(cx.now));
-        let (subject, session) = match message {
-            Message::Logout { subject, session } => (subject, session),
-            Message::Answered { grant } => {
-                let notice = client.map(|client| answer_notice(client, *grant, facts, cx)).transpose()?;
-                return Ok(Decision::answer(cx, notice.flatten().map(Notice::Answer)));
+        let Some(client) = client else { return Ok(Decision::answer(cx, None)) };
+        let waiting = |mode, id| Waiting::find(client, mode, id, facts, cx);
+        let notice = match message {
+            Message::Logout { subject, session } => {
+                let notice = self.logout_notice(client, (subject, *session), facts, cx)?;
+                notice.map(|notice| Notice::Logout(Box::new(notice)))
             }
+            Message::Answered { grant } => {
+                waiting(DeliveryMode::Ping, *grant)?.map(|waiting| waiting.tell(News::Answered, cx))
+            }
+            Message::Tokens { grant, issue } => match waiting(DeliveryMode::Push, *grant)? {
+                Some(waiting) => push::again(*grant, waiting.grant, *issue, client, facts, cx)?
+                    .map(|plan| waiting.tell(News::Tokens(Box::new(plan)), cx)),
+                None => None,
+            },
+            Message::Denied { grant } => waiting(DeliveryMode::Push, *grant)?
+                .map(|waiting| waiting.tell(News::Failed(Reason::DecisionDenied), cx)),
+            Message::Unanswered { grant } => match waiting(DeliveryMode::Push, *grant)? {
+                Some(waiting) => return Ok(waiting.told_too_late(cx)),
+                None => None,
+            },
         };
-        let Some((client, told)) =
-            client.and_then(|client| Some((client, client.logout.backchannel.as_ref()?)))
-        else {
-            return Ok(Decision::answer(cx, None));
-        };
+        Ok(Decision::answer(cx, notice))
+    }
+}
+
+impl PrepareMessage {
+    fn logout_notice(
+        self,
+        client: &Client,
+        (subject, session): (&SubjectId, SessionId),
+        facts: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Option<LogoutNotice>, Halt> {
+        let Some(told) = &client.logout.backchannel else { return Ok(None) };
         let claims = LogoutTokenClaims {
             issuer: cx.settings.issuer.as_str().to_owned(),
             audience: client.id.clone(),
             subject: seen_by(client, subject, cx)?,
-            session: session_seen_by(client, *session, cx)?,
+            session: session_seen_by(client, session, cx)?,
             issued_at: cx.now,
             id: self.0,
         };
         let protection = issue::id_token_protection(client, cx)?;
         let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
-        let notice = LogoutNotice { uri: told.uri.as_str().to_owned(), claims, protection, recipient };
-        Ok(Decision::answer(cx, Some(Notice::Logout(Box::new(notice)))))
+        Ok(Some(LogoutNotice { uri: told.uri.as_str().to_owned(), claims, protection, recipient }))
     }
 }
 
-/// Nothing is sent to a client that has changed its mode, or left.
-fn answer_notice(
-    client: &Client,
-    grant: GrantId,
-    facts: &Facts,
-    cx: &Context<'_>,
-) -> Result<Option<AnswerNotice>, Halt> {
-    let pinged = client.backchannel.mode == Some(DeliveryMode::Ping);
-    let Some(endpoint) = client.backchannel.endpoint.as_ref().filter(|_| pinged) else { return Ok(None) };
-    let Some(found) = facts.grant(cx.namespace().grant(grant))? else { return Ok(None) };
-    let token = backchannel_authentication::notification_token(grant, found.record, cx);
-    let auth_req_id = auth_req_id::text_of(grant, cx);
-    Ok(token.map(|token| AnswerNotice { uri: endpoint.as_str().to_owned(), token, auth_req_id }))
+/// A client that waits for a user, and where it is told.
+struct Waiting<'f> {
+    id: GrantId,
+    grant: &'f Grant,
+    uri: String,
+    token: Secret,
+}
+
+impl<'f> Waiting<'f> {
+    /// `None`: the grant is forgotten, or the client has changed its mode.
+    fn find(
+        client: &Client,
+        mode: DeliveryMode,
+        id: GrantId,
+        facts: &'f Facts,
+        cx: &Context<'_>,
+    ) -> Result<Option<Self>, Halt> {
+        let told = client.backchannel.mode == Some(mode);
+        let Some(endpoint) = client.backchannel.endpoint.as_ref().filter(|_| told) else { return Ok(None) };
+        let Some(found) = facts.grant(cx.namespace().grant(id))? else { return Ok(None) };
+        let token = notification_token::of_grant(id, found.record, cx);
+        Ok(token.map(|token| Self { id, grant: found.record, uri: endpoint.as_str().to_owned(), token }))
+    }
+
+    fn tell(self, news: News, cx: &Context<'_>) -> Notice {
+        let Self { id, uri, token, .. } = self;
+        Notice::Answer(AnswerNotice { uri, token, auth_req_id: auth_req_id::text_of(id, cx), news })
+    }
+
+    /// That it is too late for an answer is decided before the client is told, so that none can follow.
+    fn told_too_late(self, cx: &Context<'_>) -> Decision<Option<Notice>> {
+        let reason = Reason::DecisionExpired;
+        let decision = match self.grant.status {
+            GrantStatus::Pending if !pending::is_open(self.grant, cx) => {
+                life::end(self.id, self.grant, EndReason::Expired, reason, cx)
+            }
+            GrantStatus::Ended(EndReason::Expired) => Decision::answer(cx, None),
+            _ => return Decision::answer(cx, None),
+        };
+        Decision { outcome: Ok(Some(self.tell(News::Failed(reason), cx))), ..decision }
+    }
 }
 
 /// How a message fared.
@@ -136,6 +199,11 @@ impl Decide for SettleMessage {
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
         let key = cx.namespace().outbox(self.id);
         let Some(outbox) = facts.outbox(key)? else { return Ok(Decision::answer(cx, ())) };
+        // What was prepared was read piece by piece: another message may have taken the place of the one that nobody wanted.
+        let wanted = || PrepareMessage(self.id).decide(facts, cx);
+        if self.delivery == Delivery::Unwanted && wanted()?.outcome?.is_some() {
+            return Ok(Decision::answer(cx, ()));
+        }
         let told = |done, failed| match self.delivery {
             Delivery::Accepted => Some(Event::new(done)),
             Delivery::Unwanted if !outbox.record.valid_until.is_past(cx.now) => None,
@@ -144,19 +212,44 @@ impl Decide for SettleMessage {
         let event = match &outbox.record.message {
             Message::Logout { subject, .. } => told(EventKind::LogoutNotified, EventKind::LogoutNoticeFailed)
                 .map(|event| event.subject(Some(subject))),
-            Message::Answered { grant } => told(EventKind::AnswerNotified, EventKind::AnswerNoticeFailed)
+            Message::Answered { grant }
+            | Message::Tokens { grant, .. }
+            | Message::Denied { grant }
+            | Message::Unanswered { grant } => told(EventKind::AnswerNotified, EventKind::AnswerNoticeFailed)
                 .map(|event| event.grant(*grant)),
         };
         let event = event.map(|event| event.client(&outbox.record.client));
+        let mut decision =
+            Decision { batch: cx.batch(), outcome: Ok(()), events: event.into_iter().collect() };
         let attempts = outbox.record.attempts.saturating_add(1);
         let due_at = cx.now.plus(BACKOFF.saturating_mul(1 << outbox.record.attempts.min(16)));
-        let mut batch = cx.batch();
         if self.delivery == Delivery::Failed && due_at < outbox.record.valid_until {
             let again = Outbox { attempts, due_at, ..outbox.record.clone() };
-            batch.put.push(session::outbox_put(self.id, again, cx));
-        } else {
-            batch.delete.push(key);
+            decision.batch.put.push(session::outbox_put(self.id, again, cx));
+            return Ok(decision);
         }
-        Ok(Decision { batch, outcome: Ok(()), events: event.into_iter().collect() })
+        decision.batch.delete.push(key);
+        if let Message::Tokens { grant, issue } = &outbox.record.message
+            && self.delivery != Delivery::Accepted
+        {
+            give_up(*grant, *issue, &mut decision, facts, cx)?;
+        }
+        Ok(decision)
     }
+}
+
+/// Ends a grant whose client could not be sent its tokens: nobody is left to use them, or to revoke them.
+fn give_up(
+    id: GrantId,
+    issue: Issue,
+    decision: &mut Decision<()>,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let found = facts.grant(cx.namespace().grant(id))?;
+    let Some(found) = found.filter(|found| !push::is_used(found.record, issue)) else { return Ok(()) };
+    let ended = life::end::<()>(id, found.record, EndReason::Undelivered, Reason::GrantEnded, cx);
+    decision.batch.put.extend(ended.batch.put);
+    decision.events.extend(ended.events);
+    Ok(())
 }

@@ -19,17 +19,18 @@
 //!     │ ◄────────────────────────── │                               │                            │
 //! ```
 //!
-//! - the request that begins it, and the answer of the user:
-//!   [`endpoint::backchannel_authentication`](crate::endpoint::backchannel_authentication)
+//! - the request that begins it: [`endpoint::backchannel_authentication`](crate::endpoint::backchannel_authentication)
 //! - the host's part: [`host::AuthenticationDevice`](crate::host::AuthenticationDevice)
+//! - the answer of the user: [`endpoint::backchannel_answer`](crate::endpoint::backchannel_answer)
 //! - the states of the grant, and polling: [`pending`]
+//! - a client that wants to be told, or sent its tokens: [`push`](super::push), [`endpoint::outbox`](crate::endpoint::outbox)
 
 use super::issue::TokenPlan;
 use super::pending;
 use crate::client::Credentials;
-use crate::protocol::{GrantType, Resource};
+use crate::protocol::{DeliveryMode, Reason, Resource};
 use crate::record::{Context, Decide, Decision, Facts, Halt};
-use crate::token::{Handle, HandleKind};
+use crate::token::Handle;
 
 /// A token request with `grant_type=urn:openid:params:grant-type:ciba` (CIBA Core §10.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +46,9 @@ pub struct CibaRequest {
 impl CibaRequest {
     fn pending(&self) -> pending::Request<'_> {
         pending::Request {
-            grant_type: GrantType::Ciba,
+            flow: pending::Flow::Ciba,
             credentials: &self.credentials,
             code: self.auth_req_id.as_ref(),
-            kind: HandleKind::AuthReqId,
             resources: &self.resources,
         }
     }
@@ -61,7 +61,12 @@ impl Decide for CibaRequest {
         self.pending().read_ahead(facts, cx)
     }
 
+    /// A client that is sent its tokens fetches none (CIBA Core §11).
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+        let client = self.credentials.authenticate(facts, cx)?;
+        if client.backchannel.mode == Some(DeliveryMode::Push) {
+            return Err(Reason::GrantTypeUnregistered.into());
+        }
         self.pending().decide(facts, cx)
     }
 }

@@ -28,9 +28,9 @@
 use super::issue::TokenPlan;
 use super::pending;
 use crate::client::Credentials;
-use crate::protocol::{GrantType, Resource};
+use crate::protocol::Resource;
 use crate::record::{Context, Decide, Decision, Facts, Halt};
-use crate::token::{Handle, HandleKind};
+use crate::token::Handle;
 
 /// A token request with `grant_type=urn:ietf:params:oauth:grant-type:device_code` (RFC 8628 §3.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +46,9 @@ pub struct DeviceCodeRequest {
 impl DeviceCodeRequest {
     fn pending(&self) -> pending::Request<'_> {
         pending::Request {
-            grant_type: GrantType::DeviceCode,
+            flow: pending::Flow::Device,
             credentials: &self.credentials,
             code: self.device_code.as_ref(),
-            kind: HandleKind::DeviceCode,
             resources: &self.resources,
         }
     }

@@ -74,10 +74,11 @@ impl Protection {
 }
 
 impl IdTokenPlan {
-    /// The same with the name of its grant, where ID tokens can be exchanged.
+    /// The same with the name of its grant, where ID tokens can be exchanged, or name a user who is to be asked.
     #[must_use]
     pub fn of_grant(mut self: Box<Self>, id: GrantId, cx: &Context<'_>) -> Box<Self> {
-        self.claims.grant = cx.settings.token_exchange.then_some(id);
+        let comes_back = cx.settings.token_exchange || cx.settings.grant_types.contains(&GrantType::Ciba);
+        self.claims.grant = comes_back.then_some(id);
         self
     }
 }

@@ -1,7 +1,7 @@
 //! Grants: how they begin, live and end. One file per grant type, each with its `decide`.
 //!
 //! ```text
-//! Pending ──approve──► Active ──────────► Ended { denied | expired | revoked | replayed }
+//! Pending ──approve──► Active ──────────► Ended { denied | expired | revoked | replayed | undelivered }
 //!    └──deny / expire─────────────────────►┘
 //! ```
 //!
@@ -18,7 +18,8 @@
 //!
 //! What they share: [`begin`] makes a grant that has its tokens from the start, [`life`] says whether a grant may be used at
 //! all, [`target`] for which resources, [`issue`] adds tokens to it, [`redeem`] spends what a grant waited to see redeemed,
-//! [`pending`] is the wait for a user who decides elsewhere, [`session`] says who is told when a login ends, [`resolve`] finds the grant behind a token, [`security_token`]
+//! [`pending`] is the wait for a user who decides elsewhere, [`push`] sends a client its tokens, [`session`] says who is told
+//! when a login ends, [`resolve`] finds the grant behind a token, [`security_token`]
 //! says what a token proves that is given for another, [`foreign`] what one of another issuer does.
 
 pub mod authorization_code;
@@ -34,6 +35,7 @@ pub mod jwt_bearer;
 pub mod life;
 pub mod password;
 pub mod pending;
+pub mod push;
 pub mod redeem;
 pub mod refresh_token;
 pub mod resolve;

@@ -23,17 +23,52 @@ use super::{life, target};
 use crate::client::Credentials;
 use crate::protocol::{GrantType, Reason, Resource, Scope, Timestamp};
 use crate::record::grant::{EndReason, Grant, GrantStatus, Redeemable};
+use crate::record::settings::Settings;
 use crate::record::{Client, Context, Decision, Facts, GrantId, Halt, Poll, Put, Record};
 use crate::token::{Handle, HandleKind};
 
 /// How many seconds longer a client has to wait from now on, each time it has polled too fast.
 const SLOW_DOWN: u32 = 5;
 
+/// What a client waits with, and so for how it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// A device waits with a device code (RFC 8628).
+    Device,
+    /// A client that named its user waits with an `auth_req_id` (CIBA Core).
+    Ciba,
+}
+
+impl Flow {
+    /// The grant type of its grants.
+    #[must_use]
+    pub const fn grant_type(self) -> GrantType {
+        match self {
+            Self::Device => GrantType::DeviceCode,
+            Self::Ciba => GrantType::Ciba,
+        }
+    }
+
+    const fn kind(self) -> HandleKind {
+        match self {
+            Self::Device => HandleKind::DeviceCode,
+            Self::Ciba => HandleKind::AuthReqId,
+        }
+    }
+
+    const fn interval(self, settings: &Settings) -> Duration {
+        match self {
+            Self::Device => settings.device.interval,
+            Self::Ciba => settings.backchannel.interval,
+        }
+    }
+}
+
 /// A grant that nobody has decided yet, whose client waits with `code`.
 #[must_use]
 pub fn begun(
-    grant_type: GrantType,
-    (code, kind, valid_until): (&Handle, HandleKind, Timestamp),
+    flow: Flow,
+    (code, valid_until): (&Handle, Timestamp),
     client: &Client,
     client_epoch: u64,
     (scope, resources): (Scope, Vec<Resource>),
@@ -44,7 +79,7 @@ pub fn begun(
         scope,
         resources,
         redeemable: Some(Box::new(Redeemable {
-            digest: code.digest(kind),
+            digest: code.digest(flow.kind()),
             valid_until,
             spent: false,
             redirect_uri: None,
@@ -52,8 +87,26 @@ pub fn begun(
             code_challenge: None,
             nonce: None,
         })),
-        ..Grant::begun(grant_type, client.id.clone(), client_epoch, cx.now)
+        ..Grant::begun(flow.grant_type(), client.id.clone(), client_epoch, cx.now)
     }
+}
+
+/// The client of a grant that waits, if it stands as it did when it asked.
+///
+/// # Errors
+/// [`Halt::Need`] while a fact is missing; what is shown on an error page when the client is gone or switched off, or has
+/// lost since what was issued to it.
+pub fn standing_client<'f>(
+    grant: &Grant,
+    facts: &'f Facts,
+    cx: &Context<'_>,
+) -> Result<&'f Arc<Client>, Halt> {
+    let client = facts.client(grant.client.as_str())?.ok_or(Reason::AuthorizeClientUnknown)?;
+    let standing = life::standing(facts.client_state(cx.namespace().client_state(&client.id))?);
+    if standing.disabled || standing.epoch != grant.client_epoch {
+        return Err(Reason::AuthorizeClientUnknown.into());
+    }
+    Ok(client)
 }
 
 /// Whether a user may still decide.
@@ -69,10 +122,9 @@ fn is_late(grant: &Grant, cx: &Context<'_>) -> bool {
 /// A token request of a client that waits for a user.
 #[derive(Debug)]
 pub(super) struct Request<'r> {
-    pub(super) grant_type: GrantType,
+    pub(super) flow: Flow,
     pub(super) credentials: &'r Credentials,
     pub(super) code: Option<&'r Handle>,
-    pub(super) kind: HandleKind,
     pub(super) resources: &'r [Resource],
 }
 
@@ -86,14 +138,14 @@ impl Request<'_> {
 
     pub(super) fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = life::acting_client(self.credentials, facts, cx)?;
-        if !client.may_use(&self.grant_type) {
+        if !client.may_use(&self.flow.grant_type()) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         let handle = self.code.ok_or(Reason::PendingCodeMalformed)?;
         let id = GrantId(handle.id);
         let grant = facts.grant(cx.namespace().grant(id))?.ok_or(Reason::PendingCodeUnknown)?.record;
         let code = grant.redeemable.as_deref().ok_or(Reason::PendingCodeUnknown)?;
-        if code.digest != handle.digest(self.kind) {
+        if code.digest != handle.digest(self.flow.kind()) {
             return Err(Reason::PendingCodeUnknown.into());
         }
         if grant.client != client.id {
@@ -114,7 +166,7 @@ impl Request<'_> {
             GrantStatus::Pending if life::client_enabled(client, facts, cx)?.epoch != grant.client_epoch => {
                 Err(Reason::ClientEpochMoved.into())
             }
-            GrantStatus::Pending => polled(id, grant, facts, cx),
+            GrantStatus::Pending => polled(id, grant, self.flow, facts, cx),
             GrantStatus::Active => match life::obstacle(grant, facts, cx)? {
                 Some(reason) => Err(reason.into()),
                 None => redeem(id, grant, client, &resources, facts, cx),
@@ -124,13 +176,15 @@ impl Request<'_> {
 }
 
 /// Nobody has decided yet. A client that asks too fast has to wait longer, now and from now on (RFC 8628 §3.5).
-fn polled(id: GrantId, grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
+fn polled(
+    id: GrantId,
+    grant: &Grant,
+    flow: Flow,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<Decision<TokenPlan>, Halt> {
     let key = cx.namespace().poll(id);
-    let interval = match grant.grant_type {
-        GrantType::Ciba => cx.settings.backchannel.interval,
-        _ => cx.settings.device.interval,
-    };
-    let shortest = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
+    let shortest = u32::try_from(flow.interval(cx.settings).as_secs()).unwrap_or(u32::MAX);
     let (interval, reason) = match facts.poll(key)?.map(|poll| *poll.record) {
         None => (shortest, Reason::DecisionPending),
         Some(last) if may_ask_again(last).is_past(cx.now) => (last.interval, Reason::DecisionPending),

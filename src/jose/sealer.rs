@@ -68,6 +68,8 @@ pub enum Purpose {
     AuthReqId = 8,
     /// What the update of a registration hands out.
     RegistrationUpdate = 9,
+    /// What is random in tokens that a client is sent.
+    PushedTokens = 10,
 }
 
 impl Sealer {

@@ -213,6 +213,8 @@ registered_names! {
         Poll = "poll",
         /// The client is told when to ask the token endpoint, and may poll it all the same.
         Ping = "ping",
+        /// The client is sent its tokens, and never asks the token endpoint.
+        Push = "push",
     }
 }
 

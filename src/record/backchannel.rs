@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::client::SealedSecret;
@@ -49,6 +50,9 @@ pub struct UserEnquiry {
     pub binding_message: Option<Arc<str>>,
     /// `acr_values`: how the user should sign in, by preference.
     pub acr_values: Option<Arc<str>>,
+    /// `request_context`: what the client knows that could tell a fraud, such as where the user is (FAPI-CIBA §5.3). It is not
+    /// kept.
+    pub context: Option<Map<String, Value>>,
     /// What is asked.
     pub scope: Scope,
 }
@@ -85,7 +89,7 @@ pub struct AskedUser {
     /// `acr_values`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr_values: Option<Arc<str>>,
-    /// `client_notification_token`, sealed: with it the client is told that the user has answered. No host sees it.
+    /// `client_notification_token`, sealed: with it the client is told what the user has answered. No host sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ping: Option<SealedSecret>,
 }
@@ -93,7 +97,7 @@ pub struct AskedUser {
 /// What a user is asked on a device of theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserQuestion {
-    /// What is decided: goes into the [answer](crate::endpoint::backchannel_authentication::DecideAuthentication).
+    /// What is decided: goes into the [answer](crate::endpoint::backchannel_answer::DecideAuthentication).
     pub grant: GrantId,
     /// Who asks.
     pub client: ClientId,

@@ -57,7 +57,7 @@ pub enum EventKind {
     TokenRevoked,
     /// A grant was revoked.
     GrantRevoked,
-    /// A grant ended by itself: nobody decided in time.
+    /// A grant ended by itself: nobody decided in time, or its tokens could not be delivered.
     GrantEnded,
     /// A spent credential came back and the grant was ended.
     ReplayDetected,
@@ -73,7 +73,7 @@ pub enum EventKind {
     ClientDeregistered,
     /// An initial access token was issued or ended.
     InitialAccessChanged,
-    /// A client was told that the user whom it named has answered.
+    /// A client was told what the user whom it named has answered, or that nobody has, or was sent its tokens.
     AnswerNotified,
     /// A client could not be told that, this time or for good.
     AnswerNoticeFailed,

@@ -169,6 +169,8 @@ pub enum EndReason {
     Revoked,
     /// A spent code or a retired refresh token came back.
     Replayed,
+    /// Its client could not be sent its tokens, and nobody else has them.
+    Undelivered,
 }
 
 /// A single-use artefact: an authorization code or a device code.

@@ -188,7 +188,7 @@ pub struct IdTokenHint {
     pub client: String,
     /// `sid`.
     pub session: Option<String>,
-    /// `jti`: the grant it was issued under, where it can be exchanged.
+    /// `jti`: the grant it was issued under, where that was said.
     pub grant: Option<GrantId>,
     /// `exp`.
     pub valid_until: Timestamp,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grant::Nonce;
 use super::key::{GrantId, SessionId};
 use crate::protocol::{ClientId, SubjectId, Timestamp};
 
@@ -39,4 +40,40 @@ pub enum Message {
         /// Which grant.
         grant: GrantId,
     },
+    /// The user of a grant has allowed it: these are its tokens (CIBA Core §10.3).
+    Tokens {
+        /// Which grant.
+        grant: GrantId,
+        /// What it takes to issue them again.
+        issue: Issue,
+    },
+    /// The user of a grant has refused (CIBA Core §12).
+    Denied {
+        /// Which grant.
+        grant: GrantId,
+    },
+    /// The user of a grant has not answered in time (CIBA Core §12): it waits for that, and another takes its place once the user
+    /// has.
+    Unanswered {
+        /// Which grant.
+        grant: GrantId,
+    },
+}
+
+impl Message {
+    /// Whether it tells of something that has happened already, and is sent as soon as it is written.
+    #[must_use]
+    pub const fn is_news(&self) -> bool {
+        !matches!(self, Self::Unanswered { .. })
+    }
+}
+
+/// What it takes, besides the server's own secret, to issue once more the tokens that a client is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issue {
+    /// Makes this issue unlike any other.
+    pub nonce: Nonce,
+    /// When they were issued.
+    pub issued_at: Timestamp,
 }

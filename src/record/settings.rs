@@ -11,7 +11,9 @@ use super::key_ring::PublishedKeys;
 use super::request_object::RequestObjectAlgorithm;
 use super::{Client, Namespace};
 use crate::jose::{Algorithm, Audience, KeyManagement, MacAlgorithm, Sealer};
-use crate::profile::{AssertionAudience, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects};
+use crate::profile::{
+    AssertionAudience, BackchannelRules, Dials, PkcePolicy, Profile, RefreshRotation, RequestObjects,
+};
 use crate::protocol::scope::OPENID;
 use crate::protocol::{
     ClientAuthMethod, DeliveryMode, GrantType, Issuer, Locales, ResponseMode, ResponseType, Scope,
@@ -161,6 +163,16 @@ pub struct BackchannelPolicy {
     pub user_codes: bool,
     /// Whether clients can be told that the user has answered.
     pub pings: bool,
+    /// The rules that requests and registrations have to keep.
+    pub rules: BackchannelRules,
+}
+
+impl BackchannelPolicy {
+    /// Whether every request has to be signed, whatever its client registered.
+    #[must_use]
+    pub fn takes_signed_only(&self) -> bool {
+        self.rules == BackchannelRules::Fapi
+    }
 }
 
 /// How devices are authorized (RFC 8628).
@@ -204,6 +216,7 @@ impl Settings {
                 reaches_users: false,
                 user_codes: false,
                 pings: false,
+                rules: dials.backchannel,
             },
             device: DevicePolicy {
                 interval: Duration::from_secs(5),
@@ -330,6 +343,10 @@ impl Settings {
     /// How clients may learn of the answer of a user whom they named (CIBA Core §5).
     #[must_use]
     pub const fn delivery_modes(&self) -> &'static [DeliveryMode] {
-        if self.backchannel.pings { DeliveryMode::ALL } else { &[DeliveryMode::Poll] }
+        match (self.backchannel.pings, self.backchannel.rules) {
+            (false, _) => &[DeliveryMode::Poll],
+            (true, BackchannelRules::Core) => DeliveryMode::ALL,
+            (true, BackchannelRules::Fapi) => &[DeliveryMode::Poll, DeliveryMode::Ping],
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::host::{
     ResourceCatalog, Signer, SlowHashPool, StaticResources, SystemClock, TokenExchangePolicy,
 };
 use crate::jose::{Algorithm, Sealer};
-use crate::profile::{self, Profile};
+use crate::profile::{self, BackchannelRules, Profile};
 use crate::protocol::{ExtensionGrantType, GrantType, Issuer, ResponseType, Scope};
 use crate::record::assertion::AssertionPolicy;
 use crate::record::settings::{
@@ -182,6 +182,11 @@ impl Builder {
     /// How long a client waits between two polls for a user whom it named; five seconds unless given.
     pub fn backchannel_interval(self, interval: Duration) -> Self {
         self.change(move |settings| settings.backchannel.interval = interval)
+    }
+
+    /// The rules that backchannel authentication has to keep; those of the profile unless given, and never laxer ones.
+    pub fn backchannel_rules(self, rules: BackchannelRules) -> Self {
+        self.change(move |settings| settings.backchannel.rules = rules)
     }
 
     /// Lets clients register as `pairwise` (OpenID Connect Core §8.1), which none may unless this is given: each sector of

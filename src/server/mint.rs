@@ -12,7 +12,7 @@ use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutSte
 use crate::endpoint::backchannel_authentication::BackchannelAuthentication;
 use crate::endpoint::device_authorization::DeviceAuthorization;
 use crate::endpoint::introspection::Introspection;
-use crate::endpoint::outbox::{LogoutNotice, Notice};
+use crate::endpoint::outbox::{AnswerNotice, LogoutNotice, News, Notice};
 use crate::endpoint::registration::ClientInformation;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
@@ -125,23 +125,9 @@ impl Mint for TokenPlan {
                 scope: self.scope,
                 issued_token_type: self.issued_token_type,
             })),
-            (access_token, id_token) => Minted::signed(async move {
-                let access_token = server.access_token(access_token).await?;
-                let beside = Beside { access_token: Some(access_token.expose()), ..Beside::default() };
-                let id_token = match &id_token {
-                    Some(plan) => Some(server.sign_id_token(plan, beside).await?),
-                    None => None,
-                };
-                Ok(TokenResponse {
-                    access_token,
-                    id_token,
-                    token_type: token_type(self.issued_token_type),
-                    expires_in: self.expires_in.as_secs(),
-                    refresh_token: self.refresh_token,
-                    scope: self.scope,
-                    issued_token_type: self.issued_token_type,
-                })
-            }),
+            (access_token, id_token) => {
+                Minted::signed(server.make_tokens(Self { access_token, id_token, ..self }, None))
+            }
         }
     }
 }
@@ -180,7 +166,7 @@ impl Mint for Option<Notice> {
     fn mint(self, server: &AuthorizationServer) -> Result<Minted<'_, Self::Response>, OAuthError> {
         match self {
             None => Ok(Minted::Now(None)),
-            Some(Notice::Answer(notice)) => Ok(Minted::Now(Some(Posting::answered(notice)))),
+            Some(Notice::Answer(notice)) => Minted::signed(server.answer_posting(notice)),
             Some(Notice::Logout(notice)) => Minted::signed(async move {
                 let LogoutNotice { uri, claims, protection, recipient } = *notice;
                 let payload = claims.to_json().to_string();
@@ -213,6 +199,7 @@ impl AuthorizationServer {
                 access_token: response.parameter("access_token"),
                 code: response.parameter("code"),
                 state: response.parameter("state"),
+                ..Beside::default()
             };
             let id_token = self.sign_id_token(&plan, beside).await?;
             response.parameters.push(("id_token", id_token));
@@ -231,6 +218,57 @@ impl AuthorizationServer {
             let payload = serde_json::to_vec(&claims).map_err(|error| unavailable(error.to_string()))?;
             Ok(UserInfo::Jwt(self.encrypt(&payload, "json", &recipient)?))
         })
+    }
+
+    /// Makes the tokens of an answer. An ID token that is sent together with an `auth_req_id` binds it, and the refresh token
+    /// (CIBA Core §10.3.1).
+    async fn make_tokens(
+        &self,
+        plan: TokenPlan,
+        auth_req_id: Option<&Secret>,
+    ) -> Result<TokenResponse, OAuthError> {
+        let access_token = self.access_token(plan.access_token).await?;
+        let refresh_token = plan.refresh_token.as_ref().filter(|_| auth_req_id.is_some());
+        let beside = Beside {
+            access_token: Some(access_token.expose()),
+            refresh_token: refresh_token.map(Secret::expose),
+            auth_req_id: auth_req_id.map(Secret::expose),
+            ..Beside::default()
+        };
+        let id_token = match &plan.id_token {
+            Some(plan) => Some(self.sign_id_token(plan, beside).await?),
+            None => None,
+        };
+        Ok(TokenResponse {
+            access_token,
+            id_token,
+            token_type: token_type(plan.issued_token_type),
+            expires_in: plan.expires_in.as_secs(),
+            refresh_token: plan.refresh_token,
+            scope: plan.scope,
+            issued_token_type: plan.issued_token_type,
+        })
+    }
+
+    /// What a client is told of the answer of the user whom it named (CIBA Core §10.2, §10.3.1, §12).
+    async fn answer_posting(&self, notice: AnswerNotice) -> Result<Option<Posting>, OAuthError> {
+        let AnswerNotice { uri, token, auth_req_id, news } = notice;
+        let told = match news {
+            News::Answered => Map::new(),
+            News::Tokens(plan) => {
+                let tokens = self.make_tokens(*plan, Some(&auth_req_id)).await?;
+                serde_json::from_slice(&tokens.to_json()).map_err(|error| unavailable(error.to_string()))?
+            }
+            News::Failed(reason) => {
+                let error = OAuthError::new(reason);
+                let (code, words) = (error.code().as_str().to_owned(), error.description().into_owned());
+                [("error", code), ("error_description", words)]
+                    .map(|(name, value)| (name.to_owned(), Value::String(value)))
+                    .into_iter()
+                    .collect()
+            }
+        };
+        Ok(Some(Posting::answer(uri, &token, &auth_req_id, told)))
     }
 
     async fn access_token(&self, plan: AccessTokenPlan) -> Result<Secret, OAuthError> {

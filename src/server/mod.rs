@@ -25,8 +25,9 @@ use crate::authorize::{
     Approve, Authorize, Browser, Continue, Deny, EnterUserCode, ForgetLogin, FormToken, InteractionView,
     Login, Logout, LogoutStep, Step, View,
 };
+use crate::endpoint::backchannel_answer::DecideAuthentication;
 use crate::endpoint::backchannel_authentication::{
-    BackchannelAuthentication, BackchannelAuthenticationRequest, DecideAuthentication,
+    BackchannelAuthentication, BackchannelAuthenticationRequest,
 };
 use crate::endpoint::device_authorization::{DeviceAuthorization, DeviceAuthorizationRequest};
 use crate::endpoint::introspection::{Introspection, IntrospectionRequest};
@@ -243,11 +244,13 @@ impl AuthorizationServer {
         Ok(answer)
     }
 
-    /// A user whom a client named has answered.
+    /// A user whom a client named has answered. A client that wants to be told, or sent its tokens, is before this returns;
+    /// where it cannot be reached, [`deliver_outbox`](Self::deliver_outbox) tries again.
     ///
     /// # Errors
-    /// `AlreadyDecided` when it was answered before, or nobody answered in time; `ScopeNothingLeft` when what is allowed is not
-    /// a part of what was asked that holds `openid`; 503 when the store cannot be reached.
+    /// `AlreadyDecided` when it was answered before, or nobody answered in time; `AuthorizeClientUnknown` when the client no
+    /// longer stands as it did; `ScopeNothingLeft` when what is allowed is not a part of what was asked that holds `openid`; 503
+    /// when the store cannot be reached.
     pub async fn decide_authentication(&self, decided: &DecideAuthentication) -> Result<(), OAuthError> {
         self.run(decided, Origin::default()).await
     }

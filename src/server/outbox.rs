@@ -4,14 +4,15 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
+use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::driver::unavailable;
 use super::{AuthorizationServer, Origin};
-use crate::endpoint::outbox::{AnswerNotice, Delivery, PrepareMessage, SettleMessage};
+use crate::endpoint::outbox::{Delivery, PrepareMessage, SettleMessage};
 use crate::host::{FetchMethod, FetchRequest};
-use crate::protocol::OAuthError;
+use crate::protocol::{OAuthError, Secret};
 use crate::record::{Batch, Index, OutboxId, Put, Record};
 use crate::store::Page;
 
@@ -36,14 +37,20 @@ impl Posting {
         Self { uri, headers, body: form.into_bytes() }
     }
 
-    /// That the user has answered, and nothing more.
-    pub(super) fn answered(notice: AnswerNotice) -> Self {
+    /// What a user has answered, for the client that waits with an `auth_req_id`.
+    pub(super) fn answer(
+        uri: String,
+        token: &Secret,
+        auth_req_id: &Secret,
+        news: Map<String, Value>,
+    ) -> Self {
         let headers = vec![
-            ("authorization", format!("Bearer {}", notice.token.expose())),
+            ("authorization", format!("Bearer {}", token.expose())),
             ("content-type", "application/json".to_owned()),
         ];
-        let body = serde_json::json!({ "auth_req_id": notice.auth_req_id.expose() });
-        Self { uri: notice.uri, headers, body: body.to_string().into_bytes() }
+        let mut body = news;
+        body.insert("auth_req_id".to_owned(), auth_req_id.expose().into());
+        Self { uri, headers, body: Value::Object(body).to_string().into_bytes() }
     }
 }
 
@@ -56,8 +63,9 @@ impl std::fmt::Debug for Posting {
 type Delivering<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 impl AuthorizationServer {
-    /// Sends again what could not be delivered and is due, at most `limit` messages, and returns how many were tried. Call
-    /// it now and then, from one process or from several; two may then send the same message, with the same `jti`.
+    /// Sends again what could not be delivered and is due, and tells clients that are sent their tokens of users who have not
+    /// answered in time; at most `limit` messages. Returns how many were tried. Call it now and then, from one process or from
+    /// several; two may then send the same message, with the same `jti` or the same tokens.
     ///
     /// # Errors
     /// 503 when the store cannot be reached.
@@ -83,7 +91,7 @@ impl AuthorizationServer {
         Ok(count)
     }
 
-    /// Delivers what `batch` wrote for the first time, once it is committed.
+    /// Delivers the news that `batch` wrote for the first time, once it is committed.
     pub(super) async fn dispatch(&self, batch: &Batch) {
         let ids: Vec<OutboxId> = Self::messages(batch).collect();
         if !ids.is_empty() {
@@ -91,9 +99,9 @@ impl AuthorizationServer {
         }
     }
 
-    /// The messages that `batch` writes for the first time.
+    /// The news that `batch` writes for the first time.
     pub(super) fn messages(batch: &Batch) -> impl Iterator<Item = OutboxId> {
-        let fresh = |put: &&Put| matches!(&*put.record, Record::Outbox(own) if own.attempts == 0);
+        let fresh = |put: &&Put| matches!(&*put.record, Record::Outbox(own) if own.attempts == 0 && own.message.is_news());
         batch.put.iter().filter(fresh).map(|put| OutboxId(put.key.id))
     }
 
@@ -120,7 +128,8 @@ impl AuthorizationServer {
         let _ = self.run(&SettleMessage { id, delivery }, Origin::default()).await;
     }
 
-    /// Posts what is to be told (OpenID Connect Back-Channel Logout §2.5, §2.8, CIBA Core §10.2).
+    /// Posts what is to be told (OpenID Connect Back-Channel Logout §2.5, §2.8, CIBA Core §10.2,
+    /// §10.3, §12).
     async fn send(&self, posting: Posting) -> Delivery {
         let (Some(fetch), Ok(url)) = (&self.parts.fetch, Url::parse(&posting.uri)) else {
             return Delivery::Refused;

@@ -8,6 +8,7 @@ use crate::protocol::{ClientId, Resource, Scope, Timestamp};
 use crate::record::Id;
 use crate::record::grant::Authentication;
 use crate::token::Delegation;
+use crate::token::id_token::{AUTH_REQ_ID, RT_HASH};
 
 /// What an access token says, whatever its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,8 @@ pub struct AccessTokenClaims {
     pub delegation: Option<Box<Delegation>>,
 }
 
-/// The claims a hook may never set: they are the server's own (RFC 9068 §2.2, RFC 7519 §4.1, RFC 7800, RFC 8693).
+/// The claims a hook may never set: they are the server's own (RFC 9068 §2.2, RFC 7519 §4.1, RFC 7800, RFC 8693, CIBA Core
+/// §10.3.1).
 pub const RESERVED: &[&str] = &[
     "iss",
     "sub",
@@ -57,6 +59,8 @@ pub const RESERVED: &[&str] = &[
     "at_hash",
     "c_hash",
     "s_hash",
+    AUTH_REQ_ID,
+    RT_HASH,
     "typ",
     "active",
     "token_type",

@@ -49,7 +49,16 @@ pub struct Beside<'a> {
     pub code: Option<&'a str>,
     /// `s_hash` (Financial-grade API Security Profile 1.0 Part 2 §5.1.1).
     pub state: Option<&'a str>,
+    /// `urn:openid:params:jwt:claim:rt_hash` (CIBA Core §10.3.1).
+    pub refresh_token: Option<&'a str>,
+    /// `urn:openid:params:jwt:claim:auth_req_id`, which is no hash (CIBA Core §10.3.1).
+    pub auth_req_id: Option<&'a str>,
 }
+
+/// The hash of the refresh token that is sent beside an ID token.
+pub(crate) const RT_HASH: &str = "urn:openid:params:jwt:claim:rt_hash";
+/// The `auth_req_id` of the request that an ID token answers.
+pub(crate) const AUTH_REQ_ID: &str = "urn:openid:params:jwt:claim:auth_req_id";
 
 impl IdTokenClaims {
     /// The claims as a JWT payload that `algorithm` will protect, with the hashes of what is issued beside it.
@@ -74,11 +83,19 @@ impl IdTokenClaims {
         if let Some(delegation) = &self.delegation {
             delegation.write(&mut json);
         }
-        let hashed = [("at_hash", beside.access_token), ("c_hash", beside.code), ("s_hash", beside.state)];
+        let hashed = [
+            ("at_hash", beside.access_token),
+            ("c_hash", beside.code),
+            ("s_hash", beside.state),
+            (RT_HASH, beside.refresh_token),
+        ];
         for (name, text) in hashed {
             if let Some(text) = text {
                 json.plain(name, &half_hash(algorithm, text));
             }
+        }
+        if let Some(id) = beside.auth_req_id {
+            json.plain(AUTH_REQ_ID, id);
         }
         write_others(&mut json, &self.user);
         json.finish()

@@ -7,6 +7,7 @@ pub mod handle;
 pub mod id_jag;
 pub mod id_token;
 pub mod logout_token;
+pub mod notification_token;
 mod presented;
 pub mod subject;
 pub mod user_claims;

@@ -9,6 +9,7 @@ pub(crate) mod clients;
 pub(crate) mod devices;
 pub(crate) mod foreign;
 pub(crate) mod host;
+pub(crate) mod phones;
 #[cfg(unix)]
 pub(crate) mod postgres;
 pub(crate) mod races;

@@ -1,9 +1,11 @@
 //! Races that any store must bear. Each takes an empty store, so that one list of tests serves them all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use grantor::authorize::{Logout, LogoutAction, LogoutRequest};
-use grantor::protocol::SubjectId;
+use grantor::endpoint::backchannel_answer::UserAnswer;
+use grantor::protocol::{DeliveryMode, SubjectId};
 use grantor::record::grant::{EndReason, GrantStatus};
 use grantor::store::Store;
 use tokio::sync::Barrier;
@@ -11,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::clients::JWT_API;
 use super::devices::{self, Devices as _};
+use super::phones;
 use super::{Answer, Fixture, Tokens, alice, authorization, machine, redemption, refreshing};
 
 type AnyStore = Arc<dyn Store>;
@@ -156,16 +159,75 @@ pub(crate) async fn of_many_redemptions_of_a_device_code_one_succeeds_and_the_gr
     }
 }
 
+/// How many polls run against those who decide.
+const POLLS: usize = 32;
+
+/// What one of those did who decide about a grant, wait for it, or let time pass.
+enum Did {
+    Polled(Answer),
+    Decided(bool, bool),
+    Other,
+}
+
+/// What all of them did.
+#[derive(Default)]
+struct Outcome {
+    tokens: usize,
+    decisions: Vec<bool>,
+    codes: Vec<String>,
+}
+
+impl Outcome {
+    fn of(all: Vec<Did>) -> Self {
+        let mut outcome = Self::default();
+        for did in all {
+            match did {
+                Did::Polled(answer) if answer.status == 200 => outcome.tokens += 1,
+                Did::Polled(answer) => {
+                    assert_eq!(answer.status, 400, "{answer:?}");
+                    outcome.codes.push(answer.error().1);
+                }
+                Did::Decided(approved, true) => outcome.decisions.push(approved),
+                Did::Decided(_, false) | Did::Other => {}
+            }
+        }
+        assert!(outcome.tokens <= 1 && outcome.decisions.len() <= 1, "{:?}", outcome.decisions);
+        outcome
+    }
+
+    /// Whether what was told agrees with the decision and with what is left, and how it ended, in words.
+    fn agrees(&self, status: GrantStatus, may_expire: bool) -> String {
+        let Self { tokens, decisions, codes } = self;
+        let told = |code: &str| codes.iter().any(|own| own == code);
+        match (decisions.first(), status) {
+            (Some(true), GrantStatus::Active) => assert!(!told("access_denied") && !told("expired_token")),
+            (Some(true), GrantStatus::Ended(EndReason::Replayed)) => {
+                assert!(*tokens == 1 && !told("access_denied") && !told("expired_token"));
+            }
+            (Some(false), GrantStatus::Ended(EndReason::Denied)) => {
+                assert!(*tokens == 0 && !told("expired_token") && !told("invalid_grant"));
+            }
+            (None | Some(true), GrantStatus::Ended(EndReason::Expired)) => {
+                assert!(*tokens == 0 && may_expire && !told("access_denied") && !told("invalid_grant"));
+            }
+            (None, GrantStatus::Pending) => assert_eq!((*tokens, may_expire), (0, true)),
+            other => panic!("{other:?} {tokens} {codes:?}"),
+        }
+        format!("{:?} {status:?}", decisions.first())
+    }
+}
+
+/// Lets a few others run first.
+async fn stand_back(turn: usize, n: usize) {
+    for _ in 0..(turn * 7 + n) % 5 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Somebody approves, somebody else denies, time runs out, and the device polls all the while.
 pub(crate) async fn of_all_who_decide_about_a_device_the_first_wins(store: AnyStore, turns: usize) {
-    const POLLS: usize = 32;
-    enum Did {
-        Polled(Answer),
-        Decided(bool, bool),
-        Waited,
-    }
     let fixture = Arc::new(devices::over(store, |builder| builder));
-    let mut ends = std::collections::BTreeSet::new();
+    let mut ends = BTreeSet::new();
     for turn in 0..turns.div_ceil(3) {
         let device = fixture.device("tv").await;
         let (mut yes, mut no) = (fixture.agent(), fixture.agent());
@@ -182,9 +244,7 @@ pub(crate) async fn of_all_who_decide_about_a_device_the_first_wins(store: AnySt
             let (fixture, device) = (Arc::clone(&fixture), device.clone());
             let (approve, deny) = (approve.clone(), deny.clone());
             async move {
-                for _ in 0..(turn * 7 + n) % 5 {
-                    tokio::task::yield_now().await;
-                }
+                stand_back(turn, n).await;
                 match n {
                     0 => Did::Decided(true, fixture.server.approve(&approve).await.is_ok()),
                     1 => Did::Decided(false, fixture.server.deny(&deny).await.is_ok()),
@@ -192,42 +252,105 @@ pub(crate) async fn of_all_who_decide_about_a_device_the_first_wins(store: AnySt
                         if turn % 3 == 0 {
                             fixture.clock.forward(600);
                         }
-                        Did::Waited
+                        Did::Other
                     }
                     _ => Did::Polled(fixture.poll("tv", &device).await),
                 }
             }
         });
-        let (mut tokens, mut decisions, mut codes) = (0, Vec::new(), Vec::new());
-        for did in at_once(each).await {
-            match did {
-                Did::Polled(answer) if answer.status == 200 => tokens += 1,
-                Did::Polled(answer) => {
-                    assert_eq!(answer.status, 400, "{answer:?}");
-                    codes.push(answer.error().1);
-                }
-                Did::Decided(approved, true) => decisions.push(approved),
-                Did::Decided(_, false) | Did::Waited => {}
-            }
-        }
-        assert!(tokens <= 1 && decisions.len() <= 1, "{tokens} {decisions:?}");
+        let outcome = Outcome::of(at_once(each).await);
         let status = fixture.grants("tv").await.pop().unwrap().1.status;
-        let told = |code: &str| codes.iter().any(|own| own == code);
-        match (decisions.first(), status) {
-            (Some(true), GrantStatus::Active) => assert!(!told("access_denied") && !told("expired_token")),
-            (Some(true), GrantStatus::Ended(EndReason::Replayed)) => {
-                assert!(tokens == 1 && !told("access_denied") && !told("expired_token"));
+        ends.insert(outcome.agrees(status, turn % 3 == 0));
+    }
+    assert!(ends.len() > 1, "it always ends in the same way: {ends:?}");
+}
+
+/// The user allows it on one device and refuses on another, time runs out, and the client polls all the while.
+pub(crate) async fn of_all_who_decide_for_a_client_that_named_its_user_the_first_wins(
+    store: AnyStore,
+    turns: usize,
+) {
+    let world = Arc::new(phones::over(store, |builder| builder));
+    let mut ends = BTreeSet::new();
+    for turn in 0..turns.div_ceil(3) {
+        let polling = world.asked(&phones::asking()).await;
+        let each = (0..POLLS + 3).map(|n| {
+            let (world, polling) = (Arc::clone(&world), polling.clone());
+            async move {
+                stand_back(turn, n).await;
+                match n {
+                    0 => Did::Decided(true, world.approve("alice", "openid").await.is_ok()),
+                    1 => Did::Decided(false, world.answer("alice", UserAnswer::Deny).await.is_ok()),
+                    2 => {
+                        if turn % 3 == 0 {
+                            world.fixture.clock.forward(600);
+                        }
+                        Did::Other
+                    }
+                    _ => Did::Polled(world.poll(&polling).await),
+                }
             }
-            (Some(false), GrantStatus::Ended(EndReason::Denied)) => {
-                assert!(tokens == 0 && !told("expired_token") && !told("invalid_grant"));
+        });
+        let outcome = Outcome::of(at_once(each).await);
+        ends.insert(outcome.agrees(world.status().await, turn % 3 == 0));
+    }
+    assert!(ends.len() > 1, "it always ends in the same way: {ends:?}");
+}
+
+/// The same where the client is sent its tokens, and everybody delivers what is due: it is told of one outcome alone.
+pub(crate) async fn of_all_who_decide_for_a_client_that_is_sent_its_tokens_the_first_wins(
+    store: AnyStore,
+    turns: usize,
+) {
+    let (world, told) = phones::told(DeliveryMode::Push, store, 204);
+    let world = Arc::new(world);
+    let mut ends = BTreeSet::new();
+    for turn in 0..turns.div_ceil(3) {
+        let polling = world.asked(&phones::asking_to_be_told()).await;
+        let each = (0..16).map(|n| {
+            let (world, polling) = (Arc::clone(&world), polling.clone());
+            async move {
+                stand_back(turn, n).await;
+                match n {
+                    0 => Did::Decided(true, world.approve("alice", "openid").await.is_ok()),
+                    1 => Did::Decided(false, world.answer("alice", UserAnswer::Deny).await.is_ok()),
+                    2 if turn % 3 == 0 => {
+                        world.fixture.clock.forward(600);
+                        Did::Other
+                    }
+                    n if n % 4 == 0 => {
+                        world.poll(&polling).await.refused(400, "unauthorized_client");
+                        Did::Other
+                    }
+                    _ => {
+                        world.fixture.server.deliver_outbox(10).await.unwrap();
+                        Did::Other
+                    }
+                }
             }
-            (None | Some(true), GrantStatus::Ended(EndReason::Expired)) => {
-                assert!(tokens == 0 && !told("access_denied") && !told("invalid_grant"));
+        });
+        let outcome = Outcome::of(at_once(each).await);
+        world.fixture.server.deliver_outbox(10).await.unwrap();
+        let status = world.status().await;
+        let news: BTreeSet<String> = told
+            .take()
+            .iter()
+            .map(|posted| {
+                let body: serde_json::Value = serde_json::from_slice(&posted.body).unwrap();
+                body["error"].as_str().or(body["access_token"].as_str()).unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(news.len(), 1, "{news:?}");
+        let news = news.first().unwrap().as_str();
+        match (outcome.decisions.first(), status) {
+            (Some(true), GrantStatus::Active) => assert!(world.fixture.is_live(news).await || turn % 3 == 0),
+            (Some(false), GrantStatus::Ended(EndReason::Denied)) => assert_eq!(news, "access_denied"),
+            (None, GrantStatus::Ended(EndReason::Expired)) => {
+                assert_eq!((news, turn % 3), ("expired_token", 0))
             }
-            (None, GrantStatus::Pending) => assert_eq!((tokens, turn % 3), (0, 0)),
-            other => panic!("{other:?} {tokens} {codes:?}"),
+            other => panic!("{other:?} {news}"),
         }
-        ends.insert(format!("{:?} {status:?}", decisions.first()));
+        ends.insert(format!("{status:?}"));
     }
     assert!(ends.len() > 1, "it always ends in the same way: {ends:?}");
 }

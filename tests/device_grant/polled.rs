@@ -252,3 +252,32 @@ async fn what_a_client_may_no_longer_have_it_does_not_get() {
 }
 
 // What its user is asked
+
+/// Switched off, or back again without what it was issued before: nobody can let in what asked before that.
+#[tokio::test]
+async fn a_device_whose_client_no_longer_stands_is_neither_let_in_nor_asked_about() {
+    for back in [false, true] {
+        let fixture = devices::fixture();
+        let tv = "tv".into();
+        let (entered, waiting) = (fixture.device("tv").await, fixture.device("tv").await);
+        let mut agent = fixture.agent();
+        agent.sign_in("alice").await;
+        let id = agent.at_device(&entered).await;
+        let form = agent.form(id).await;
+        fixture.server.disable_client(&tv).await.unwrap();
+        if back {
+            fixture.server.enable_client(&tv).await.unwrap();
+        }
+        let refused = agent.enter(&waiting.user_code()).await.unwrap_err();
+        assert_eq!(refused.reason(), Reason::AuthorizeClientUnknown);
+        let view = agent.view(id).await.unwrap_err();
+        assert_eq!(view.reason(), Reason::AuthorizeClientUnknown);
+        let answer = agent.submit(form.clone(), &scope("read")).await;
+        assert!(answer.is_page() && answer.status == 400, "{answer:?}");
+        let deny = grantor::authorize::Deny { answer: form, browser: agent.browser() };
+        assert_eq!(fixture.server.deny(&deny).await.unwrap_err().reason(), Reason::AuthorizeClientUnknown);
+        for (_, grant) in fixture.grants("tv").await {
+            assert_eq!(grant.status, GrantStatus::Pending);
+        }
+    }
+}

@@ -78,3 +78,45 @@ async fn a_test_answers_by_a_link_and_the_server_by_itself_where_it_is_told_to()
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+/// A client from a file, whose own server listens on this machine, is sent its tokens there.
+#[tokio::test]
+async fn a_client_with_a_server_of_its_own_is_sent_its_tokens() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    let take = move |headers: axum::http::HeaderMap, body: String| async move {
+        sender.send((headers["authorization"].to_str().unwrap().to_owned(), body)).unwrap();
+        axum::http::StatusCode::NO_CONTENT
+    };
+    let own = axum::Router::new().route("/cb", axum::routing::post(take));
+    tokio::spawn(async move { axum::serve(listener, own).await });
+
+    let folder = tempfile::tempdir().unwrap();
+    let clients = folder.path().join("clients.json");
+    let client = serde_json::json!([{
+        "client_id": "demo-bank",
+        "client_secret": SECRET,
+        "grant_types": [CIBA, "refresh_token"],
+        "backchannel_token_delivery_mode": "push",
+        "backchannel_client_notification_endpoint": format!("http://{address}/cb"),
+        "scope": "openid profile",
+    }]);
+    std::fs::write(&clients, client.to_string()).unwrap();
+    let server = Server::start(&["--test-controls", "--clients", clients.to_str().unwrap()]);
+    for (kind, name) in [("allow", "id_token"), ("deny", "error")] {
+        let fields =
+            [("scope", "openid"), ("login_hint", USERNAME), ("client_notification_token", "its-own-token")];
+        let (status, told) = post(&server, "/bc-authorize", &fields).await;
+        assert_eq!(status, 200, "{told}");
+        let auth_req_id = told["auth_req_id"].as_str().unwrap();
+        let (status, answer) = poll(&server, auth_req_id).await;
+        assert_eq!((status, &answer["error"]), (400, &"unauthorized_client".into()));
+        let link = format!("/ciba-sim?token={auth_req_id}&type={kind}");
+        assert_eq!(Browser::new(&server).get(&link).await.status, 200);
+        let (header, body) = sent.recv().await.unwrap();
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((header.as_str(), &body["auth_req_id"]), ("Bearer its-own-token", &told["auth_req_id"]));
+        assert!(body[name].is_string(), "{body}");
+    }
+}

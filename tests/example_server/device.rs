@@ -98,7 +98,10 @@ async fn the_television_shows_what_it_is_told_and_greets_who_lets_it_in() {
     let mut tv = Browser::new(&server);
     let off = tv.get("/tv").await;
     assert!(off.html.contains("tv-sign-in"));
-    let screen = tv.post("/tv", &[]).await;
+    for forged in [&[][..], &[("csrf", "x")]] {
+        assert_eq!(tv.post("/tv", forged).await.status, 400);
+    }
+    let screen = tv.post("/tv", &[("csrf", off.field("csrf").unwrap())]).await;
     assert!(screen.html.contains("<svg") && screen.html.contains(&server.url("/device")));
     let (device_code, user_code) =
         (screen.field("device_code").unwrap().to_owned(), screen.field("user_code").unwrap().to_owned());

@@ -122,16 +122,19 @@ impl Model {
         true
     }
 
-    /// The first decision counts, and only in time. A device is let in by anyone, while its client is switched on; who was asked
-    /// answers alone, and can say no even once they are switched off themselves.
+    /// The first decision counts, and only in time, while the client stands as it did when it asked. A device is let in by anyone;
+    /// who was asked answers alone, and can say no even once they are switched off themselves.
     pub(crate) fn answer(&mut self, at: usize, subject: usize, yes: bool) -> bool {
         let now = self.now;
         let Standing { disabled, epoch } = self.subjects[subject];
         let grant = &mut self.grants[at];
-        let may = match grant.asked {
-            None => !disabled && !self.clients[grant.client as usize].disabled,
-            Some(asked) => asked == subject && !(yes && disabled),
-        };
+        let client = self.clients[grant.client as usize];
+        let stands = !client.disabled && client.epoch == grant.epochs.0;
+        let may = stands
+            && match grant.asked {
+                None => !disabled,
+                Some(asked) => asked == subject && !(yes && disabled),
+            };
         let open = grant.pending && !grant.ended && grant.code.is_some_and(|(_, until)| now < until);
         if !open || !may {
             return false;

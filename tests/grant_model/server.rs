@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use grantor::Profile;
 use grantor::endpoint::administration::{Party, StandingChange};
-use grantor::endpoint::backchannel_authentication::{DecideAuthentication, UserAnswer};
+use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::grant::extension::refused;
 use grantor::host::{

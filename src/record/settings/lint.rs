@@ -26,7 +26,7 @@ impl Settings {
     }
 
     /// Whether each rule holds, the setting it is about, and the rule.
-    fn rules(&self) -> [(bool, &'static str, &'static str); 31] {
+    fn rules(&self) -> [(bool, &'static str, &'static str); 32] {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         const MINUTE: Duration = Duration::from_secs(60);
         const WHOLE: &str = "whole seconds, and above zero";
@@ -61,6 +61,7 @@ impl Settings {
                 "grant_types",
                 "backchannel authentication needs an authentication device and the scope openid (CIBA Core §7.1)",
             ),
+            (backchannel.rules >= self.dials.backchannel, "backchannel.rules", "no laxer than the profile's"),
             (
                 lasting(device.interval) && device.interval <= MINUTE,
                 "device.interval",
@@ -192,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::jose::{Algorithm, Sealer};
-    use crate::profile::{Profile, RequestObjects};
+    use crate::profile::{BackchannelRules, Profile, RequestObjects};
     use crate::protocol::{ExtensionGrantType, Issuer, ResponseType, Scope};
 
     type Mistake = (&'static str, fn(&mut Settings));
@@ -220,6 +221,7 @@ mod tests {
         ("lifetimes.auth_req_id", |s| s.lifetimes.auth_req_id = Duration::from_secs(3601)),
         ("backchannel.interval", |s| s.backchannel.interval = Duration::ZERO),
         ("backchannel.interval", |s| s.backchannel.interval = Duration::from_secs(61)),
+        ("backchannel.rules", |s| s.dials.backchannel = BackchannelRules::Fapi),
         ("grant_types", |s| s.grant_types.push(GrantType::Ciba)),
         ("device.interval", |s| s.device.interval = HALF),
         ("device.interval", |s| s.device.interval = Duration::ZERO),
