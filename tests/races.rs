@@ -52,3 +52,11 @@ races! {
     memory_with_delays, turns 300: common::stores::Waiting::default();
     sqlite, turns 30: common::stores::Sqlite::new();
 }
+
+#[cfg(unix)]
+races! {
+    postgres, turns 10: match common::stores::Postgres::start().await {
+        Some(store) => store,
+        None => return,
+    };
+}

@@ -18,9 +18,9 @@ use grantor::protocol::{Digest, GrantType, Issuer, OAuthError, Resource, Timesta
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
 use grantor::server::AuthorizationServer;
-use grantor::store::{MemoryStore, SqliteStore, Store, StoreError};
+use grantor::store::{MemoryStore, PostgresStore, SqliteStore, Store, StoreError};
 
-use crate::args::{Args, Database};
+use crate::args::{Args, Database, DatabaseUrl};
 use crate::clock::DemoClock;
 use crate::inbox::Inbox;
 use crate::login::PASSWORD_CLASS;
@@ -57,7 +57,7 @@ pub(crate) struct App {
 impl App {
     /// Opens the database and reads the files. What fails is said in one sentence.
     pub(crate) async fn new(args: &Args, issuer: Issuer) -> Result<Self, String> {
-        let store = open(&args.database)?;
+        let store = open(&args.database).await?;
         let secret = secret::load(args)?;
         let clients = Arc::new(demo::clients(args, &issuer, &Sealer::new(&secret))?);
         let users = Arc::new(demo::users(args)?);
@@ -127,9 +127,13 @@ impl App {
     }
 }
 
-fn open(database: &Database) -> Result<Arc<dyn Store>, String> {
+async fn open(database: &Database) -> Result<Arc<dyn Store>, String> {
     let path = match database {
         Database::Memory => return Ok(Arc::new(MemoryStore::default())),
+        Database::Server(DatabaseUrl(url)) => {
+            let store = PostgresStore::connect(url).await.map_err(|error| format!("--database: {error}"))?;
+            return Ok(Arc::new(store));
+        }
         Database::File(path) => path,
     };
     let in_words = |error: String| format!("--database {}: {error}", path.display());

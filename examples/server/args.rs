@@ -1,5 +1,6 @@
 //! The command line, and the one thing that follows from several flags at once: the issuer.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -20,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
 
-    /// The SQLite file, or "memory:" to forget everything at the end
+    /// The SQLite file, a PostgreSQL database as "postgres://…", or "memory:" to forget everything at the end
     #[arg(long, value_name = "FILE", default_value = "data/grantor-demo.sqlite")]
     pub(crate) database: Database,
 
@@ -89,6 +90,18 @@ pub(crate) enum Database {
     Memory,
     /// In an SQLite file.
     File(PathBuf),
+    /// In a PostgreSQL database.
+    Server(DatabaseUrl),
+}
+
+/// Where a database is reached, and perhaps with which password: not for the log.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct DatabaseUrl(pub(crate) String);
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 impl Args {
@@ -125,6 +138,9 @@ impl FromStr for Database {
         match text {
             "" => Err("a file name is needed"),
             "memory:" => Ok(Self::Memory),
+            url if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) => {
+                Ok(Self::Server(DatabaseUrl(url.to_owned())))
+            }
             path => Ok(Self::File(path.into())),
         }
     }

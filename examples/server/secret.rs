@@ -17,6 +17,9 @@ pub(crate) fn load(args: &Args) -> Result<Zeroizing<[u8; BYTES]>, String> {
         (Some(path), _) => path.clone(),
         (None, Database::File(database)) => beside(database),
         (None, Database::Memory) => return random(),
+        (None, Database::Server(_)) => {
+            return Err("--secret-file is needed where the database is on a server: all that share it share the secret".into());
+        }
     };
     let in_words = |error: String| format!("--secret-file {}: {error}", path.display());
     match File::open(&path) {

@@ -10,6 +10,8 @@ pub(crate) mod devices;
 pub(crate) mod foreign;
 pub(crate) mod host;
 pub(crate) mod phones;
+#[cfg(unix)]
+pub(crate) mod postgres;
 pub(crate) mod races;
 pub(crate) mod stores;
 

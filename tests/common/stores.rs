@@ -2,11 +2,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+#[cfg(unix)]
+use std::time::Duration;
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
 use grantor::record::{Batch, Index, Key, Versioned};
 use grantor::store::{CommitError, Listing, MemoryStore, Page, SqliteStore, Store, StoreError};
+#[cfg(unix)]
+use grantor::store::{PostgresOptions, PostgresStore};
 
 /// Lets others run before and after every call, as a store beyond a network does.
 #[derive(Default)]
@@ -37,21 +41,42 @@ impl Store for Waiting {
     }
 }
 
-/// A database in a file that goes with it.
-pub(crate) struct Sqlite {
-    store: SqliteStore,
-    _folder: tempfile::TempDir,
+/// A store, and the place that it keeps its records in, which goes with it.
+pub(crate) struct Placed<S, P> {
+    store: S,
+    _place: P,
 }
+
+/// A database in a file.
+pub(crate) type Sqlite = Placed<SqliteStore, tempfile::TempDir>;
 
 impl Sqlite {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { store: SqliteStore::open(folder.path().join("grantor.sqlite")).unwrap(), _folder: folder }
+        Self { store: SqliteStore::open(folder.path().join("grantor.sqlite")).unwrap(), _place: folder }
+    }
+}
+
+/// A database on a server of its own.
+#[cfg(unix)]
+pub(crate) type Postgres = Placed<PostgresStore, super::postgres::Server>;
+
+#[cfg(unix)]
+impl Postgres {
+    /// None where PostgreSQL is not installed.
+    pub(crate) async fn start() -> Option<Self> {
+        let server = super::postgres::Server::start()?;
+        let mut options = PostgresOptions::new(server.url());
+        options.connections = 8;
+        // A crowd is to be served, however busy this machine is.
+        options.connection_timeout = Duration::from_secs(60);
+        options.statement_timeout = Duration::from_secs(60);
+        Some(Self { store: PostgresStore::connect_with(&options).await.unwrap(), _place: server })
     }
 }
 
 #[async_trait]
-impl Store for Sqlite {
+impl<S: Store, P: Send + Sync> Store for Placed<S, P> {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
         self.store.load(keys).await
     }

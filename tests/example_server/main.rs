@@ -5,6 +5,8 @@
 
 mod ciba;
 mod controls;
+#[cfg(unix)]
+mod database;
 mod device;
 mod exchange;
 mod flags;
@@ -14,5 +16,8 @@ mod kill_nine;
 mod logout;
 mod openid;
 mod pages;
+#[cfg(unix)]
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod registration;
 mod support;

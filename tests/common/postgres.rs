@@ -1,0 +1,166 @@
+//! A PostgreSQL server of a test's own, on a free port of the loopback address, in a folder that goes with it.
+//!
+//! The programs are looked for where Debian puts them. Where there are none, a test passes and says what it did not run,
+//! unless `REQUIRE_POSTGRES` is set: then it fails.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The password of the role `grantor`.
+pub(crate) const PASSWORD: &str = "not-a-secret";
+/// The user `nobody`: the server refuses to run as root.
+const NOBODY: u32 = 65_534;
+
+pub(crate) struct Server {
+    programs: PathBuf,
+    folder: tempfile::TempDir,
+    pub(crate) port: u16,
+    settings: Vec<String>,
+    process: Option<Child>,
+}
+
+/// How a server is stopped.
+#[derive(Clone, Copy)]
+pub(crate) enum Stop {
+    /// It ends all sessions and leaves everything in order.
+    Fast,
+    /// It leaves everything as it is, as after a crash.
+    Immediate,
+}
+
+impl Server {
+    /// A running server, or none where PostgreSQL is not installed.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// As [`start`](Self::start), with settings such as `max_connections=5`; what they name is put into the folder first.
+    pub(crate) fn start_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
+        let Some(programs) = programs() else {
+            assert!(std::env::var_os("REQUIRE_POSTGRES").is_none(), "PostgreSQL is not installed");
+            eprintln!("NOT RUN: PostgreSQL is not installed");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let settings = prepare(folder.path());
+        let password = folder.path().join("password");
+        fs::write(&password, PASSWORD).unwrap();
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            give_away(&entry.unwrap().path());
+        }
+        give_away(folder.path());
+        let mut server = Self { programs, folder, port: free_port(), settings, process: None };
+        let made = server
+            .program("initdb")
+            .args([
+                "--username=grantor",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+            ])
+            .arg(format!("--pwfile={}", password.display()))
+            .status();
+        assert!(made.unwrap().success(), "initdb failed");
+        server.resume();
+        Some(server)
+    }
+
+    /// Starts it again after a stop, on the same port.
+    pub(crate) fn resume(&mut self) {
+        let log = fs::File::create(self.folder.path().join("log")).unwrap();
+        let mut command = self.program("postgres");
+        command.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
+        command.args(["-c", "unix_socket_directories="]);
+        self.settings.iter().for_each(|setting| _ = command.args(["-c", setting]));
+        self.process = Some(command.stderr(log).spawn().unwrap());
+        let began = Instant::now();
+        let mut ready = self.program("pg_isready");
+        ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).env_remove("PGDATA");
+        while !ready.status().unwrap().success() {
+            assert!(began.elapsed() < Duration::from_secs(30), "the server does not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn stop(&mut self, how: Stop) {
+        if let Some(mut process) = self.process.take() {
+            let mode = match how {
+                Stop::Fast => "fast",
+                Stop::Immediate => "immediate",
+            };
+            let stopped = self.program("pg_ctl").args(["stop", "-w", "-m", mode]).status();
+            if !stopped.is_ok_and(|status| status.success()) {
+                let _ = process.kill();
+            }
+            let _ = process.wait();
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.url_at("127.0.0.1", self.port)
+    }
+
+    /// The database as it is reached at another address.
+    pub(crate) fn url_at(&self, host: &str, port: u16) -> String {
+        format!("postgres://grantor:{PASSWORD}@{host}:{port}/postgres")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.env("PGDATA", self.folder.path().join("data")).env("PGPASSWORD", PASSWORD);
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        if is_root(self.folder.path()) {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop(Stop::Immediate);
+    }
+}
+
+fn programs() -> Option<PathBuf> {
+    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let version = path.file_name()?.to_str()?.parse().ok()?;
+            let programs = path.join("bin");
+            programs.join("postgres").exists().then_some((version, programs))
+        })
+        .collect();
+    found.sort();
+    found.pop().map(|(_, programs)| programs)
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Whether this process may do everything: what it makes belongs to root, or was given away before.
+fn is_root(folder: &Path) -> bool {
+    matches!(fs::metadata(folder).unwrap().uid(), 0 | NOBODY)
+}
+
+/// Lets the server use a file, which is to be its own.
+fn give_away(path: &Path) {
+    if is_root(path) {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
