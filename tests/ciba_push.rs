@@ -220,7 +220,7 @@ async fn a_client_that_has_refreshed_its_tokens_has_them_and_keeps_them() {
         let body = told.body();
         let refreshed = world.fixture.refresh("bank", text(&body, "refresh_token")).await.tokens();
         told.status.store(404, Ordering::SeqCst);
-        after(&world, 50).await;
+        after(&world, 61).await;
         assert_eq!((told.take().len(), waiting(&world).await), (0, 0));
         assert_eq!(world.status().await, GrantStatus::Active);
         world.fixture.refresh("bank", &refreshed.refresh).await.tokens();

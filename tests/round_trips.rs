@@ -546,8 +546,8 @@ async fn a_client_that_names_its_user_costs_no_more_than_a_device_but_for_what_i
         let world = World { fixture: phones.fixture, store };
         let request = asking_to_be_told();
         let (answered, cost) = world.cost(world.fixture.post_as("bank", "/bc-authorize", &request)).await;
-        // Whether the user may be asked at all is looked up, and then the standing of a client in the commit.
-        assert_eq!((answered.status, cost), (200, trips(1, 1)), "{mode:?}");
+        // Whether the client may ask at all is looked up before the host is, and whether the user may be asked after it.
+        assert_eq!((answered.status, cost), (200, trips(2, 1)), "{mode:?}");
         let question = phones.phones.questions.lock().unwrap().last().unwrap().clone();
         let authentication = Authentication { auth_time: Timestamp(NOW), acr: None, amr: Vec::new() };
         let answer = UserAnswer::Approve { scope: question.scope, authentication };

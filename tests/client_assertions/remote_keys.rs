@@ -180,7 +180,8 @@ async fn an_assertion_of_nobody_fetches_nothing_and_a_server_that_fetches_nothin
 #[tokio::test]
 async fn of_very_many_key_sets_the_one_used_longest_ago_is_forgotten() {
     let web = Web::publishing(&[&KEY]);
-    let jwks = Arc::new(FetchedJwks::new(web.clone(), Arc::new(TestClock::new(NOW))));
+    let clock = Arc::new(TestClock::new(NOW));
+    let jwks = Arc::new(FetchedJwks::new(web.clone(), clock.clone()));
     let wanted = |n: usize| WantedKey {
         uri: format!("https://{n}.example/jwks").parse().unwrap(),
         kid: None,
@@ -194,6 +195,9 @@ async fn of_very_many_key_sets_the_one_used_longest_ago_is_forgotten() {
     all.join_all().await;
     jwks.keys(&wanted(0)).await.unwrap();
     assert_eq!(web.fetched(), 1_000);
+    assert!(jwks.keys(&wanted(1_000)).await.is_err(), "none of those that were fetched just now gives way");
+    assert_eq!(web.fetched(), 1_000);
+    clock.forward(10);
     jwks.keys(&wanted(1_000)).await.unwrap();
     jwks.keys(&wanted(0)).await.unwrap();
     assert_eq!(web.fetched(), 1_001, "the first was used again and is still known");
