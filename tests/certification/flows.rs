@@ -114,9 +114,15 @@ async fn ensure_request_without_nonce_fails() {
 
 /// The client learns every claim that these scope values stand for, and none of the others.
 async fn tells_the_claims_of(values: &[&str]) {
+    tells_the_claims_of_with(values, None).await;
+}
+
+/// The same where this is asked besides.
+async fn tells_the_claims_of_with(values: &[&str], besides: Option<(&str, &str)>) {
     let suite = Suite::new().await;
     for plan in Plan::all() {
         let request = plan.asking("web", &format!("openid {}", values.join(" ")));
+        let request = besides.map_or(request.clone(), |(name, value)| request.add(name, value));
         let outcome = suite.flow(&mut suite.agent(), plan, &request).await;
         for value in ["profile", "email", "address", "phone"] {
             for claim in claims_of(value) {
@@ -179,7 +185,7 @@ async fn ui_locales() {
 
 #[tokio::test]
 async fn claims_locales() {
-    succeeds_with("claims_locales", "se").await;
+    tells_the_claims_of_with(&["profile"], Some(("claims_locales", "se"))).await;
 }
 
 #[tokio::test]
