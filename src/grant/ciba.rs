@@ -28,7 +28,7 @@
 use super::issue::TokenPlan;
 use super::pending;
 use crate::client::Credentials;
-use crate::protocol::{DeliveryMode, Reason, Resource};
+use crate::protocol::Resource;
 use crate::record::{Context, Decide, Decision, Facts, Halt};
 use crate::token::Handle;
 
@@ -61,12 +61,7 @@ impl Decide for CibaRequest {
         self.pending().read_ahead(facts, cx)
     }
 
-    /// A client that is sent its tokens fetches none (CIBA Core §11).
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
-        let client = self.credentials.authenticate(facts, cx)?;
-        if client.backchannel.mode == Some(DeliveryMode::Push) {
-            return Err(Reason::GrantTypeUnregistered.into());
-        }
         self.pending().decide(facts, cx)
     }
 }

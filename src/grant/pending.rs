@@ -21,7 +21,7 @@ use super::issue::TokenPlan;
 use super::redeem::redeem;
 use super::{life, target};
 use crate::client::Credentials;
-use crate::protocol::{GrantType, Reason, Resource, Scope, Timestamp};
+use crate::protocol::{DeliveryMode, GrantType, Reason, Resource, Scope, Timestamp};
 use crate::record::grant::{EndReason, Grant, GrantStatus, Redeemable};
 use crate::record::settings::Settings;
 use crate::record::{Client, Context, Decision, Facts, GrantId, Halt, Poll, Put, Record};
@@ -54,6 +54,12 @@ impl Flow {
             Self::Device => HandleKind::DeviceCode,
             Self::Ciba => HandleKind::AuthReqId,
         }
+    }
+
+    /// Whether a client may ask; one that is sent its tokens fetches none (CIBA Core §11).
+    fn is_open_to(self, client: &Client) -> bool {
+        let sent = self == Self::Ciba && client.backchannel.mode == Some(DeliveryMode::Push);
+        !sent && client.may_use(&self.grant_type())
     }
 
     const fn interval(self, settings: &Settings) -> Duration {
@@ -138,7 +144,7 @@ impl Request<'_> {
 
     pub(super) fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<TokenPlan>, Halt> {
         let client = life::acting_client(self.credentials, facts, cx)?;
-        if !client.may_use(&self.flow.grant_type()) {
+        if !self.flow.is_open_to(client) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
         let handle = self.code.ok_or(Reason::PendingCodeMalformed)?;

@@ -139,6 +139,18 @@ impl AuthorizationServer {
         Ok(grants)
     }
 
+    /// A page of what is listed, without what was forgotten meanwhile, and where the next begins.
+    pub(super) async fn listed(
+        &self,
+        index: &Index,
+        page: Page,
+    ) -> Result<(Vec<(Key, Versioned)>, Option<Key>), OAuthError> {
+        let listing = self.parts.store.list(index, page).await.map_err(unavailable)?;
+        let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
+        let found = listing.keys.into_iter().zip(records).filter_map(|(key, found)| Some((key, found?)));
+        Ok((found.collect(), listing.next))
+    }
+
     /// Everything that is listed under a subject.
     async fn each_record_of(
         &self,
@@ -148,12 +160,9 @@ impl AuthorizationServer {
         let index = Index::subject(self.parts.settings.namespace, subject);
         let mut page = Page { after: None, limit: 100 };
         loop {
-            let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
-            let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
-            for (key, record) in listing.keys.iter().zip(&records) {
-                record.iter().for_each(|versioned| each(*key, &versioned.record));
-            }
-            match listing.next {
+            let (records, next) = self.listed(&index, page).await?;
+            records.iter().for_each(|(key, found)| each(*key, &found.record));
+            match next {
                 Some(next) => page.after = Some(next),
                 None => return Ok(()),
             }
@@ -170,14 +179,12 @@ impl AuthorizationServer {
             Party::Subject(subject) => Index::subject(namespace, subject),
             Party::Client(client) => Index::client(namespace, client),
         };
-        let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
-        let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
-        let grant = |(key, record): (&Key, Option<Versioned>)| match record?.record.as_ref() {
+        let (records, next) = self.listed(&index, page).await?;
+        let grant = |(key, found): (Key, Versioned)| match found.record.as_ref() {
             Record::Grant(grant) => Some((GrantId(key.id), grant.clone())),
             _ => None,
         };
-        let grants = listing.keys.iter().zip(records).filter_map(grant).collect();
-        Ok(Grants { grants, next: listing.next })
+        Ok(Grants { grants: records.into_iter().filter_map(grant).collect(), next })
     }
 
     /// A page of the clients that registered themselves (RFC 7591), in no order that means anything: those that are switched

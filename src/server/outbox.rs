@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::driver::unavailable;
 use super::{AuthorizationServer, Origin};
 use crate::endpoint::outbox::{Delivery, PrepareMessage, SettleMessage};
 use crate::host::{FetchMethod, FetchRequest};
@@ -75,13 +74,11 @@ impl AuthorizationServer {
         let mut page = Page { after: None, limit: 100 };
         let mut due = Vec::new();
         while due.len() < limit {
-            let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
-            let records = self.parts.store.load(&listing.keys).await.map_err(unavailable)?;
+            let (records, next) = self.listed(&index, page).await?;
             let is_due = |record: &Record| matches!(record, Record::Outbox(own) if own.due_at.is_past(now));
-            let keys = listing.keys.iter().zip(records);
-            let found = keys.filter(|(_, record)| record.as_ref().is_some_and(|own| is_due(&own.record)));
+            let found = records.iter().filter(|(_, found)| is_due(&found.record));
             due.extend(found.map(|(key, _)| OutboxId(key.id)).take(limit - due.len()));
-            match listing.next {
+            match next {
                 Some(next) => page.after = Some(next),
                 None => break,
             }

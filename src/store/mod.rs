@@ -120,3 +120,30 @@ pub enum CommitError {
     #[error("the store is full")]
     Full,
 }
+
+/// Purges step by step, so that nobody waits long for the end of one; returns how many records that were in all.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+async fn in_steps<Step>(
+    limit: usize,
+    most: usize,
+    mut purge: impl FnMut(usize) -> Step + Send,
+) -> Result<usize, StoreError>
+where
+    Step: Future<Output = Result<usize, StoreError>> + Send,
+{
+    let mut total = 0;
+    while total < limit {
+        let step = most.min(limit - total);
+        match purge(step).await {
+            Ok(deleted) => {
+                total += deleted;
+                if deleted < step {
+                    break;
+                }
+            }
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
+}

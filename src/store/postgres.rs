@@ -219,21 +219,7 @@ impl Store for PostgresStore {
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let mut total = 0;
-        while total < limit {
-            let step = PURGE_STEP.min(limit - total);
-            match statements::purge(&self.connections, now, step).await {
-                Ok(deleted) => {
-                    total += deleted;
-                    if deleted < step {
-                        break;
-                    }
-                }
-                Err(_) if total > 0 => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(total)
+        super::in_steps(limit, PURGE_STEP, |step| statements::purge(&self.connections, now, step)).await
     }
 }
 

@@ -164,21 +164,7 @@ impl Store for SqliteStore {
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let mut total = 0;
-        while total < limit {
-            let step = PURGE_STEP.min(limit - total);
-            match self.writer.purge(Purge { now, limit: step }).await {
-                Ok(deleted) => {
-                    total += deleted;
-                    if deleted < step {
-                        break;
-                    }
-                }
-                Err(_) if total > 0 => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(total)
+        super::in_steps(limit, PURGE_STEP, |limit| self.writer.purge(Purge { now, limit })).await
     }
 }
 
