@@ -6,7 +6,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::client::Credentials;
-use crate::protocol::{ClientId, Reason, Scope, SubjectId, Timestamp};
+use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
+use crate::protocol::{ClientId, GrantType, Reason, Scope, SubjectId, Timestamp};
 use crate::record::exchange::{Actor, Principal, Root, RootSource, RootToken};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus};
@@ -277,6 +278,23 @@ pub fn known_scope(text: Option<&str>, client: &Client, cx: &Context<'_>) -> Res
         return Err(Reason::ScopeNotAllowed);
     }
     if known.is_empty() && !asked.is_empty() { Err(Reason::ScopeNothingLeft) } else { Ok(known) }
+}
+
+/// As [`known_scope`], where the user is asked in any case: `offline_access` is dropped unless the client may refresh (OpenID
+/// Connect Core §11).
+///
+/// # Errors
+/// As [`known_scope`].
+pub fn known_scope_to_ask_for(
+    text: Option<&str>,
+    client: &Client,
+    cx: &Context<'_>,
+) -> Result<Scope, Reason> {
+    let known = known_scope(text, client, cx)?;
+    if !known.contains(OPENID) || client.may_use(&GrantType::RefreshToken) {
+        return Ok(known);
+    }
+    Ok(known.filter(|value| value != OFFLINE_ACCESS))
 }
 
 /// A grant as it is written: listed under its client, its subject and its session, kept while it could matter.

@@ -138,9 +138,14 @@ impl<'f> Agent<'f> {
     }
 
     pub(crate) async fn login(&mut self, id: InteractionId, subject: &str) -> Answer {
+        let login = self.host_login(subject);
+        self.login_as(id, login).await
+    }
+
+    /// Signs in as the host says.
+    pub(crate) async fn login_as(&mut self, id: InteractionId, login: HostLogin) -> Answer {
         let form = self.form(id).await;
-        let login =
-            Login { interaction: Some(form), login: self.host_login(subject), browser: self.browser() };
+        let login = Login { interaction: Some(form), login, browser: self.browser() };
         let step = self.fixture.server.login(&login).await;
         self.shown(step)
     }
