@@ -208,6 +208,24 @@ impl Guards {
     }
 }
 
+/// Reads ahead what [`obstacle`] will ask about these grants, accounts left out.
+///
+/// # Errors
+/// [`Halt::Need`] while any of it is unknown.
+pub fn read_guards<'g>(
+    grants: impl IntoIterator<Item = &'g Grant>,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let mut keys = Vec::new();
+    for key in grants.into_iter().flat_map(|grant| Guards::of(grant, cx).keys()) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    facts.read(&keys)
+}
+
 /// What of a scope that was asked for, or granted, is still allowed to its client.
 #[must_use]
 pub fn scope_left(scope: &Scope, client: &Client, cx: &Context<'_>) -> Scope {
@@ -332,6 +350,16 @@ pub fn last_moment(grant: &Grant) -> Timestamp {
     let refresh = grant.refresh.iter().map(|refresh| refresh.valid_until);
     let jwts = grant.jwts.iter().map(|jwts| jwts.valid_until);
     access.chain(redeemable).chain(refresh).chain(jwts).max().unwrap_or(grant.created_at)
+}
+
+/// When the last thing is over that can still be used; `None` where there is nothing.
+#[must_use]
+pub fn usable_until(grant: &Grant) -> Option<Timestamp> {
+    let access = grant.access.iter().map(|token| token.valid_until);
+    let redeemable = grant.redeemable.iter().filter(|code| !code.spent).map(|code| code.valid_until);
+    let refresh = grant.refresh.iter().map(|refresh| refresh.idle_until.min(refresh.valid_until));
+    let jwts = grant.jwts.iter().map(|jwts| jwts.valid_until);
+    access.chain(redeemable).chain(refresh).chain(jwts).max()
 }
 
 /// Ends a grant because of what was presented, and refuses the request once that is written. A grant that has

@@ -22,9 +22,9 @@ use crate::grant::resolve::LiveToken;
 use crate::jose::mac_compact;
 use crate::jose::{Algorithm, Header, attach, signing_input};
 use crate::protocol::{ClientId, OAuthError, Reason, Secret, TokenType};
-use crate::record::Standing;
 use crate::record::encryption::Recipient;
 use crate::record::interaction::SignedIn;
+use crate::record::{Grant, GrantId, Standing};
 use crate::token::AccessTokenClaims;
 use crate::token::id_jag;
 use crate::token::id_token::Beside;
@@ -79,6 +79,7 @@ macro_rules! already_made {
 
 already_made!(
     (),
+    Vec<(GrantId, Grant)>,
     BackchannelAuthentication,
     ClientInformation,
     DeviceAuthorization,
