@@ -24,7 +24,7 @@ use grantor::endpoint::administration::{
 };
 use grantor::endpoint::device_authorization::DeviceAuthorizationRequest;
 use grantor::endpoint::introspection::IntrospectionRequest;
-use grantor::endpoint::outbox::PrepareMessage;
+use grantor::endpoint::outbox::{Lease, PrepareMessage, TakeMessage};
 use grantor::endpoint::registration::{
     EndRegistration, IssueInitialAccess, ReadRegistration, RegistrationAccess, RegistrationRequest,
     ReplaceRegistration,
@@ -120,6 +120,7 @@ shown!(
     grantor::endpoint::userinfo::UserInfoPlan,
     Option<grantor::endpoint::outbox::Notice>,
     grantor::record::Standing,
+    Option<Lease>,
     Option<grantor::record::interaction::SignedIn>
 );
 
@@ -436,9 +437,12 @@ async fn what_is_told_of_a_user_and_of_a_logout_is_decided_again_as_it_was_answe
     let outbox = Index::outbox(fixture.server.settings().namespace);
     let waiting = fixture.store.list(&outbox, Page { after: None, limit: 10 }).await.unwrap();
     let [message] = waiting.keys.as_slice() else { panic!("{waiting:?}") };
-    let (decision, _) = recorded(&fixture, &PrepareMessage(OutboxId(message.id))).await;
+    fixture.clock.forward(60);
+    let (_, lease) = recorded(&fixture, &TakeMessage(OutboxId(message.id))).await;
+    let lease = lease.unwrap().unwrap();
+    let (decision, _) = recorded(&fixture, &PrepareMessage(lease)).await;
     assert!(decision.contains("https://web.example/out"));
-    recorded(&fixture, &PrepareMessage(OutboxId(Id([0; 16])))).await.1.unwrap();
+    recorded(&fixture, &PrepareMessage(Lease { id: OutboxId(Id([0; 16])), ..lease })).await.1.unwrap();
 }
 
 /// A decision that says that it only reads, and writes.

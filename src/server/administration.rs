@@ -270,8 +270,8 @@ impl AuthorizationServer {
         Ok(())
     }
 
-    /// Forgets at most `limit` records that can no longer matter, and returns how many. Call it now and then, from one
-    /// process or from several: without it a store only grows.
+    /// Forgets at most `limit` records that can no longer matter, and returns how many. A [`Sweeper`](super::Sweeper) calls it
+    /// now and then, in one process or in several: without it a store only grows.
     ///
     /// # Errors
     /// 503 when the store cannot be reached, or when the clock is broken: at the end of time everything is forgotten, and

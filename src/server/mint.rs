@@ -12,7 +12,7 @@ use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutSte
 use crate::endpoint::backchannel_authentication::BackchannelAuthentication;
 use crate::endpoint::device_authorization::DeviceAuthorization;
 use crate::endpoint::introspection::Introspection;
-use crate::endpoint::outbox::{AnswerNotice, LogoutNotice, News, Notice};
+use crate::endpoint::outbox::{AnswerNotice, Lease, LogoutNotice, News, Notice};
 use crate::endpoint::registration::ClientInformation;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
@@ -87,6 +87,7 @@ already_made!(
     InteractionView,
     LiveToken,
     LogoutStep,
+    Option<Lease>,
     Option<SignedIn>,
     Secret,
     Standing
