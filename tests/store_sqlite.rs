@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
-use grantor::record::{
-    Batch, BatchId, Expectation, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing,
-};
+use grantor::record::{Batch, BatchId, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing};
 use grantor::store::contract::{self, Harness, Task};
 use grantor::store::{CommitError, Page, SqliteOpenError, SqliteOptions, SqliteStore, Store};
 use tempfile::TempDir;

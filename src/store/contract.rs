@@ -55,7 +55,7 @@ use super::Store;
 /// How the kit gets the stores it tests. It panics when it cannot open one.
 #[async_trait]
 pub trait Harness: Send + Sync {
-    /// Opens the store that is kept at `place`: `[a-z0-9_]`, the name of a file, schema or key prefix. A place that
+    /// Opens the store that is kept at `place`: at most 63 of `[a-z0-9_]`, the name of a file, schema or key prefix. A place that
     /// this harness has not opened before is empty. Each rule has a place of its own.
     async fn open(&self, place: &str) -> Arc<dyn Store>;
 
@@ -164,7 +164,7 @@ rules! {
         of_many_commits_on_one_version_exactly_one_wins,
         of_many_creations_of_one_record_exactly_one_wins,
         of_many_commits_that_only_read_the_same_version_all_win,
-        of_two_commits_that_each_write_what_the_other_relies_on_one_wins,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
         no_increment_is_lost,
         a_reader_sees_all_of_a_commit_or_nothing,
         a_read_after_an_acknowledgement_sees_the_commit,

@@ -62,7 +62,7 @@ pub(super) async fn of_many_commits_that_only_read_the_same_version_all_win(
 
 /// With both, what one relied on would not have been true. Where the record that is only read is absent, there is nothing in
 /// its place that could be locked.
-pub(super) async fn of_two_commits_that_each_write_what_the_other_relies_on_one_wins(
+pub(super) async fn of_two_commits_that_rely_on_each_others_records_one_wins(
     bench: &mut Bench<'_>,
 ) -> Verdict {
     for round in 0..10 * ROUNDS {
