@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::clients::{API, JWT_API, secret};
 use common::devices;
-use common::host::{NoServers, SeededEntropy};
+use common::host::NoServers;
 use common::{Agent, Fixture, VERIFIER, alice, authorization, scope};
 use grantor::authorize::{
     Action, Approve, AuthorizationRequest, Authorize, Browser, Deny, ForgetLogin, Login, View,
@@ -47,6 +47,7 @@ use grantor::record::{
 };
 use grantor::server::{Mint, Origin, Trace};
 use grantor::store::Page;
+use grantor::testing::SeededEntropy;
 use grantor::token::{Handle, HandleKind, PresentedToken, RefreshHandle};
 
 /// What a decision says, secrets and records included.
@@ -499,7 +500,7 @@ fn every_decision_that_only_reads_is_among_those_recorded() {
 #[tokio::test]
 async fn the_same_entropy_and_clock_give_the_same_answers_all_the_way() {
     let run = async |seed: u64| {
-        let fixture = Fixture::with(|builder| builder.entropy(Arc::new(SeededEntropy::new(seed))));
+        let fixture = Fixture::with(|builder| builder.entropy(Arc::new(SeededEntropy::predictable(seed))));
         let code = fixture.code("spa").await;
         let first = fixture.redeem("spa", &code).await.tokens();
         let second = fixture.refresh("spa", &first.refresh).await.tokens();

@@ -9,8 +9,8 @@ mod postgres;
 mod wire;
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -61,12 +61,12 @@ async fn sql(server: &Server) -> tokio_postgres::Client {
     client
 }
 
-struct Schemas(Server);
+struct Schemas(Mutex<Server>);
 
 #[async_trait]
 impl Harness for Schemas {
     async fn open(&self, place: &str) -> Arc<dyn Store> {
-        let mut options = PostgresOptions::new(self.0.url());
+        let mut options = PostgresOptions::new(self.0.lock().unwrap().url());
         place.clone_into(&mut options.schema);
         // The crowds of the kit are to be served, however busy this machine is.
         options.connection_timeout = Duration::from_secs(60);
@@ -82,6 +82,16 @@ impl Harness for Schemas {
         true
     }
 
+    fn interruptible(&self) -> bool {
+        true
+    }
+
+    async fn interrupt(&self) {
+        let mut server = self.0.lock().unwrap();
+        server.stop(Stop::Immediate);
+        server.resume();
+    }
+
     fn spawn(&self, task: Task) {
         tokio::spawn(task);
     }
@@ -90,7 +100,7 @@ impl Harness for Schemas {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_postgres_store_keeps_the_contract() {
     let Some(server) = Server::start() else { return };
-    let report = contract::run(&Schemas(server)).await;
+    let report = contract::run(&Schemas(Mutex::new(server))).await;
     println!("{report}");
     report.assert();
 }
@@ -564,31 +574,12 @@ async fn count_up(store: &PostgresStore, writer: u64, over: &AtomicBool) -> Tall
 async fn as_another_process() {
     if let Ok(url) = std::env::var("GRANTOR_TEST_DATABASE") {
         let store = PostgresStore::connect(url).await.unwrap();
-        increment(&store, u64::from(std::process::id())).await;
+        contract::count_up(&store, std::process::id(), INCREMENTS).await.unwrap();
     }
 }
 
 const PROCESSES: u64 = 3;
 const INCREMENTS: u64 = 60;
-
-async fn increment(store: &PostgresStore, writer: u64) {
-    for n in 0..INCREMENTS {
-        for attempt in 0.. {
-            let found = store.load(&[key(0)]).await.unwrap().pop().flatten();
-            let count = match found.as_ref().map(|found| &*found.record) {
-                Some(Record::Subject(standing)) => standing.epoch,
-                _ => 0,
-            };
-            let mut batch = fresh(writer, n << 32 | attempt);
-            batch.expect(key(0), Expectation::of(found.as_ref()));
-            batch.put.push(put(key(0), count + 1));
-            match store.commit(&batch).await {
-                Ok(()) => break,
-                Err(error) => assert_eq!(error, CommitError::Conflict),
-            }
-        }
-    }
-}
 
 #[tokio::test]
 async fn no_increment_of_several_processes_is_lost() {
@@ -605,11 +596,9 @@ async fn no_increment_of_several_processes_is_lost() {
         .collect();
     // They make the tables together, too.
     let store = open(&server).await;
-    increment(&store, 1).await;
+    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
     assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
-    let found = store.load(&[key(0)]).await.unwrap().pop().flatten().unwrap();
-    let all = (PROCESSES + 1) * INCREMENTS;
-    assert_eq!(*found.record, Record::Subject(Standing { disabled: false, epoch: all }));
+    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
 }
 
 #[tokio::test]
