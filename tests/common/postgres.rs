@@ -137,7 +137,8 @@ impl Server {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    fn program(&self, name: &str) -> Command {
+    /// One of the programs that come with PostgreSQL, run as the server is.
+    pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.env("PGDATA", self.folder.path().join("data")).env("PGPASSWORD", PASSWORD);
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
