@@ -13,7 +13,7 @@ use crate::store::{CommitError, Listing, Page, StoreError, names};
 /// For how many seconds a record is kept beyond its time where nobody purges: a week.
 const MARGIN: u64 = 7 * 24 * 60 * 60;
 /// No key lapses later, in seconds since 1970: the end of the year 9999.
-const NEVER: u64 = 253_402_300_799;
+pub(crate) const NEVER: u64 = 253_402_300_799;
 /// For how many seconds a batch of unknown outcome is refused: a day.
 const REFUSED: u64 = 24 * 60 * 60;
 /// How many names one script looks at.
@@ -216,11 +216,11 @@ fn not_understood() -> StoreError {
 }
 
 /// Sorted sets order by floating-point numbers, which are exact up to 2⁵³: that stands for every later time too.
-fn seconds(time: Timestamp) -> u64 {
+pub(crate) fn seconds(time: Timestamp) -> u64 {
     time.0.min(1 << 53)
 }
 
-fn number(number: u64) -> Vec<u8> {
+pub(crate) fn number(number: u64) -> Vec<u8> {
     number.to_string().into_bytes()
 }
 
