@@ -93,6 +93,7 @@
 //! | `axum` | | an `axum::Router` of the endpoints |
 //! | `sqlite` | | [`store`]`::SqliteStore` (needs a C compiler) |
 //! | `postgres` | | [`store`]`::PostgresStore` (needs a C compiler) |
+//! | `redis` | | [`store`]`::RedisStore`, [`host`]`::RedisReplayGuard` and `RedisLimiter` (needs a C compiler) |
 //! | `fetch` | | outbound HTTP: to the servers of clients and of trusted issuers, and for APIs in other processes |
 //! | `legacy-implicit` | | response types that hand out access tokens through the browser |
 //! | `legacy-password` | | clients that send the passwords of their users |

@@ -17,7 +17,7 @@ use grantor::protocol::{Digest, GrantType, Issuer, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
 use grantor::server::AuthorizationServer;
-use grantor::store::{MemoryStore, PostgresStore, SqliteStore, Store, StoreError};
+use grantor::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore, Store, StoreError};
 
 use crate::args::{Args, Database, DatabaseUrl};
 use crate::clock::DemoClock;
@@ -122,8 +122,12 @@ impl App {
 async fn open(database: &Database) -> Result<Arc<dyn Store>, String> {
     let path = match database {
         Database::Memory => return Ok(Arc::new(MemoryStore::default())),
-        Database::Server(DatabaseUrl(url)) => {
+        Database::Postgres(DatabaseUrl(url)) => {
             let store = PostgresStore::connect(url).await.map_err(|error| format!("--database: {error}"))?;
+            return Ok(Arc::new(store));
+        }
+        Database::Redis(DatabaseUrl(url)) => {
+            let store = RedisStore::connect(url).await.map_err(|error| format!("--database: {error}"))?;
             return Ok(Arc::new(store));
         }
         Database::File(path) => path,

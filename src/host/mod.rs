@@ -50,11 +50,15 @@ pub use fetch::{HttpFetch, HttpFetchBuilder, Resolver, SystemResolver};
 pub use jwks_cache::{JwksCache, JwksOptions};
 #[cfg(feature = "aws-lc-rs")]
 pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
+#[cfg(feature = "redis")]
+pub use limiter::RedisLimiter;
 pub use limiter::{Limiter, Limits, MemoryLimiter};
 pub use password_verifier::PasswordVerifier;
 pub use registration_policy::{
     ClosedRegistration, InitialAccessRegistration, OpenRegistration, RegistrationPolicy,
 };
+#[cfg(feature = "redis")]
+pub use replay_guard::RedisReplayGuard;
 pub use replay_guard::{ReplayGuard, StoreReplayGuard};
 pub(crate) use request_objects::RequestObjects;
 pub use requirements::Requirements;

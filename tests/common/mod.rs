@@ -13,6 +13,8 @@ pub(crate) mod phones;
 #[cfg(unix)]
 pub(crate) mod postgres;
 pub(crate) mod races;
+#[cfg(unix)]
+pub(crate) mod redis;
 pub(crate) mod stores;
 
 use std::sync::{Arc, Mutex};
