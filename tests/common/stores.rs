@@ -10,7 +10,7 @@ use grantor::protocol::Timestamp;
 use grantor::record::{Batch, Index, Key, Versioned};
 use grantor::store::{CommitError, Listing, MemoryStore, Page, SqliteStore, Store, StoreError};
 #[cfg(unix)]
-use grantor::store::{PostgresOptions, PostgresStore};
+use grantor::store::{PostgresOptions, PostgresStore, RedisOptions, RedisStore};
 
 /// Lets others run before and after every call, as a store beyond a network does.
 #[derive(Default)]
@@ -72,6 +72,23 @@ impl Postgres {
         options.connection_timeout = Duration::from_secs(60);
         options.statement_timeout = Duration::from_secs(60);
         Some(Self { store: PostgresStore::connect_with(&options).await.unwrap(), _place: server })
+    }
+}
+
+/// A server of its own.
+#[cfg(unix)]
+pub(crate) type Redis = Placed<RedisStore, super::redis::Server>;
+
+#[cfg(unix)]
+impl Redis {
+    /// None where Redis is not installed.
+    pub(crate) async fn start() -> Option<Self> {
+        let server = super::redis::Server::start()?;
+        let mut options = RedisOptions::new(server.url());
+        // A crowd is to be served, however busy this machine is.
+        options.connection_timeout = Duration::from_secs(60);
+        options.response_timeout = Duration::from_secs(60);
+        Some(Self { store: RedisStore::connect_with(&options).await.unwrap(), _place: server })
     }
 }
 
@@ -158,6 +175,14 @@ impl Faulty {
         self.inner.len()
     }
 
+    /// Whether it answers at all.
+    fn answers(&self) -> Result<(), StoreError> {
+        match *self.plan.lock().unwrap() {
+            (When::From(n), _) if n <= self.calls.load(Ordering::SeqCst) => Err(StoreError("down".into())),
+            _ => Ok(()),
+        }
+    }
+
     fn next(&self) -> Option<Fault> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let (when, fault) = *self.plan.lock().unwrap();
@@ -205,10 +230,12 @@ impl Store for Faulty {
     }
 
     async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError> {
+        self.answers()?;
         self.inner.list(index, page).await
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.answers()?;
         self.inner.purge(now, limit).await
     }
 }

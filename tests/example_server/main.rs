@@ -18,5 +18,8 @@ mod pages;
 #[cfg(unix)]
 #[path = "../common/postgres.rs"]
 mod postgres;
+#[cfg(unix)]
+#[path = "../common/redis.rs"]
+mod redis;
 mod registration;
 mod support;
