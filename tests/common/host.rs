@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use grantor::host::{
     Accounts, AuthenticationDevice, Clock, Entropy, EntropyError, Fetch, FetchError, FetchRequest,
-    FetchResponse, PasswordVerifier, Signer, SignerError, SigningKeyName,
+    FetchResponse, Limits, MemoryLimiter, PasswordVerifier, Signer, SignerError, SigningKeyName,
 };
 use grantor::jose::{Algorithm, JwkSet, SigningKey};
 use grantor::protocol::{Digest, SubjectId, Timestamp};
@@ -55,6 +55,16 @@ pub(crate) struct SeededEntropy {
 impl SeededEntropy {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, drawn: AtomicU64::new(0) }
+    }
+
+    /// How much was drawn so far.
+    pub(crate) fn drawn(&self) -> u64 {
+        self.drawn.load(Ordering::SeqCst)
+    }
+
+    /// Goes back to where it was when so much was drawn.
+    pub(crate) fn rewind(&self, drawn: u64) {
+        self.drawn.store(drawn, Ordering::SeqCst);
     }
 }
 
@@ -136,6 +146,22 @@ impl PasswordVerifier for TestPasswords {
             _ => Ok(PasswordVerdict::Wrong),
         }
     }
+}
+
+/// What is allowed so far beyond measure that no limit is ever met.
+pub(crate) fn limitless() -> MemoryLimiter {
+    MemoryLimiter::new(Limits {
+        client_failures: u32::MAX,
+        interactions: u32::MAX,
+        device_authorizations: u32::MAX,
+        backchannel_authentications: u32::MAX,
+        user_codes_of_session: u32::MAX,
+        user_codes_from_address: u32::MAX,
+        passwords: u32::MAX,
+        passwords_of_all: u32::MAX,
+        passwords_from_everywhere: u32::MAX,
+        ..Limits::default()
+    })
 }
 
 /// Signs with one ES256 key.

@@ -7,13 +7,16 @@
 pub(crate) mod agent;
 pub(crate) mod clients;
 pub(crate) mod devices;
+pub(crate) mod flows;
 pub(crate) mod foreign;
 pub(crate) mod host;
 pub(crate) mod phones;
 #[cfg(unix)]
 pub(crate) mod postgres;
 pub(crate) mod races;
+pub(crate) mod stage;
 pub(crate) mod stores;
+pub(crate) mod watched;
 
 use std::sync::{Arc, Mutex};
 
