@@ -11,8 +11,8 @@ mod postgres;
 mod wire;
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use grantor::record::{Batch, Expectation, Key};
 use grantor::store::contract::{self, Harness, Task};
 use grantor::store::{CommitError, Page, PostgresOpenError, PostgresOptions, PostgresStore, Store};
 
-use batches::{INCREMENTS, Tally, assert_counted, count, count_up, fresh, increment, key, putting, term};
+use batches::{Tally, assert_counted, count_up, fresh, key, putting, term};
 use postgres::{Server, Stop};
 use wire::Wire;
 
@@ -37,12 +37,12 @@ async fn sql(server: &Server) -> tokio_postgres::Client {
     client
 }
 
-struct Schemas(Server);
+struct Schemas(Mutex<Server>);
 
 #[async_trait]
 impl Harness for Schemas {
     async fn open(&self, place: &str) -> Arc<dyn Store> {
-        let mut options = PostgresOptions::new(self.0.url());
+        let mut options = PostgresOptions::new(self.0.lock().unwrap().url());
         place.clone_into(&mut options.schema);
         // The crowds of the kit are to be served, however busy this machine is.
         options.connection_timeout = Duration::from_secs(60);
@@ -58,6 +58,16 @@ impl Harness for Schemas {
         true
     }
 
+    fn interruptible(&self) -> bool {
+        true
+    }
+
+    async fn interrupt(&self) {
+        let mut server = self.0.lock().unwrap();
+        server.stop(Stop::Immediate);
+        server.resume();
+    }
+
     fn spawn(&self, task: Task) {
         tokio::spawn(task);
     }
@@ -66,7 +76,7 @@ impl Harness for Schemas {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_postgres_store_keeps_the_contract() {
     let Some(server) = Server::start() else { return };
-    let report = contract::run(&Schemas(server)).await;
+    let report = contract::run(&Schemas(Mutex::new(server))).await;
     println!("{report}");
     report.assert();
 }
@@ -467,11 +477,12 @@ async fn a_store_lives_through_restarts_of_its_server_and_loses_and_doubles_noth
 async fn as_another_process() {
     if let Ok(url) = std::env::var("GRANTOR_TEST_DATABASE") {
         let store = PostgresStore::connect(url).await.unwrap();
-        increment(&store, u64::from(std::process::id())).await;
+        contract::count_up(&store, std::process::id(), INCREMENTS).await.unwrap();
     }
 }
 
 const PROCESSES: u64 = 3;
+const INCREMENTS: u64 = 60;
 
 #[tokio::test]
 async fn no_increment_of_several_processes_is_lost() {
@@ -488,9 +499,9 @@ async fn no_increment_of_several_processes_is_lost() {
         .collect();
     // They make the tables together, too.
     let store = open(&server).await;
-    increment(&store, 1).await;
+    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
     assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
-    assert_eq!(count(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
+    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use grantor::record::{Batch, Expectation, Key, Kind};
 use grantor::store::contract::{self, Harness, Task};
 use grantor::store::{CommitError, Page, RedisOpenError, RedisOptions, RedisStore, Store};
 
-use batches::{INCREMENTS, Tally, assert_counted, count, count_up, fresh, increment, key, putting, term};
+use batches::{Tally, assert_counted, count_up, fresh, key, putting, term};
 use redis_server::{PASSWORD, Server, Stop};
 use wire::Wire;
 
@@ -569,11 +569,12 @@ async fn a_store_lives_through_restarts_of_its_server_and_loses_and_doubles_noth
 async fn as_another_process() {
     if let Ok(url) = std::env::var("GRANTOR_TEST_DATABASE") {
         let store = RedisStore::connect(url).await.unwrap();
-        increment(&store, u64::from(std::process::id())).await;
+        contract::count_up(&store, std::process::id(), INCREMENTS).await.unwrap();
     }
 }
 
 const PROCESSES: u64 = 3;
+const INCREMENTS: u64 = 60;
 
 #[tokio::test]
 async fn no_increment_of_several_processes_is_lost() {
@@ -589,9 +590,9 @@ async fn no_increment_of_several_processes_is_lost() {
         })
         .collect();
     let store = open(&server).await;
-    increment(&store, 1).await;
+    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
     assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
-    assert_eq!(count(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
+    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod accounts;
 mod assertion_trust;
 mod audit;
 mod authentication_device;
+mod cached_clients;
 mod client_jwks;
 mod clients;
 mod clock;
@@ -33,6 +34,7 @@ pub use accounts::Accounts;
 pub use assertion_trust::{AssertionTrust, StaticTrust};
 pub use audit::{Audit, NoAudit};
 pub use authentication_device::AuthenticationDevice;
+pub use cached_clients::{CachedClients, CachedClientsOptions};
 #[cfg(feature = "aws-lc-rs")]
 pub use client_jwks::FetchedJwks;
 pub use client_jwks::{ClientJwks, KeysUnavailable};

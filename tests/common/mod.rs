@@ -33,7 +33,7 @@ use serde_json::Value;
 
 pub(crate) use agent::Agent;
 use clients::Registry;
-use host::{TestAccounts, TestClock, TestSigner};
+use host::{TestClock, TestSigner, TestUsers};
 
 pub(crate) const ISSUER: &str = "https://as.example";
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -47,7 +47,7 @@ pub(crate) struct Fixture {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) clients: Arc<Registry>,
-    pub(crate) accounts: Arc<TestAccounts>,
+    pub(crate) accounts: Arc<TestUsers>,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
 }
 
@@ -80,7 +80,7 @@ impl Fixture {
     ) -> Self {
         let clock = Arc::new(TestClock::new(NOW));
         let clients = Arc::new(Registry::new(clients));
-        let accounts = Arc::new(TestAccounts::default());
+        let accounts = Arc::new(host::users());
         let events = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&events);
         let issuer = Issuer::new(issuer).unwrap();

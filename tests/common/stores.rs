@@ -175,6 +175,14 @@ impl Faulty {
         self.inner.len()
     }
 
+    /// Whether it answers at all.
+    fn answers(&self) -> Result<(), StoreError> {
+        match *self.plan.lock().unwrap() {
+            (When::From(n), _) if n <= self.calls.load(Ordering::SeqCst) => Err(StoreError("down".into())),
+            _ => Ok(()),
+        }
+    }
+
     fn next(&self) -> Option<Fault> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let (when, fault) = *self.plan.lock().unwrap();
@@ -222,10 +230,12 @@ impl Store for Faulty {
     }
 
     async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError> {
+        self.answers()?;
         self.inner.list(index, page).await
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.answers()?;
         self.inner.purge(now, limit).await
     }
 }

@@ -12,7 +12,6 @@ mod exchange;
 mod flags;
 mod flow;
 mod grants;
-mod kill_nine;
 mod logout;
 mod openid;
 mod pages;
