@@ -4,6 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `sweep` | every fault at every call of every flow |
+//! | `changes` | clocks that walk, and secrets that are replaced |
 //! | `decisions` | what users decide, and what clients are sent of it |
 //! | `late` | a store that applies a commit after it was read as lost |
 //! | `outages` | how a server refuses that cannot work |
@@ -11,6 +12,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::indexing_slicing, reason = "a missing JSON member reads as null")]
 
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod decisions;
