@@ -83,6 +83,7 @@
 //! | which defaults does a profile set | [`profile`] |
 //! | how does an API in another process check a token | [`resource_server`] |
 //! | where is a section of a specification kept, and which test holds it to that | [`docs::specifications`] |
+//! | what holds when something fails, or comes at once | [`docs::faults`] |
 //!
 //! # Features
 //!

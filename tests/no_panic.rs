@@ -11,7 +11,7 @@ use bytes::Bytes;
 use common::clients::{JWT_API, all, authenticated, basic, redirect_uri, secret};
 use common::devices::{Device, Devices as _};
 use common::{Agent, Answer, Fixture, Form, authorization, form, machine, redemption, refreshing, scope};
-use grantor::protocol::GrantType;
+use grantor::protocol::{DeliveryMode, GrantType};
 use grantor::store::MemoryStore;
 use http::{HeaderName, HeaderValue, Request};
 use proptest::prelude::*;
@@ -34,12 +34,16 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let runtime = Runtime::new().unwrap();
     let scope = scope("openid profile offline_access read write");
     let mut clients = all();
-    clients.iter_mut().for_each(|client| client.scope = scope.clone());
+    clients.iter_mut().for_each(|client| {
+        client.scope = scope.clone();
+        client.backchannel.mode = (client.id.as_str() == "post").then_some(DeliveryMode::Poll);
+    });
     let fixture = Fixture::over(Arc::new(MemoryStore::new()), clients, |builder| {
         let limits = grantor::host::Limits {
             client_failures: u32::MAX,
             interactions: u32::MAX,
             device_authorizations: u32::MAX,
+            backchannel_authentications: u32::MAX,
             registrations: u32::MAX,
             registration_updates: u32::MAX,
             ..grantor::host::Limits::default()
@@ -48,11 +52,12 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
             .grant_types(
                 GrantType::ALL
                     .iter()
-                    .filter(|own| !matches!(own, GrantType::Implicit | GrantType::Password | GrantType::Ciba))
+                    .filter(|own| !matches!(own, GrantType::Implicit | GrantType::Password))
                     .cloned(),
             )
             .scope(scope)
             .token_exchange(Arc::new(grantor::host::OwnTokenExchange))
+            .authentication_device(Arc::<common::phones::Phones>::default())
             .assertion_trust(Arc::new(common::foreign::Trust::default()))
             .limiter(Arc::new(grantor::host::MemoryLimiter::new(limits)))
             .registration(Arc::new(grantor::host::OpenRegistration::default()))
@@ -73,8 +78,9 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     Target { runtime, fixture, code, access, refresh, id_token, jwt, cookies, device }
 });
 
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 12] = [
     "/authorize",
+    "/bc-authorize",
     "/device_authorization",
     "/token",
     "/revoke",
@@ -141,6 +147,8 @@ fn right() -> impl Strategy<Value = (&'static str, Form)> {
         ("/token", authenticated("spa", &refreshing(&target.refresh)).1),
         ("/token", authenticated("post", &target.device.polling()).1),
         ("/device_authorization", authenticated("post", &form([("scope", "read"), ("resource", JWT_API)])).1),
+        ("/bc-authorize", authenticated("post", &common::phones::asking().add("binding_message", "4711")).1),
+        ("/bc-authorize", authenticated("post", &form([("request", &target.jwt)])).1),
         ("/revoke", authenticated("post", &form([("token", &target.access)])).1),
         ("/revoke", authenticated("post", &form([("token", &target.jwt)])).1),
         ("/introspect", authenticated("post", &form([("token", &target.jwt)])).1),

@@ -11,8 +11,6 @@
 //! none                   nothing: that the user allowed it is the answer
 //! ```
 
-use smallvec::smallvec;
-
 use super::decide::Step;
 use super::response::{AuthorizationResponse, FrontTokens, still_registered};
 use crate::grant::{issue, life, target};
@@ -63,13 +61,20 @@ pub(super) fn grant(
     response.close(request.state.as_deref(), cx);
 
     let mut batch = cx.batch();
-    let kind = if response_type.has_code() { EventKind::CodeIssued } else { EventKind::TokensIssued };
-    let mut event = Event::new(kind).client(&client.id).subject(Some(&login.subject));
-    if response_type.has_code() || response_type.has_token() {
-        event = event.grant(id);
+    let remembered = response_type.has_code() || response_type.has_token();
+    if remembered {
         batch.put = vec![life::put(id, grant, cx)];
     }
-    Ok(Decision { batch, outcome: Ok(Step::respond(response)), events: smallvec![event] })
+    let issued = [
+        (response_type.has_code(), EventKind::CodeIssued),
+        (response_type.has_token() || response_type.has_id_token(), EventKind::TokensIssued),
+    ];
+    let event = |(_, kind)| {
+        let event = Event::new(kind).client(&client.id).subject(Some(&login.subject));
+        if remembered { event.grant(id) } else { event }
+    };
+    let events = issued.into_iter().filter(|(is_issued, _)| *is_issued).map(event).collect();
+    Ok(Decision { batch, outcome: Ok(Step::respond(response)), events })
 }
 
 fn begun(

@@ -1,20 +1,53 @@
 //! What a host injects, made for the tests of this crate, beside what hosts have for theirs: entropy that fails, passwords, and
 //! nobody at all.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use grantor::host::{
-    AuthenticationDevice, Entropy, EntropyError, Fetch, FetchError, FetchRequest, FetchResponse,
-    PasswordVerifier,
+    AuthenticationDevice, Entropy, EntropyError, Fetch, FetchError, FetchRequest, FetchResponse, Limits,
+    MemoryLimiter, PasswordVerifier,
 };
-use grantor::protocol::{SubjectId, Timestamp};
+use grantor::protocol::{Digest, SubjectId, Timestamp};
 use grantor::record::backchannel::{Identified, UserEnquiry, UserQuestion};
 use grantor::record::grant::{AuthenticatedSubject, Authentication};
 use grantor::record::password::{PasswordAttempt, PasswordVerdict};
 use grantor::store::StoreError;
 pub(crate) use grantor::testing::{TestClock, TestSigner, TestUsers};
 use serde_json::json;
+
+/// The same bytes in every run, and never the same twice.
+pub(crate) struct RewindableEntropy {
+    seed: u64,
+    drawn: AtomicU64,
+}
+
+impl RewindableEntropy {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, drawn: AtomicU64::new(0) }
+    }
+
+    /// How much was drawn so far.
+    pub(crate) fn drawn(&self) -> u64 {
+        self.drawn.load(Ordering::SeqCst)
+    }
+
+    /// Goes back to where it was when so much was drawn.
+    pub(crate) fn rewind(&self, drawn: u64) {
+        self.drawn.store(drawn, Ordering::SeqCst);
+    }
+}
+
+impl Entropy for RewindableEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        for chunk in bytes.chunks_mut(32) {
+            let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
+            let Digest(block) = Digest::of(format!("{} {drawn}", self.seed).as_bytes());
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
 
 /// The system's entropy, until it is broken.
 #[derive(Default)]
@@ -65,6 +98,22 @@ impl PasswordVerifier for TestPasswords {
             _ => Ok(PasswordVerdict::Wrong),
         }
     }
+}
+
+/// What is allowed so far beyond measure that no limit is ever met.
+pub(crate) fn limitless() -> MemoryLimiter {
+    MemoryLimiter::new(Limits {
+        client_failures: u32::MAX,
+        interactions: u32::MAX,
+        device_authorizations: u32::MAX,
+        backchannel_authentications: u32::MAX,
+        user_codes_of_session: u32::MAX,
+        user_codes_from_address: u32::MAX,
+        passwords: u32::MAX,
+        passwords_of_all: u32::MAX,
+        passwords_from_everywhere: u32::MAX,
+        ..Limits::default()
+    })
 }
 
 /// A host that finds and reaches nobody.

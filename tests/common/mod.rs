@@ -7,6 +7,7 @@
 pub(crate) mod agent;
 pub(crate) mod clients;
 pub(crate) mod devices;
+pub(crate) mod flows;
 pub(crate) mod foreign;
 pub(crate) mod host;
 pub(crate) mod phones;
@@ -17,7 +18,9 @@ pub(crate) mod postgres;
 pub(crate) mod races;
 #[cfg(unix)]
 pub(crate) mod redis;
+pub(crate) mod stage;
 pub(crate) mod stores;
+pub(crate) mod watched;
 
 use std::sync::{Arc, Mutex};
 

@@ -12,9 +12,16 @@ use grantor::store::{CommitError, Listing, MemoryStore, Page, SqliteStore, Store
 #[cfg(unix)]
 use grantor::store::{PostgresOptions, PostgresStore, RedisOptions, RedisStore};
 
+use super::watched::Watched;
+
 /// Lets others run before and after every call, as a store beyond a network does.
-#[derive(Default)]
-pub(crate) struct Waiting(MemoryStore);
+pub(crate) struct Waiting(pub(crate) Arc<dyn Store>);
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self(Arc::new(MemoryStore::new()))
+    }
+}
 
 #[async_trait]
 impl Store for Waiting {
@@ -33,10 +40,12 @@ impl Store for Waiting {
     }
 
     async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError> {
+        tokio::task::yield_now().await;
         self.0.list(index, page).await
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        tokio::task::yield_now().await;
         self.0.purge(now, limit).await
     }
 }
@@ -122,17 +131,31 @@ pub(crate) enum Fault {
     UnknownDropped,
     /// A commit is delivered twice, and the second delivery is the one that is answered.
     ConflictApplied,
+    /// A commit is delivered twice, and the first delivery is the one that is answered.
+    Twice,
     /// There is no room.
     Full,
     /// A commit is said to be unknown, is not there when it is looked for, and happens just before the next one. No store
     /// may do this.
     LandsLate,
+    /// Somebody else does something before the call arrives.
+    Overtaken,
+    /// Somebody else does something before the call is answered.
+    AnsweredLate,
+    /// A load tells how it was before the last commit. No store may do this.
+    Stale,
 }
 
 impl Fault {
     /// All that a store may do.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Unavailable, Self::UnknownApplied, Self::UnknownDropped, Self::ConflictApplied, Self::Full];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Unavailable,
+        Self::UnknownApplied,
+        Self::UnknownDropped,
+        Self::ConflictApplied,
+        Self::Twice,
+        Self::Full,
+    ];
 }
 
 /// When it goes wrong.
@@ -143,20 +166,46 @@ pub(crate) enum When {
     Once(usize),
     /// At the n-th call, after which nothing is ever answered.
     From(usize),
+    /// At the n-th call and at every one after it.
+    Always(usize),
 }
 
 /// Fails where it is told to.
 pub(crate) struct Faulty {
-    inner: MemoryStore,
+    inner: Arc<Watched>,
     calls: AtomicUsize,
     plan: Mutex<(When, Fault)>,
     late: Mutex<Option<Batch>>,
+    meanwhile: Mutex<Option<Action>>,
 }
 
 impl Faulty {
     pub(crate) fn new() -> Arc<Self> {
         let plan = Mutex::new((When::Never, Fault::Unavailable));
-        Arc::new(Self { inner: MemoryStore::new(), calls: AtomicUsize::new(0), plan, late: Mutex::default() })
+        Arc::new(Self {
+            inner: Arc::default(),
+            calls: AtomicUsize::new(0),
+            plan,
+            late: Mutex::default(),
+            meanwhile: Mutex::default(),
+        })
+    }
+
+    /// The store itself, which does not fail.
+    pub(crate) fn sound(&self) -> Arc<Watched> {
+        Arc::clone(&self.inner)
+    }
+
+    /// What happens when a call is overtaken.
+    pub(crate) fn meanwhile(&self, action: impl Future<Output = ()> + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::pin(action));
+    }
+
+    async fn let_others(&self) {
+        let action = self.meanwhile.lock().unwrap().take();
+        if let Some(action) = action {
+            action.await;
+        }
     }
 
     /// From now on, counting from the next call.
@@ -175,20 +224,13 @@ impl Faulty {
         self.inner.len()
     }
 
-    /// Whether it answers at all.
-    fn answers(&self) -> Result<(), StoreError> {
-        match *self.plan.lock().unwrap() {
-            (When::From(n), _) if n <= self.calls.load(Ordering::SeqCst) => Err(StoreError("down".into())),
-            _ => Ok(()),
-        }
-    }
-
     fn next(&self) -> Option<Fault> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let (when, fault) = *self.plan.lock().unwrap();
         match when {
             When::Once(n) | When::From(n) if n == call => Some(fault),
             When::From(n) if n < call => Some(Fault::Unavailable),
+            When::Always(n) if n <= call => Some(fault),
             _ => None,
         }
     }
@@ -199,6 +241,16 @@ impl Store for Faulty {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
         match self.next() {
             Some(Fault::Unavailable) => Err(StoreError("down".into())),
+            Some(Fault::Stale) => self.inner.load_stale(keys).await,
+            Some(Fault::Overtaken) => {
+                self.let_others().await;
+                self.inner.load(keys).await
+            }
+            Some(Fault::AnsweredLate) => {
+                let found = self.inner.load(keys).await;
+                self.let_others().await;
+                found
+            }
             _ => self.inner.load(keys).await,
         }
     }
@@ -209,7 +261,16 @@ impl Store for Faulty {
             let _ = self.inner.commit(&late).await;
         }
         match self.next() {
-            None => self.inner.commit(batch).await,
+            None | Some(Fault::Stale) => self.inner.commit(batch).await,
+            Some(Fault::Overtaken) => {
+                self.let_others().await;
+                self.inner.commit(batch).await
+            }
+            Some(Fault::AnsweredLate) => {
+                let done = self.inner.commit(batch).await;
+                self.let_others().await;
+                done
+            }
             Some(Fault::LandsLate) => {
                 *self.late.lock().unwrap() = Some(batch.clone());
                 Err(CommitError::Unknown("timed out".into()))
@@ -226,17 +287,26 @@ impl Store for Faulty {
                 // The second delivery meets the records of the first.
                 Err(CommitError::Conflict)
             }
+            Some(Fault::Twice) => {
+                let first = self.inner.commit(batch).await;
+                let _ = self.inner.commit(batch).await;
+                first
+            }
         }
     }
 
     async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError> {
-        self.answers()?;
-        self.inner.list(index, page).await
+        match self.next() {
+            Some(Fault::Unavailable) => Err(StoreError("down".into())),
+            _ => self.inner.list(index, page).await,
+        }
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.answers()?;
-        self.inner.purge(now, limit).await
+        match self.next() {
+            Some(Fault::Unavailable) => Err(StoreError("down".into())),
+            _ => self.inner.purge(now, limit).await,
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::endpoint::resource::ResourceCheck;
 use grantor::grant::extension::refused;
 use grantor::host::{
-    AuthenticationDevice, Clock as _, ExtensionGrant, Fetch, FetchError, FetchRequest, FetchResponse, Limits,
-    MemoryLimiter, OwnTokenExchange, TokenExchangePolicy,
+    AuthenticationDevice, Clock as _, ExtensionGrant, Fetch, FetchError, FetchRequest, FetchResponse,
+    OwnTokenExchange, TokenExchangePolicy,
 };
 use grantor::protocol::{
     DeliveryMode, ExtensionGrantType, GrantType, Resource, ResponseType, Scope, SubjectId, TokenType,
@@ -28,7 +28,7 @@ use tokio::runtime::Runtime;
 use super::common::clients::API;
 use super::common::devices::Device;
 use super::common::foreign::{Trust, set, stated, statement};
-use super::common::host::TestPasswords;
+use super::common::host::{TestPasswords, limitless};
 use super::common::{
     Agent, Answer, Fixture, Form, OTHER_VERIFIER, VERIFIER, authorization, form, machine, redemption,
     refreshing, scope,
@@ -128,22 +128,6 @@ fn bits(scope: &str) -> u8 {
 
 fn extension() -> ExtensionGrantType {
     ExtensionGrantType::new(EXTENSION).unwrap()
-}
-
-/// What is allowed so far beyond measure that no limit is ever met.
-fn limitless() -> MemoryLimiter {
-    MemoryLimiter::new(Limits {
-        client_failures: u32::MAX,
-        interactions: u32::MAX,
-        device_authorizations: u32::MAX,
-        backchannel_authentications: u32::MAX,
-        user_codes_of_session: u32::MAX,
-        user_codes_from_address: u32::MAX,
-        passwords: u32::MAX,
-        passwords_of_all: u32::MAX,
-        passwords_from_everywhere: u32::MAX,
-        ..Limits::default()
-    })
 }
 
 /// A server at which every kind of grant is switched on. `web` and `machine` ask users; those two prove themselves, and may
