@@ -34,7 +34,7 @@ use crate::record::{Batch, Index, Key, Record, Versioned, codec};
 
 /// How many records one transaction purges: what commits meanwhile waits for as long as that takes, and each record is
 /// somewhere else in the file.
-const PURGE_STEP: usize = 50;
+const PURGE_STEP: usize = 16;
 
 /// How an SQLite store is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
