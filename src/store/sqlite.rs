@@ -32,8 +32,9 @@ use super::{CommitError, Listing, Page, Store, StoreError};
 use crate::protocol::Timestamp;
 use crate::record::{Batch, Index, Key, Record, Versioned, codec};
 
-/// How many records one transaction purges.
-const PURGE_STEP: usize = 1_000;
+/// How many records one transaction purges: what commits meanwhile waits for as long as that takes, and each record is
+/// somewhere else in the file.
+const PURGE_STEP: usize = 50;
 
 /// How an SQLite store is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
