@@ -94,9 +94,11 @@
 //! | `axum` | | an `axum::Router` of the endpoints |
 //! | `sqlite` | | [`store`]`::SqliteStore` (needs a C compiler) |
 //! | `postgres` | | [`store`]`::PostgresStore` (needs a C compiler) |
+//! | `redis` | | [`store`]`::RedisStore`, [`host`]`::RedisReplayGuard` and `RedisLimiter` (needs a C compiler) |
 //! | `fetch` | | outbound HTTP: to the servers of clients and of trusted issuers, and for APIs in other processes |
 //! | `legacy-implicit` | | response types that hand out access tokens through the browser |
 //! | `legacy-password` | | clients that send the passwords of their users |
+//! | `testing` | | `testing`, for the tests of hosts: a server, users and tokens in a line each |
 //! | `tracing` | | log lines |
 //!
 //! Without default features the pure core, the driver and the memory store remain: no crypto backend, no async
@@ -119,6 +121,8 @@ pub mod resource_server;
 pub mod server;
 
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod token;
 
 pub use host::{Accounts, Audit, Clients, Clock, Entropy, Limiter, ResourceCatalog, Signer, StaticClients};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::clients::{JWT_API, Registry, all};
-use common::host::{TestAccounts, TestSigner};
+use common::host::{TestSigner, TestUsers};
 use common::{Fixture, machine, scope};
 use grantor::AuthorizationServer;
 use grantor::endpoint::metadata::Paths;
@@ -28,7 +28,7 @@ fn builder(issuer: &str) -> Builder {
     AuthorizationServer::builder(Issuer::new(issuer).unwrap(), store, registry, &[1; 32])
         .scope(scope("openid read"))
         .signer(Arc::new(TestSigner::new()))
-        .accounts(Arc::new(TestAccounts::default()))
+        .accounts(Arc::new(TestUsers::default()))
 }
 
 fn refused(builder: Builder) -> ConfigError {

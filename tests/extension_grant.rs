@@ -97,7 +97,7 @@ async fn the_host_says_for_whom_a_client_may_act() {
     assert_eq!((&seen["sub"], &seen["client_id"]), (&json!("alice"), &json!("web")));
     let grant = fixture.grant("web").await;
     assert_eq!((grant.grant_type.as_str(), grant.status), (VOUCHER, GrantStatus::Active));
-    assert_eq!(grant.subject.unwrap().authentication.amr, ["otp".into()]);
+    assert_eq!(grant.subject.unwrap().authentication.amr, [Arc::from("otp")]);
     fixture.refresh("web", &tokens.refresh).await.tokens();
 
     let own = fixture.token("machine", &voucher("house:1")).await.tokens();

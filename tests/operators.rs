@@ -4,12 +4,15 @@
 
 mod common;
 
-use common::{Fixture, alice, machine};
+use std::sync::Arc;
+
+use common::clients::all;
+use common::{Fixture, alice, authorization, machine, scope};
 use grantor::endpoint::administration::{Party, StandingChange};
 use grantor::protocol::GrantType;
 use grantor::record::grant::GrantStatus;
 use grantor::record::{EventKind, Index};
-use grantor::store::Page;
+use grantor::store::{MemoryStore, Page};
 
 /// Every grant of a party, read in pages.
 async fn grants(fixture: &Fixture, party: &Party, limit: usize) -> Vec<GrantType> {
@@ -51,6 +54,36 @@ async fn a_listed_grant_can_be_ended_alone() {
     fixture.server.revoke_grant(listed.grants[0].0).await.unwrap();
     assert!(!fixture.is_live(&one.access).await);
     assert!(fixture.is_live(&two.access).await);
+}
+
+#[tokio::test]
+async fn a_user_is_shown_the_grants_that_can_be_used_now() {
+    let known = scope("openid read write");
+    let mut clients = all();
+    clients.iter_mut().for_each(|client| client.scope = known.clone());
+    let fixture =
+        Fixture::over(Arc::new(MemoryStore::new()), clients, |builder| builder.scope(known.clone()));
+    let usable = async || -> Vec<String> {
+        let grants = fixture.server.usable_grants_of(&alice()).await.unwrap();
+        grants.into_iter().map(|(_, grant)| grant.client.to_string()).collect()
+    };
+    let mut agent = fixture.agent();
+    // Bound to the session, because of `openid`.
+    agent.walk(&authorization("web").set("scope", "openid read"), "alice").await.param("code").unwrap();
+    let spa = fixture.tokens("spa").await;
+    fixture.tokens("first").await;
+    assert_eq!(usable().await, ["web", "spa", "first"]);
+    fixture.server.end_sessions_of(&alice()).await.unwrap();
+    assert_eq!(usable().await, ["spa", "first"]);
+    fixture.revoke("spa", &spa.refresh).await;
+    assert_eq!(usable().await, ["first"]);
+    fixture.server.disable_client(&"first".into()).await.unwrap();
+    assert!(usable().await.is_empty());
+    fixture.server.enable_client(&"first".into()).await.unwrap();
+    fixture.code("web").await;
+    assert_eq!(usable().await, ["web"]);
+    fixture.clock.forward(61);
+    assert!(usable().await.is_empty(), "a code that nobody redeemed is over");
 }
 
 #[tokio::test]

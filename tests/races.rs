@@ -59,4 +59,8 @@ races! {
         Some(store) => store,
         None => return,
     };
+    redis, turns 10: match common::stores::Redis::start().await {
+        Some(store) => store,
+        None => return,
+    };
 }

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::clients::{API, JWT_API, REPORTS};
@@ -12,6 +13,7 @@ use grantor::profile::RefreshRotation;
 use grantor::protocol::Scope;
 use grantor::record::EventKind;
 use grantor::record::grant::{EndReason, GrantStatus};
+use grantor::store::MemoryStore;
 use grantor::token::RefreshHandle;
 
 const REPLAYED: GrantStatus = GrantStatus::Ended(EndReason::Replayed);
@@ -433,6 +435,26 @@ async fn a_thousand_refreshes_leave_one_record_that_does_not_grow() {
         assert!(turn <= 100 || written <= size + 16, "{turn}: {written} after {size}");
     }
     assert_eq!(fixture.grant("spa").await.access.len(), 32);
+}
+
+/// The slower proofs run it for the whole year; here it is a day, unless `REFRESHES` says otherwise.
+#[tokio::test]
+async fn an_account_that_refreshes_every_minute_for_a_year_still_occupies_one_row() {
+    let refreshes = std::env::var("REFRESHES").map_or(24 * 60, |number| number.parse().unwrap());
+    let store = Arc::new(MemoryStore::new());
+    let fixture = Fixture::over(store.clone(), common::clients::all(), |builder| {
+        builder.lifetimes(|lifetimes| lifetimes.refresh_token = Duration::from_secs(400 * DAY))
+    });
+    let mut tokens = fixture.tokens("spa").await;
+    let rows = store.len();
+    for _ in 0..refreshes {
+        fixture.clock.forward(60);
+        tokens = fixture.refresh("spa", &tokens.refresh).await.tokens();
+        fixture.events.lock().unwrap().clear();
+    }
+    assert_eq!(fixture.grant("spa").await.refresh.unwrap().generation, refreshes);
+    assert_eq!(store.len(), rows);
+    assert!(fixture.is_live(&tokens.access).await);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::clients::{API, JWT_API, secret};
 use common::devices;
-use common::host::{NoServers, SeededEntropy};
+use common::host::NoServers;
 use common::{Agent, Fixture, VERIFIER, alice, authorization, scope};
 use grantor::authorize::{
     Action, Approve, AuthorizationRequest, Authorize, Browser, Deny, ForgetLogin, Login, View,
@@ -24,7 +24,7 @@ use grantor::endpoint::administration::{
 };
 use grantor::endpoint::device_authorization::DeviceAuthorizationRequest;
 use grantor::endpoint::introspection::IntrospectionRequest;
-use grantor::endpoint::outbox::PrepareMessage;
+use grantor::endpoint::outbox::{Lease, PrepareMessage, TakeMessage};
 use grantor::endpoint::registration::{
     EndRegistration, IssueInitialAccess, ReadRegistration, RegistrationAccess, RegistrationRequest,
     ReplaceRegistration,
@@ -47,6 +47,7 @@ use grantor::record::{
 };
 use grantor::server::{Mint, Origin, Trace};
 use grantor::store::Page;
+use grantor::testing::SeededEntropy;
 use grantor::token::{Handle, HandleKind, PresentedToken, RefreshHandle};
 
 /// What a decision says, secrets and records included.
@@ -120,6 +121,7 @@ shown!(
     grantor::endpoint::userinfo::UserInfoPlan,
     Option<grantor::endpoint::outbox::Notice>,
     grantor::record::Standing,
+    Option<Lease>,
     Option<grantor::record::interaction::SignedIn>
 );
 
@@ -436,9 +438,12 @@ async fn what_is_told_of_a_user_and_of_a_logout_is_decided_again_as_it_was_answe
     let outbox = Index::outbox(fixture.server.settings().namespace);
     let waiting = fixture.store.list(&outbox, Page { after: None, limit: 10 }).await.unwrap();
     let [message] = waiting.keys.as_slice() else { panic!("{waiting:?}") };
-    let (decision, _) = recorded(&fixture, &PrepareMessage(OutboxId(message.id))).await;
+    fixture.clock.forward(60);
+    let (_, lease) = recorded(&fixture, &TakeMessage(OutboxId(message.id))).await;
+    let lease = lease.unwrap().unwrap();
+    let (decision, _) = recorded(&fixture, &PrepareMessage(lease)).await;
     assert!(decision.contains("https://web.example/out"));
-    recorded(&fixture, &PrepareMessage(OutboxId(Id([0; 16])))).await.1.unwrap();
+    recorded(&fixture, &PrepareMessage(Lease { id: OutboxId(Id([0; 16])), ..lease })).await.1.unwrap();
 }
 
 /// A decision that says that it only reads, and writes.
@@ -495,7 +500,7 @@ fn every_decision_that_only_reads_is_among_those_recorded() {
 #[tokio::test]
 async fn the_same_entropy_and_clock_give_the_same_answers_all_the_way() {
     let run = async |seed: u64| {
-        let fixture = Fixture::with(|builder| builder.entropy(Arc::new(SeededEntropy::new(seed))));
+        let fixture = Fixture::with(|builder| builder.entropy(Arc::new(SeededEntropy::predictable(seed))));
         let code = fixture.code("spa").await;
         let first = fixture.redeem("spa", &code).await.tokens();
         let second = fixture.refresh("spa", &first.refresh).await.tokens();

@@ -173,7 +173,10 @@ async fn a_frame_in_a_page_of_another_site_changes_nothing_in_the_browser() {
     framed.cookies.retain(|name, _| name == COOKIE);
     let refused = framed.authorize(&asking("web").add("prompt", "none")).await;
     assert_eq!(refused.param("error").as_deref(), Some("login_required"), "its session stayed behind");
-    assert_eq!(framed.cookies, agent.cookies.into_iter().filter(|(name, _)| name == COOKIE).collect());
+    assert_eq!(
+        framed.cookies,
+        agent.cookies.clone().into_iter().filter(|(name, _)| name == COOKIE).collect()
+    );
     assert!(agrees(&told(&refused), "web", "https://web.example", &framed), "nobody asks for ever");
 }
 

@@ -3,51 +3,27 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "common/batches.rs"]
+mod batches;
 #[path = "common/postgres.rs"]
 mod postgres;
 #[path = "common/wire.rs"]
 mod wire;
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
-use grantor::record::{
-    Batch, BatchId, Expectation, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing,
-};
+use grantor::record::{Batch, Expectation, Key};
 use grantor::store::contract::{self, Harness, Task};
 use grantor::store::{CommitError, Page, PostgresOpenError, PostgresOptions, PostgresStore, Store};
 
+use batches::{Tally, assert_counted, count_up, fresh, key, putting, term};
 use postgres::{Server, Stop};
 use wire::Wire;
-
-const HERE: Namespace = Namespace(Id([7; 16]));
-
-fn key(n: u64) -> Key {
-    Key { namespace: HERE, kind: Kind::Subject, id: Id(u128::from(n).to_be_bytes()) }
-}
-
-fn term(n: u8) -> Index {
-    Index { namespace: HERE, kind: IndexKind::Client, id: Id([n; 16]) }
-}
-
-fn fresh(writer: u64, n: u64) -> Batch {
-    Batch::new(BatchId(Id((u128::from(writer) << 64 | u128::from(n)).to_be_bytes())))
-}
-
-fn put(key: Key, epoch: u64) -> Put {
-    let record = Arc::new(Record::Subject(Standing { disabled: false, epoch }));
-    Put { key, record, terms: vec![term(1)], retain_until: Timestamp(4_000_000_000) }
-}
-
-fn putting(writer: u64, n: u64, keys: impl IntoIterator<Item = u64>) -> Batch {
-    let mut batch = fresh(writer, n);
-    batch.put = keys.into_iter().map(|number| put(key(number), n)).collect();
-    batch
-}
 
 async fn open(server: &Server) -> PostgresStore {
     PostgresStore::connect(server.url()).await.unwrap()
@@ -61,12 +37,12 @@ async fn sql(server: &Server) -> tokio_postgres::Client {
     client
 }
 
-struct Schemas(Server);
+struct Schemas(Mutex<Server>);
 
 #[async_trait]
 impl Harness for Schemas {
     async fn open(&self, place: &str) -> Arc<dyn Store> {
-        let mut options = PostgresOptions::new(self.0.url());
+        let mut options = PostgresOptions::new(self.0.lock().unwrap().url());
         place.clone_into(&mut options.schema);
         // The crowds of the kit are to be served, however busy this machine is.
         options.connection_timeout = Duration::from_secs(60);
@@ -82,6 +58,16 @@ impl Harness for Schemas {
         true
     }
 
+    fn interruptible(&self) -> bool {
+        true
+    }
+
+    async fn interrupt(&self) {
+        let mut server = self.0.lock().unwrap();
+        server.stop(Stop::Immediate);
+        server.resume();
+    }
+
     fn spawn(&self, task: Task) {
         tokio::spawn(task);
     }
@@ -90,7 +76,7 @@ impl Harness for Schemas {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_postgres_store_keeps_the_contract() {
     let Some(server) = Server::start() else { return };
-    let report = contract::run(&Schemas(server)).await;
+    let report = contract::run(&Schemas(Mutex::new(server))).await;
     println!("{report}");
     report.assert();
 }
@@ -461,7 +447,7 @@ async fn a_store_lives_through_restarts_of_its_server_and_loses_and_doubles_noth
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let (store, over) = (Arc::clone(&stores[writer as usize % 2]), Arc::clone(&over));
-            tokio::spawn(async move { count_up(&store, writer, &over).await })
+            tokio::spawn(async move { count_up(&*store, writer, &over).await })
         })
         .collect();
     for how in [Stop::Fast, Stop::Immediate, Stop::Immediate, Stop::Fast] {
@@ -483,80 +469,7 @@ async fn a_store_lives_through_restarts_of_its_server_and_loses_and_doubles_noth
     println!("{total:?}");
     assert!(total.applied > 50, "{total:?}");
     assert!(total.unavailable > 0, "the server was away: {total:?}");
-    let found = stores[0].load(&[key(0)]).await.unwrap().pop().flatten().unwrap();
-    assert_eq!(*found.record, Record::Subject(Standing { disabled: false, epoch: total.applied }));
-    let mut marks = 0;
-    let mut page = Page { after: None, limit: 500 };
-    loop {
-        let listing = stores[1].list(&term(1), page).await.unwrap();
-        marks += listing.keys.len() as u64;
-        match listing.next {
-            None => break,
-            next => page.after = next,
-        }
-    }
-    assert_eq!(marks, total.applied + 1, "a mark for each increment, and the counter itself");
-}
-
-/// What became of the increments of one writer.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    applied: u64,
-    unavailable: u64,
-    unknown: u64,
-}
-
-impl std::ops::Add for Tally {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            applied: self.applied + other.applied,
-            unavailable: self.unavailable + other.unavailable,
-            unknown: self.unknown + other.unknown,
-        }
-    }
-}
-
-/// Increments a counter that all share, with a mark of its own beside each increment, until it is over.
-async fn count_up(store: &PostgresStore, writer: u64, over: &AtomicBool) -> Tally {
-    let mut tally = Tally::default();
-    for n in 1.. {
-        if over.load(Ordering::SeqCst) {
-            break;
-        }
-        let Ok(found) = store.load(&[key(0)]).await else {
-            tally.unavailable += 1;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            continue;
-        };
-        let count = match found[0].as_ref().map(|found| &*found.record) {
-            Some(Record::Subject(standing)) => standing.epoch,
-            _ => 0,
-        };
-        let mark = key((writer + 1) << 32 | n);
-        let mut batch = fresh(writer, n);
-        batch.expect(key(0), Expectation::of(found[0].as_ref()));
-        batch.expect(mark, Expectation::Absent);
-        batch.put = vec![put(key(0), count + 1), put(mark, n)];
-        match store.commit(&batch).await {
-            Ok(()) => tally.applied += 1,
-            Err(CommitError::Conflict) => {}
-            Err(CommitError::Unavailable(_)) => tally.unavailable += 1,
-            Err(CommitError::Unknown(_)) => {
-                tally.unknown += 1;
-                let found = loop {
-                    match store.load(&[mark]).await {
-                        Ok(found) => break found,
-                        Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-                    }
-                };
-                tally.applied += u64::from(found[0].is_some());
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    tally
+    assert_counted(&*stores[1], total).await;
 }
 
 /// Does nothing unless it is started by the test below, in a process of its own.
@@ -564,31 +477,12 @@ async fn count_up(store: &PostgresStore, writer: u64, over: &AtomicBool) -> Tall
 async fn as_another_process() {
     if let Ok(url) = std::env::var("GRANTOR_TEST_DATABASE") {
         let store = PostgresStore::connect(url).await.unwrap();
-        increment(&store, u64::from(std::process::id())).await;
+        contract::count_up(&store, std::process::id(), INCREMENTS).await.unwrap();
     }
 }
 
 const PROCESSES: u64 = 3;
 const INCREMENTS: u64 = 60;
-
-async fn increment(store: &PostgresStore, writer: u64) {
-    for n in 0..INCREMENTS {
-        for attempt in 0.. {
-            let found = store.load(&[key(0)]).await.unwrap().pop().flatten();
-            let count = match found.as_ref().map(|found| &*found.record) {
-                Some(Record::Subject(standing)) => standing.epoch,
-                _ => 0,
-            };
-            let mut batch = fresh(writer, n << 32 | attempt);
-            batch.expect(key(0), Expectation::of(found.as_ref()));
-            batch.put.push(put(key(0), count + 1));
-            match store.commit(&batch).await {
-                Ok(()) => break,
-                Err(error) => assert_eq!(error, CommitError::Conflict),
-            }
-        }
-    }
-}
 
 #[tokio::test]
 async fn no_increment_of_several_processes_is_lost() {
@@ -605,11 +499,9 @@ async fn no_increment_of_several_processes_is_lost() {
         .collect();
     // They make the tables together, too.
     let store = open(&server).await;
-    increment(&store, 1).await;
+    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
     assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
-    let found = store.load(&[key(0)]).await.unwrap().pop().flatten().unwrap();
-    let all = (PROCESSES + 1) * INCREMENTS;
-    assert_eq!(*found.record, Record::Subject(Standing { disabled: false, epoch: all }));
+    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
 }
 
 #[tokio::test]

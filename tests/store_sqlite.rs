@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
-use grantor::record::{
-    Batch, BatchId, Expectation, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing,
-};
+use grantor::record::{Batch, BatchId, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing};
 use grantor::store::contract::{self, Harness, Task};
 use grantor::store::{CommitError, Page, SqliteOpenError, SqliteOptions, SqliteStore, Store};
 use tempfile::TempDir;
@@ -322,32 +320,11 @@ async fn what_cannot_be_decoded_is_an_error() {
 const PROCESSES: u64 = 3;
 const INCREMENTS: u64 = 60;
 
-#[expect(clippy::unwrap_used, reason = "a test may fail this way")]
-async fn increment(store: &SqliteStore, writer: u64) {
-    for n in 0..INCREMENTS {
-        for attempt in 0.. {
-            let found = store.load(&[key(0)]).await.unwrap().pop().flatten();
-            let count = match found.as_ref().map(|found| &*found.record) {
-                Some(Record::Subject(standing)) => standing.epoch,
-                _ => 0,
-            };
-            let mut batch = fresh(writer, n << 32 | attempt);
-            batch.expect(key(0), Expectation::of(found.as_ref()));
-            batch.put.push(put(key(0), count + 1));
-            match store.commit(&batch).await {
-                Ok(()) => break,
-                Err(CommitError::Conflict) => {}
-                Err(error) => unreachable!("{error}"),
-            }
-        }
-    }
-}
-
 /// Does nothing unless it is started by the test below, in a process of its own.
 #[tokio::test]
 async fn as_another_process() {
     if let Ok(path) = std::env::var("GRANTOR_TEST_FILE") {
-        increment(&open(Path::new(&path)), u64::from(std::process::id())).await;
+        contract::count_up(&open(Path::new(&path)), std::process::id(), INCREMENTS).await.unwrap();
     }
 }
 
@@ -366,13 +343,9 @@ async fn no_increment_of_several_processes_is_lost() {
                 .unwrap()
         })
         .collect();
-    increment(&store, 1).await;
+    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
     assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
-    let found = store.load(&[key(0)]).await.unwrap().pop().flatten().unwrap();
-    assert_eq!(
-        *found.record,
-        Record::Subject(Standing { disabled: false, epoch: (PROCESSES + 1) * INCREMENTS })
-    );
+    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use grantor::authorize::{AuthorizationResponse, DeviceAnswer, LoggedOut, LogoutPage};
@@ -14,11 +13,11 @@ use grantor::host::{
 use grantor::http::{ErrorPage, HttpServer, Pages, TrustedProxies};
 use grantor::jose::{Algorithm, KeyManagement, Sealer};
 use grantor::profile::Profile;
-use grantor::protocol::{Digest, GrantType, Issuer, OAuthError, Resource, Timestamp};
+use grantor::protocol::{Digest, GrantType, Issuer, Resource, Timestamp};
 use grantor::record::facts::{Allowance, Counter};
 use grantor::record::{Namespace, ResourceServer, TokenFormat};
 use grantor::server::AuthorizationServer;
-use grantor::store::{MemoryStore, PostgresStore, SqliteStore, Store, StoreError};
+use grantor::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore, Store, StoreError};
 
 use crate::args::{Args, Database, DatabaseUrl};
 use crate::clock::DemoClock;
@@ -28,13 +27,6 @@ use crate::one_time::OneTimePasswords;
 use crate::throttle::Throttle;
 use crate::users::Users;
 use crate::{demo, device, exchange, inbox, logout, one_time, pages, secret};
-
-/// How often expired records are deleted, keys looked after, and messages sent again.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
-/// How many expired records are deleted at once.
-const PURGE_LIMIT: usize = 1_000;
-/// How many messages are sent again at once.
-const DELIVERY_LIMIT: usize = 100;
 
 /// Everything a request may need.
 pub(crate) struct App {
@@ -130,8 +122,12 @@ impl App {
 async fn open(database: &Database) -> Result<Arc<dyn Store>, String> {
     let path = match database {
         Database::Memory => return Ok(Arc::new(MemoryStore::default())),
-        Database::Server(DatabaseUrl(url)) => {
+        Database::Postgres(DatabaseUrl(url)) => {
             let store = PostgresStore::connect(url).await.map_err(|error| format!("--database: {error}"))?;
+            return Ok(Arc::new(store));
+        }
+        Database::Redis(DatabaseUrl(url)) => {
+            let store = RedisStore::connect(url).await.map_err(|error| format!("--database: {error}"))?;
             return Ok(Arc::new(store));
         }
         Database::File(path) => path,
@@ -185,30 +181,6 @@ fn api(resource: &Resource) -> ResourceServer {
         scope: None,
         lifetime: None,
     }
-}
-
-/// Tells clients what they could not be told before, deletes what has expired, and looks after the keys, now and then.
-pub(crate) async fn housekeeping(app: Arc<App>) {
-    let mut interval = tokio::time::interval(HOUSEKEEPING);
-    loop {
-        interval.tick().await;
-        if let Err(error) = app.server.deliver_outbox(DELIVERY_LIMIT).await {
-            tracing::warn!(%error, "cannot send what waits to be sent again");
-        }
-        if let Err(error) = purge(&app).await {
-            tracing::warn!(%error, "cannot delete what has expired");
-        }
-        if let Err(error) = app.signer.tend().await {
-            tracing::warn!(%error, "cannot look after the keys");
-        }
-    }
-}
-
-async fn purge(app: &App) -> Result<(), OAuthError> {
-    while app.server.purge(PURGE_LIMIT).await? == PURGE_LIMIT {
-        tokio::task::yield_now().await;
-    }
-    Ok(())
 }
 
 /// The pages that come from the endpoints themselves, in the look of the others.

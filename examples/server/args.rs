@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
 
-    /// The SQLite file, a PostgreSQL database as "postgres://…", or "memory:" to forget everything at the end
+    /// The SQLite file, a PostgreSQL database as "postgres://…", a Redis server as "redis://…", or "memory:" to forget everything at the end
     #[arg(long, value_name = "FILE", default_value = "data/grantor-demo.sqlite")]
     pub(crate) database: Database,
 
@@ -91,7 +91,9 @@ pub(crate) enum Database {
     /// In an SQLite file.
     File(PathBuf),
     /// In a PostgreSQL database.
-    Server(DatabaseUrl),
+    Postgres(DatabaseUrl),
+    /// On a Redis or Valkey server.
+    Redis(DatabaseUrl),
 }
 
 /// Where a database is reached, and perhaps with which password: not for the log.
@@ -139,7 +141,10 @@ impl FromStr for Database {
             "" => Err("a file name is needed"),
             "memory:" => Ok(Self::Memory),
             url if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) => {
-                Ok(Self::Server(DatabaseUrl(url.to_owned())))
+                Ok(Self::Postgres(DatabaseUrl(url.to_owned())))
+            }
+            url if ["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme)) => {
+                Ok(Self::Redis(DatabaseUrl(url.to_owned())))
             }
             path => Ok(Self::File(path.into())),
         }

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use grantor::host::Clock as _;
 use grantor::protocol::{ClientId, OAuthError, Reason, Scope, Timestamp};
-use grantor::record::Grant;
-use grantor::record::grant::GrantStatus;
 use grantor::record::interaction::SignedIn;
 
 use crate::app::App;
@@ -59,13 +56,8 @@ struct Access {
 
 /// The clients that can act for whoever is signed in: one line each, however often they were allowed.
 async fn access(app: &App, login: &SignedIn) -> Result<BTreeMap<ClientId, Access>, OAuthError> {
-    let now = app.clock.now();
     let mut all: BTreeMap<ClientId, Access> = BTreeMap::new();
-    for (_, grant) in app.server.grants_of(&login.subject).await? {
-        let same_epoch = grant.subject.as_ref().is_some_and(|own| own.epoch == login.subject_epoch);
-        if !(same_epoch && is_usable(&grant, now)) {
-            continue;
-        }
+    for (_, grant) in app.server.usable_grants_of(&login.subject).await? {
         if let Some(access) = all.get_mut(&grant.client) {
             access.scope = access.scope.union(&grant.scope);
             access.since = access.since.min(grant.created_at);
@@ -77,14 +69,4 @@ async fn access(app: &App, login: &SignedIn) -> Result<BTreeMap<ClientId, Access
         all.insert(grant.client, Access { client_name, scope: grant.scope, since: grant.created_at });
     }
     Ok(all)
-}
-
-/// Whether anything that came of a grant can still be used.
-fn is_usable(grant: &Grant, now: Timestamp) -> bool {
-    let code = grant.redeemable.iter().filter(|code| !code.spent).map(|code| code.valid_until);
-    let access = grant.access.iter().map(|token| token.valid_until);
-    let refresh = grant.refresh.iter().map(|refresh| refresh.idle_until.min(refresh.valid_until));
-    let jwts = grant.jwts.iter().map(|ledger| ledger.valid_until);
-    let mut ends = code.chain(access).chain(refresh).chain(jwts);
-    grant.status == GrantStatus::Active && ends.any(|end| !end.is_past(now))
 }

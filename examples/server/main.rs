@@ -51,6 +51,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use clap::Parser as _;
+use grantor::server::Sweeper;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tracing_subscriber::EnvFilter;
@@ -107,7 +108,7 @@ async fn serve(
 ) -> std::io::Result<()> {
     let handle = Handle::new();
     tokio::spawn(stop(handle.clone()));
-    let housekeeping = tokio::spawn(app::housekeeping(Arc::clone(&app)));
+    let sweeping = tokio::spawn(Sweeper::new(app.server.clone()).run(tokio::time::sleep));
     let service = routes::router(&app, test_controls).into_make_service_with_connect_info::<SocketAddr>();
     match tls {
         Some(tls) => {
@@ -121,7 +122,7 @@ async fn serve(
             server.serve(service).await
         }
     }?;
-    housekeeping.abort();
+    sweeping.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(crate) fn load(args: &Args) -> Result<Zeroizing<[u8; BYTES]>, String> {
         (Some(path), _) => path.clone(),
         (None, Database::File(database)) => beside(database),
         (None, Database::Memory) => return random(),
-        (None, Database::Server(_)) => {
+        (None, Database::Postgres(_) | Database::Redis(_)) => {
             return Err("--secret-file is needed where the database is on a server: all that share it share the secret".into());
         }
     };

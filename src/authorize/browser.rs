@@ -33,7 +33,8 @@ pub struct HostLogin {
     /// Whether the host's session signs in several users of which this is the one it would suggest, until the user has
     /// chosen. A client that names its user is answered without a choice (OpenID Connect Core §3.1.2.1).
     pub one_of_several: bool,
-    /// How and when.
+    /// How and when. A login that is older than the client asked for (`max_age`, `prompt=login`) answers no interaction: the
+    /// user is asked to sign in again.
     pub authentication: crate::record::grant::Authentication,
 }
 

@@ -16,7 +16,7 @@ use crate::grant::{life, session};
 use crate::profile::SilentConsent;
 use crate::protocol::{ClientId, MatchedRedirectUri, OAuthError, Reason, Scope, SubjectId};
 use crate::record::client::ConsentPolicy;
-use crate::record::facts::{Allowance, Counter, Visitor};
+use crate::record::facts::{Counter, Visitor};
 use crate::record::interaction::{InteractReason, Interaction, Pending, PendingRequest, SignedIn};
 use crate::record::{
     ClaimsRequest, Client, Context, Decide, Decision, Event, EventKind, Facts, Halt, InteractionId, Key, Put,
@@ -216,9 +216,7 @@ impl Authorize<'_> {
         cx: &Context<'_>,
     ) -> Result<Decision<Step>, Halt> {
         let counter = Counter::Interactions(request.client.clone(), cx.address);
-        if let Allowance::Exhausted { retry_after } = facts.allowance(&counter)? {
-            return Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into());
-        }
+        facts.within_limit(&counter, Reason::QuotaExhausted)?;
         let mut cookies = Cookies::default();
         let browser = match self.browser.binding_digest() {
             Some(digest) => digest,

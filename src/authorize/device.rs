@@ -10,8 +10,8 @@
 use super::browser::{Browser, Cookies};
 use super::decide::{self, Action, Interact, Step};
 use crate::grant::{life, pending};
-use crate::protocol::{OAuthError, Reason, Scope, Secret, UserCode};
-use crate::record::facts::{Allowance, Counter};
+use crate::protocol::{Reason, Scope, Secret, UserCode};
+use crate::record::facts::Counter;
 use crate::record::grant::{EndReason, Grant};
 use crate::record::interaction::{InteractReason, Interaction, Pending, PendingDevice, SignedIn};
 use crate::record::{Context, Decide, Decision, Facts, GrantId, Halt, Id, InteractionId};
@@ -50,9 +50,7 @@ impl EnterUserCode {
             None => Id(login.subject.key()),
         };
         for counter in [Counter::UserCodesOfSession(session), Counter::UserCodesFrom(cx.address)] {
-            if let Allowance::Exhausted { retry_after } = facts.allowance(&counter)? {
-                return Err(OAuthError::new(Reason::UserCodeTriesExhausted).retry_after(retry_after).into());
-            }
+            facts.within_limit(&counter, Reason::UserCodeTriesExhausted)?;
         }
         Ok(())
     }

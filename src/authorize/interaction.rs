@@ -162,6 +162,7 @@ impl Decide for Login {
             session: new.as_ref().map(|new| new.id),
         };
         let mut decision = match &open {
+            Some(open) if !open.is_fresh_enough(&login) => open.needs_login(cx),
             Some(open) => open.signed_in(login.clone(), facts, cx)?,
             None => Decision::answer(cx, Step { action: Action::SignedIn, cookies: Cookies::default() }),
         };
@@ -247,7 +248,7 @@ impl Decide for Continue {
         let open = Open::answered(&self.answer, &self.browser, facts, cx)?;
         let login = match open.record.record.reason {
             InteractReason::SelectAccount => {
-                self.browser.signed_in(facts, cx)?.filter(|login| open.is_fresh_enough(login, cx))
+                self.browser.signed_in(facts, cx)?.filter(|login| open.is_fresh_enough(login))
             }
             // The choice was made before: the form was sent twice.
             _ => open.same_user(&self.browser, facts, cx)?,

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::browser::{Browser, Cookies};
 use super::decide::{self, Action, Ask, Interact, Next, Step};
@@ -169,11 +168,11 @@ impl<'f> Open<'f> {
         }
     }
 
-    /// Whether a login is as recent as the client asked for: another than the one that was judged may be chosen.
-    pub(super) fn is_fresh_enough(&self, login: &SignedIn, cx: &Context<'_>) -> bool {
+    /// Whether a login is as recent as the client asked for (OpenID Connect Core §3.1.2.1): another than the one that was judged
+    /// when the request came.
+    pub(super) fn is_fresh_enough(&self, login: &SignedIn) -> bool {
         let Asked::Authorization(request) = &self.asked else { return true };
-        let oldest = |age: u32| login.authentication.auth_time.plus(Duration::from_secs(age.into()));
-        request.max_age.is_none_or(|age| !oldest(age).is_past(cx.now))
+        request.signed_in_since.is_none_or(|since| login.authentication.auth_time >= since)
     }
 
     /// The refusal, where this login is not what the client needs.

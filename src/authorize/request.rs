@@ -217,6 +217,7 @@ impl<'p> AuthorizationRequest<'p> {
         }
         let subject = if openid { self.subject(claims.as_ref(), client, facts, cx)? } else { None };
         let max_age = if openid { self.max_age(client)? } else { None };
+        let oldest = if prompts.login { Some(Duration::ZERO) } else { max_age };
         let pending = PendingRequest {
             client: client.id.clone(),
             redirect_uri: redirect_uri.to_text(),
@@ -230,7 +231,7 @@ impl<'p> AuthorizationRequest<'p> {
             nonce: self.nonce.as_deref().filter(|_| openid).map(Into::into),
             claims: claims.map(Box::new),
             subject,
-            max_age: max_age.map(|age| u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
+            signed_in_since: oldest.map(|age| cx.now.minus(age)),
             ask: prompts.consent,
             hints: Some(self.hints_for(client)).filter(|hints| *hints != PageHints::default()).map(Box::new),
         };

@@ -6,7 +6,7 @@ use super::assertion::ClientAssertion;
 use super::secret::DUMMY_ARGON2;
 use crate::protocol::id::is_vschar;
 use crate::protocol::{ClientAuthMethod, Digest, OAuthError, Params, Reason, Secret, base64, params};
-use crate::record::facts::{Allowance, Counter};
+use crate::record::facts::Counter;
 use crate::record::{Client, Context, Facts, Halt, Key};
 
 /// What a client presented to say who it is.
@@ -106,7 +106,8 @@ impl Credentials {
         let compared_slowly = client.is_some_and(|client| {
             self.proof.is_of(client.auth_method) && client.secrets.iter().any(|secret| secret.is_slow())
         });
-        let count_try = || within_limit(&Counter::SlowComparisons(name(), cx.address), facts);
+        let count = |counter| facts.within_limit(&counter, Reason::ClientGuessesExhausted);
+        let count_try = || count(Counter::SlowComparisons(name(), cx.address));
         if compared_slowly {
             count_try()?;
         }
@@ -121,7 +122,7 @@ impl Credentials {
             count_try()?;
             facts.slow_hash(&self.presented(), DUMMY_ARGON2)?;
         }
-        within_limit(&Counter::ClientFailures(name(), cx.address), facts)?;
+        count(Counter::ClientFailures(name(), cx.address))?;
         Err(failure.into())
     }
 
@@ -168,16 +169,6 @@ impl Credentials {
         match &self.proof {
             ClientProof::None | ClientProof::Assertion(_) => Secret::new(""),
             ClientProof::Basic(secret) | ClientProof::Post(secret) => secret.clone(),
-        }
-    }
-}
-
-/// Counts one event.
-fn within_limit(counter: &Counter, facts: &Facts) -> Result<(), Halt> {
-    match facts.allowance(counter)? {
-        Allowance::Granted => Ok(()),
-        Allowance::Exhausted { retry_after } => {
-            Err(OAuthError::new(Reason::ClientGuessesExhausted).retry_after(retry_after).into())
         }
     }
 }

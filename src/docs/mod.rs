@@ -1,8 +1,11 @@
-//! Pages to read: which flow to choose, where each rule of a specification lives, what answers each known attack, what holds when
-//! something fails, and what certification demands.
+//! Pages to read: which flow to choose, where records are kept and how to write a store, where each rule of a specification lives,
+//! what answers each known attack, what holds when something fails, and what certification demands.
 
 #[doc = include_str!("choose.md")]
 pub mod choose {}
+
+#[doc = include_str!("stores.md")]
+pub mod stores {}
 
 #[doc = include_str!("specifications.md")]
 pub mod specifications {}

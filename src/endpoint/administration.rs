@@ -1,5 +1,6 @@
-//! What operators and users may end: a grant, everything of a subject or a client, a session. The end of a registration is
-//! beside the other things that happen to one: [`registration`](super::registration).
+//! What operators and users may end: a grant, everything of a subject or a client, a session; and which grants there is
+//! something left to end of. The end of a registration is beside the other things that happen to one:
+//! [`registration`](super::registration).
 
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
@@ -8,8 +9,41 @@ use crate::grant::{life, session};
 use crate::protocol::{ClientId, SubjectId, Timestamp};
 use crate::record::grant::{EndReason, GrantStatus};
 use crate::record::{
-    Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, Key, Put, Record, SessionId, Standing,
+    Context, Decide, Decision, Event, EventKind, Facts, Grant, GrantId, Halt, Key, Put, Record, SessionId,
+    Standing,
 };
+
+/// Which of these grants can still be used, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsableGrants(pub Vec<GrantId>);
+
+impl Decide for UsableGrants {
+    type Plan = Vec<(GrantId, Grant)>;
+
+    const READ_ONLY: bool = true;
+
+    fn read_ahead(&self, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+        let keys: Vec<_> = self.0.iter().map(|id| Some(cx.namespace().grant(*id))).collect();
+        facts.read(&keys)?;
+        let mut grants = Vec::with_capacity(keys.len());
+        for key in keys.into_iter().flatten() {
+            grants.extend(facts.grant(key)?.map(|grant| grant.record));
+        }
+        life::read_guards(grants, facts, cx)
+    }
+
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt> {
+        let mut usable = Vec::new();
+        for &id in &self.0 {
+            let Some(grant) = facts.grant(cx.namespace().grant(id))? else { continue };
+            let over = life::usable_until(grant.record).is_none_or(|end| end.is_past(cx.now));
+            if !over && life::obstacle(grant.record, facts, cx)?.is_none() {
+                usable.push((id, grant.record.clone()));
+            }
+        }
+        Ok(Decision::answer(cx, usable))
+    }
+}
 
 /// Ends one grant and with it every token it issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

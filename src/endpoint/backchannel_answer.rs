@@ -138,23 +138,16 @@ fn waits_until(grant: &Grant, cx: &Context<'_>) -> Timestamp {
 /// What tells the client of a grant that nobody has answered, once nobody can any more, and while the grant is remembered.
 pub(super) fn unanswered(grant: GrantId, client: &ClientId, at: Timestamp, cx: &Context<'_>) -> Put {
     let until = at.plus(life::RETENTION_MARGIN);
-    put(grant, client, Message::Unanswered { grant }, (at, until), cx)
+    put(grant, Outbox::new(client.clone(), Message::Unanswered { grant }, at, until), cx)
 }
 
 /// What tells the client of a grant something that has just happened.
 fn news(grant: GrantId, client: &ClientId, message: Message, until: Timestamp, cx: &Context<'_>) -> Put {
-    put(grant, client, message, (cx.now.plus(session::FIRST_TRY), until), cx)
+    put(grant, Outbox::new(client.clone(), message, cx.now, until).leased(cx.now), cx)
 }
 
 /// There is one message for each grant: a later one takes the place of an earlier.
-fn put(
-    grant: GrantId,
-    client: &ClientId,
-    message: Message,
-    (due_at, valid_until): (Timestamp, Timestamp),
-    cx: &Context<'_>,
-) -> Put {
+fn put(grant: GrantId, outbox: Outbox, cx: &Context<'_>) -> Put {
     let id = OutboxId(Id(Digest::key_of(&["answered", &grant.to_string()])));
-    let outbox = Outbox { client: client.clone(), message, attempts: 0, due_at, valid_until };
     session::outbox_put(id, outbox, cx)
 }

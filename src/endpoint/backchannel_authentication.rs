@@ -17,12 +17,12 @@ use crate::grant::pending::{self, Flow};
 use crate::grant::{begin, life, target};
 use crate::jose::json;
 use crate::protocol::id::is_b64token;
-use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
+use crate::protocol::scope::OPENID;
 use crate::protocol::{
     ClientId, DeliveryMode, GrantType, OAuthError, Params, Reason, Resource, Scope, Secret, SubjectId,
 };
 use crate::record::backchannel::{AskedUser, Identified, UserEnquiry, UserHint, UserQuestion};
-use crate::record::facts::{Allowance, Counter};
+use crate::record::facts::Counter;
 use crate::record::grant::Grant;
 use crate::record::{Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt};
 use crate::token::{HandleKind, auth_req_id, notification_token};
@@ -203,9 +203,7 @@ impl Decide for BackchannelAuthenticationRequest {
             scope,
         };
         let counter = Counter::BackchannelAuthentications(client.id.clone(), cx.address);
-        if let Allowance::Exhausted { retry_after } = facts.allowance(&counter)? {
-            return Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into());
-        }
+        facts.within_limit(&counter, Reason::QuotaExhausted)?;
         let subject = asked_subject(&enquiry, facts, cx)?;
         once.map_or(Ok(()), |once| once.spend(facts))?;
         asked.begin(client, enquiry, (subject, token), lifetime, facts, cx)
@@ -278,14 +276,8 @@ impl AskedParameters {
 
     /// As at the authorization endpoint, but always of OpenID Connect; the user is asked in any case.
     fn grantable_scope(&self, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
-        let known = life::known_scope(self.scope.as_deref(), client, cx)?;
-        if !known.contains(OPENID) {
-            return Err(Reason::BackchannelScope);
-        }
-        if client.may_use(&GrantType::RefreshToken) {
-            return Ok(known);
-        }
-        Ok(known.filter(|value| value != OFFLINE_ACCESS))
+        let known = life::known_scope_to_ask_for(self.scope.as_deref(), client, cx)?;
+        if known.contains(OPENID) { Ok(known) } else { Err(Reason::BackchannelScope) }
     }
 
     /// How long the user can answer: as long as the server lets it, or less where the client asks for that.

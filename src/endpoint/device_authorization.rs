@@ -5,9 +5,8 @@ use smallvec::smallvec;
 use super::token::refuse_faults;
 use crate::client::Credentials;
 use crate::grant::{life, pending, target};
-use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
 use crate::protocol::{ClientId, GrantType, OAuthError, Params, Reason, Resource, Scope, Secret, UserCode};
-use crate::record::facts::{Allowance, Counter};
+use crate::record::facts::Counter;
 use crate::record::{
     Client, Context, Decide, Decision, Event, EventKind, Expectation, Facts, GrantId, Halt, Put, Record,
     UserCodeEntry,
@@ -93,27 +92,15 @@ impl Decide for DeviceAuthorizationRequest {
         if !client.may_use(&GrantType::DeviceCode) {
             return Err(Reason::GrantTypeUnregistered.into());
         }
-        let scope = self.grantable_scope(client, cx)?;
+        let scope = life::known_scope_to_ask_for(self.scope.as_deref(), client, cx)?;
         target::resolve(&self.resources, client, facts, cx)?;
         let counter = Counter::DeviceAuthorizations(client.id.clone(), cx.address);
-        if let Allowance::Exhausted { retry_after } = facts.allowance(&counter)? {
-            return Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into());
-        }
+        facts.within_limit(&counter, Reason::QuotaExhausted)?;
         self.begin(client, scope, facts, cx)
     }
 }
 
 impl DeviceAuthorizationRequest {
-    /// As at the authorization endpoint, where the user is asked in any case: `offline_access` is dropped unless the client
-    /// may refresh (OpenID Connect Core §11).
-    fn grantable_scope(&self, client: &Client, cx: &Context<'_>) -> Result<Scope, Reason> {
-        let known = life::known_scope(self.scope.as_deref(), client, cx)?;
-        if !known.contains(OPENID) || client.may_use(&GrantType::RefreshToken) {
-            return Ok(known);
-        }
-        Ok(known.filter(|value| value != OFFLINE_ACCESS))
-    }
-
     /// One write. That no other device shows the same user code is a condition of it: if one does, the next attempt draws
     /// another.
     fn begin(

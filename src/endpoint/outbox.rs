@@ -1,6 +1,11 @@
-//! Messages to other servers: what is sent, and what happens to a message that was sent.
+//! Messages to other servers: who may try to deliver one, what is sent, and what happens to a message that was sent.
+//!
+//! ```text
+//!   TakeMessage ──► lease ──► PrepareMessage ──► notice ──► posted ──► SettleMessage
+//!                   └ a message that was just written is leased to its writer
+//! ```
 
-use std::time::Duration;
+use smallvec::SmallVec;
 
 use crate::client::encryption;
 use crate::grant::issue::{self, Protection, TokenPlan};
@@ -10,15 +15,53 @@ use crate::record::encryption::Recipient;
 use crate::record::grant::{EndReason, Grant, GrantStatus};
 use crate::record::outbox::{Issue, Message, Outbox};
 use crate::record::{
-    Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, OutboxId, SessionId,
+    BatchId, Client, Context, Decide, Decision, Event, EventKind, Facts, GrantId, Halt, OutboxId, SessionId,
 };
 use crate::token::logout_token::LogoutTokenClaims;
 use crate::token::subject::{seen_by, session_seen_by};
 use crate::token::{auth_req_id, notification_token};
 
-/// Asks what is to be sent for a message that waits.
+/// Takes a message that is due, so that nobody else tries to deliver it meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PrepareMessage(pub OutboxId);
+pub struct TakeMessage(pub OutboxId);
+
+impl Decide for TakeMessage {
+    type Plan = Option<Lease>;
+
+    /// Of several who find it due, the one whose write comes first has it; to the others it is not due any more.
+    fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt> {
+        let found = facts.outbox(cx.namespace().outbox(self.0))?;
+        let Some(found) = found.filter(|found| found.record.due_at.is_past(cx.now)) else {
+            return Ok(Decision::answer(cx, None));
+        };
+        let mut batch = cx.batch();
+        batch.put.push(session::outbox_put(self.0, found.record.clone().leased(cx.now), cx));
+        let lease = Lease { id: self.0, version: batch.id };
+        Ok(Decision { batch, outcome: Ok(Some(lease)), events: SmallVec::new() })
+    }
+}
+
+/// The right to deliver a message: of whoever wrote its record last, until it is due again. A delivery that takes longer
+/// may be one of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Of which message.
+    pub id: OutboxId,
+    /// The version that was written.
+    pub version: BatchId,
+}
+
+impl Lease {
+    /// The message, unless it is gone or somebody else has taken it since.
+    fn message<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<Option<&'f Outbox>, Halt> {
+        let found = facts.outbox(cx.namespace().outbox(self.id))?;
+        Ok(found.filter(|found| found.version == self.version).map(|found| found.record))
+    }
+}
+
+/// Asks what is to be sent for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrepareMessage(pub Lease);
 
 /// A logout token to be signed and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +114,8 @@ impl Decide for PrepareMessage {
 
     /// Nothing is sent to a client that is gone or does not want to be told in this way.
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<Self::Plan>, Halt> {
-        let Some(outbox) = facts.outbox(cx.namespace().outbox(self.0))? else {
-            return Ok(Decision::answer(cx, None));
-        };
-        let Outbox { client, message, valid_until, .. } = outbox.record;
+        let Some(outbox) = self.0.message(facts, cx)? else { return Ok(Decision::answer(cx, None)) };
+        let Outbox { client, message, valid_until, .. } = outbox;
         let client = facts.client(client.as_str())?.filter(|_| !valid_until.is_past(cx.now));
         let Some(client) = client else { return Ok(Decision::answer(cx, None)) };
         let waiting = |mode, id| Waiting::find(client, mode, id, facts, cx);
@@ -117,7 +158,7 @@ impl PrepareMessage {
             subject: seen_by(client, subject, cx)?,
             session: session_seen_by(client, session, cx)?,
             issued_at: cx.now,
-            id: self.0,
+            id: self.0.id,
         };
         let protection = issue::id_token_protection(client, cx)?;
         let recipient = encryption::recipient(client, client.openid.id_token_encryption, facts, cx)?;
@@ -184,32 +225,37 @@ pub enum Delivery {
 /// Writes down how a message fared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SettleMessage {
-    /// Which one.
-    pub id: OutboxId,
+    /// Under which lease it was sent.
+    pub lease: Lease,
     /// How.
     pub delivery: Delivery,
 }
 
-/// How long after the first failure a message is sent again; each time twice as long.
-const BACKOFF: Duration = Duration::from_secs(60);
+impl SettleMessage {
+    /// The message, as long as this lease says what becomes of it. That the client took it holds whoever else is trying.
+    fn message<'f>(&self, facts: &'f Facts, cx: &Context<'_>) -> Result<Option<&'f Outbox>, Halt> {
+        match self.delivery {
+            Delivery::Accepted => {
+                let found = facts.outbox(cx.namespace().outbox(self.lease.id))?;
+                Ok(found.map(|found| found.record))
+            }
+            _ => self.lease.message(facts, cx),
+        }
+    }
+}
 
 impl Decide for SettleMessage {
     type Plan = ();
 
+    /// A message that may be sent again is left as it is: when that is due was written down with the lease.
     fn decide(&self, facts: &Facts, cx: &Context<'_>) -> Result<Decision<()>, Halt> {
-        let key = cx.namespace().outbox(self.id);
-        let Some(outbox) = facts.outbox(key)? else { return Ok(Decision::answer(cx, ())) };
-        // What was prepared was read piece by piece: another message may have taken the place of the one that nobody wanted.
-        let wanted = || PrepareMessage(self.id).decide(facts, cx);
-        if self.delivery == Delivery::Unwanted && wanted()?.outcome?.is_some() {
-            return Ok(Decision::answer(cx, ()));
-        }
+        let Some(outbox) = self.message(facts, cx)? else { return Ok(Decision::answer(cx, ())) };
         let told = |done, failed| match self.delivery {
             Delivery::Accepted => Some(Event::new(done)),
-            Delivery::Unwanted if !outbox.record.valid_until.is_past(cx.now) => None,
+            Delivery::Unwanted if !outbox.valid_until.is_past(cx.now) => None,
             _ => Some(Event::new(failed)),
         };
-        let event = match &outbox.record.message {
+        let event = match &outbox.message {
             Message::Logout { subject, .. } => told(EventKind::LogoutNotified, EventKind::LogoutNoticeFailed)
                 .map(|event| event.subject(Some(subject))),
             Message::Answered { grant }
@@ -218,18 +264,14 @@ impl Decide for SettleMessage {
             | Message::Unanswered { grant } => told(EventKind::AnswerNotified, EventKind::AnswerNoticeFailed)
                 .map(|event| event.grant(*grant)),
         };
-        let event = event.map(|event| event.client(&outbox.record.client));
+        let event = event.map(|event| event.client(&outbox.client));
         let mut decision =
             Decision { batch: cx.batch(), outcome: Ok(()), events: event.into_iter().collect() };
-        let attempts = outbox.record.attempts.saturating_add(1);
-        let due_at = cx.now.plus(BACKOFF.saturating_mul(1 << outbox.record.attempts.min(16)));
-        if self.delivery == Delivery::Failed && due_at < outbox.record.valid_until {
-            let again = Outbox { attempts, due_at, ..outbox.record.clone() };
-            decision.batch.put.push(session::outbox_put(self.id, again, cx));
+        if self.delivery == Delivery::Failed && outbox.due_at < outbox.valid_until {
             return Ok(decision);
         }
-        decision.batch.delete.push(key);
-        if let Message::Tokens { grant, issue } = &outbox.record.message
+        decision.batch.delete.push(cx.namespace().outbox(self.lease.id));
+        if let Message::Tokens { grant, issue } = &outbox.message
             && self.delivery != Delivery::Accepted
         {
             give_up(*grant, *issue, &mut decision, facts, cx)?;

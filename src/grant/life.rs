@@ -6,7 +6,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::client::Credentials;
-use crate::protocol::{ClientId, Reason, Scope, SubjectId, Timestamp};
+use crate::protocol::scope::{OFFLINE_ACCESS, OPENID};
+use crate::protocol::{ClientId, GrantType, Reason, Scope, SubjectId, Timestamp};
 use crate::record::exchange::{Actor, Principal, Root, RootSource, RootToken};
 use crate::record::facts::Account;
 use crate::record::grant::{EndReason, Grant, GrantStatus};
@@ -207,6 +208,24 @@ impl Guards {
     }
 }
 
+/// Reads ahead what [`obstacle`] will ask about these grants, accounts left out.
+///
+/// # Errors
+/// [`Halt::Need`] while any of it is unknown.
+pub fn read_guards<'g>(
+    grants: impl IntoIterator<Item = &'g Grant>,
+    facts: &Facts,
+    cx: &Context<'_>,
+) -> Result<(), Halt> {
+    let mut keys = Vec::new();
+    for key in grants.into_iter().flat_map(|grant| Guards::of(grant, cx).keys()) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    facts.read(&keys)
+}
+
 /// What of a scope that was asked for, or granted, is still allowed to its client.
 #[must_use]
 pub fn scope_left(scope: &Scope, client: &Client, cx: &Context<'_>) -> Scope {
@@ -279,6 +298,23 @@ pub fn known_scope(text: Option<&str>, client: &Client, cx: &Context<'_>) -> Res
     if known.is_empty() && !asked.is_empty() { Err(Reason::ScopeNothingLeft) } else { Ok(known) }
 }
 
+/// As [`known_scope`], where the user is asked in any case: `offline_access` is dropped unless the client may refresh (OpenID
+/// Connect Core §11).
+///
+/// # Errors
+/// As [`known_scope`].
+pub fn known_scope_to_ask_for(
+    text: Option<&str>,
+    client: &Client,
+    cx: &Context<'_>,
+) -> Result<Scope, Reason> {
+    let known = known_scope(text, client, cx)?;
+    if !known.contains(OPENID) || client.may_use(&GrantType::RefreshToken) {
+        return Ok(known);
+    }
+    Ok(known.filter(|value| value != OFFLINE_ACCESS))
+}
+
 /// A grant as it is written: listed under its client, its subject and its session, kept while it could matter.
 #[must_use]
 pub fn put(id: GrantId, grant: Grant, cx: &Context<'_>) -> Put {
@@ -314,6 +350,16 @@ pub fn last_moment(grant: &Grant) -> Timestamp {
     let refresh = grant.refresh.iter().map(|refresh| refresh.valid_until);
     let jwts = grant.jwts.iter().map(|jwts| jwts.valid_until);
     access.chain(redeemable).chain(refresh).chain(jwts).max().unwrap_or(grant.created_at)
+}
+
+/// When the last thing is over that can still be used; `None` where there is nothing.
+#[must_use]
+pub fn usable_until(grant: &Grant) -> Option<Timestamp> {
+    let access = grant.access.iter().map(|token| token.valid_until);
+    let redeemable = grant.redeemable.iter().filter(|code| !code.spent).map(|code| code.valid_until);
+    let refresh = grant.refresh.iter().map(|refresh| refresh.idle_until.min(refresh.valid_until));
+    let jwts = grant.jwts.iter().map(|jwts| jwts.valid_until);
+    access.chain(redeemable).chain(refresh).chain(jwts).max()
 }
 
 /// Ends a grant because of what was presented, and refuses the request once that is written. A grant that has

@@ -14,8 +14,8 @@
 use super::issue::TokenPlan;
 use super::{begin, life, target};
 use crate::client::Credentials;
-use crate::protocol::{Digest, GrantType, OAuthError, Reason, Resource, Scope};
-use crate::record::facts::{Allowance, Counter};
+use crate::protocol::{Digest, GrantType, Reason, Resource, Scope};
+use crate::record::facts::Counter;
 use crate::record::password::{PasswordAttempt, PasswordVerdict};
 use crate::record::{Context, Decide, Decision, Facts, Halt, Id};
 
@@ -68,11 +68,7 @@ impl PasswordRequest {
             Counter::Passwords(Some(name), cx.address),
             Counter::PasswordsFromEverywhere(name),
         ] {
-            if let Allowance::Exhausted { retry_after } = facts.allowance(&counter)? {
-                return Err(OAuthError::new(Reason::PasswordGuessesExhausted)
-                    .retry_after(retry_after)
-                    .into());
-            }
+            facts.within_limit(&counter, Reason::PasswordGuessesExhausted)?;
         }
         Ok(())
     }

@@ -18,8 +18,6 @@ use crate::record::{Batch, Client, Context, Id, Index, OutboxId, Put, Record, Se
 pub const MAX_CLIENTS: usize = 64;
 /// How long a client that cannot be reached is tried again.
 const PERSISTENCE: Duration = Duration::from_secs(24 * 3600);
-/// How long a message that was just written is left to whoever wrote it.
-pub(crate) const FIRST_TRY: Duration = Duration::from_secs(60);
 
 /// A session as it is written: listed under its subject.
 #[must_use]
@@ -67,8 +65,7 @@ fn tell(client: &ClientId, session: SessionId, subject: &SubjectId, batch: &mut 
     let id = OutboxId(Id(Digest::key_of(&[client.as_str(), &session.to_string(), &once])));
     let valid_until = cx.now.plus(PERSISTENCE);
     let message = Message::Logout { subject: subject.clone(), session };
-    let due_at = cx.now.plus(FIRST_TRY);
-    let outbox = Outbox { client: client.clone(), message, attempts: 0, due_at, valid_until };
+    let outbox = Outbox::new(client.clone(), message, cx.now, valid_until).leased(cx.now);
     batch.put.push(outbox_put(id, outbox, cx));
 }
 

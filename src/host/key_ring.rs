@@ -475,6 +475,10 @@ impl Signer for KeyRingSigner {
     async fn public_keys(&self) -> Result<Arc<PublishedKeys>, SignerError> {
         Ok(self.fresh().await?.published.clone())
     }
+
+    async fn tend(&self) -> Result<(), SignerError> {
+        Ok(Self::tend(self).await?)
+    }
 }
 
 #[async_trait]

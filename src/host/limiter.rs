@@ -1,5 +1,8 @@
 //! Limits on what may be tried or begun too often.
 
+#[cfg(feature = "redis")]
+mod redis;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -10,6 +13,9 @@ use async_trait::async_trait;
 use crate::protocol::Timestamp;
 use crate::record::facts::{Allowance, Counter};
 use crate::store::StoreError;
+
+#[cfg(feature = "redis")]
+pub use self::redis::RedisLimiter;
 
 /// Counts events, atomically, and says when there were too many.
 #[async_trait]
@@ -78,6 +84,58 @@ impl Default for Limits {
     }
 }
 
+/// What counts as one, and how often it may happen in which time.
+struct Rule {
+    counter: Counter,
+    limit: u32,
+    window: Duration,
+}
+
+impl Limits {
+    fn rule(&self, counter: &Counter) -> Rule {
+        let (counter, limit) = match counter.clone() {
+            Counter::ClientFailures(client, address) => {
+                (Counter::ClientFailures(client, network(address)), self.client_failures)
+            }
+            Counter::SlowComparisons(client, address) => {
+                (Counter::SlowComparisons(client, network(address)), self.slow_comparisons)
+            }
+            Counter::Interactions(client, address) => {
+                (Counter::Interactions(client, network(address)), self.interactions)
+            }
+            Counter::DeviceAuthorizations(client, address) => {
+                (Counter::DeviceAuthorizations(client, network(address)), self.device_authorizations)
+            }
+            Counter::BackchannelAuthentications(client, address) => (
+                Counter::BackchannelAuthentications(client, network(address)),
+                self.backchannel_authentications,
+            ),
+            Counter::UserCodesOfSession(session) => {
+                (Counter::UserCodesOfSession(session), self.user_codes_of_session)
+            }
+            Counter::UserCodesFrom(address) => {
+                (Counter::UserCodesFrom(network(address)), self.user_codes_from_address)
+            }
+            Counter::Registrations(address) => (Counter::Registrations(network(address)), self.registrations),
+            Counter::RegistrationUpdates(client, address) => {
+                (Counter::RegistrationUpdates(client, network(address)), self.registration_updates)
+            }
+            Counter::Passwords(name, address) => {
+                let limit = if name.is_some() { self.passwords } else { self.passwords_of_all };
+                (Counter::Passwords(name, network(address)), limit)
+            }
+            Counter::PasswordsFromEverywhere(name) => {
+                (Counter::PasswordsFromEverywhere(name), self.passwords_from_everywhere)
+            }
+        };
+        let window = match counter {
+            Counter::UserCodesOfSession(_) | Counter::UserCodesFrom(_) => self.user_code_window,
+            _ => self.window,
+        };
+        Rule { counter, limit, window }
+    }
+}
+
 /// Counters in memory, in fixed windows. They are forgotten when the process ends and are not shared between
 /// processes. Of each kind it remembers a bounded number: beyond it, counters of windows that have passed are
 /// dropped, and if none has, new counters of that kind are refused until one does.
@@ -128,69 +186,30 @@ impl MemoryLimiter {
     }
 
     fn count_now(&self, counter: &Counter, now: Timestamp) -> Allowance {
-        let limits = &self.limits;
-        let (windows, limit, counter) = match counter {
-            Counter::ClientFailures(client, address) => (
-                &self.client_failures,
-                limits.client_failures,
-                Counter::ClientFailures(client.clone(), network(*address)),
-            ),
-            Counter::SlowComparisons(client, address) => (
-                &self.slow_comparisons,
-                limits.slow_comparisons,
-                Counter::SlowComparisons(client.clone(), network(*address)),
-            ),
-            Counter::Interactions(client, address) => (
-                &self.interactions,
-                limits.interactions,
-                Counter::Interactions(client.clone(), network(*address)),
-            ),
-            Counter::DeviceAuthorizations(client, address) => (
-                &self.device_authorizations,
-                limits.device_authorizations,
-                Counter::DeviceAuthorizations(client.clone(), network(*address)),
-            ),
-            Counter::BackchannelAuthentications(client, address) => (
-                &self.backchannel_authentications,
-                limits.backchannel_authentications,
-                Counter::BackchannelAuthentications(client.clone(), network(*address)),
-            ),
-            Counter::UserCodesOfSession(_) => {
-                (&self.user_codes_of_session, limits.user_codes_of_session, counter.clone())
-            }
-            Counter::UserCodesFrom(address) => (
-                &self.user_codes_from_address,
-                limits.user_codes_from_address,
-                Counter::UserCodesFrom(network(*address)),
-            ),
-            Counter::Registrations(address) => {
-                (&self.registrations, limits.registrations, Counter::Registrations(network(*address)))
-            }
-            Counter::RegistrationUpdates(client, address) => (
-                &self.registration_updates,
-                limits.registration_updates,
-                Counter::RegistrationUpdates(client.clone(), network(*address)),
-            ),
-            Counter::Passwords(name, address) => (
-                &self.passwords,
-                if name.is_some() { limits.passwords } else { limits.passwords_of_all },
-                Counter::Passwords(*name, network(*address)),
-            ),
-            Counter::PasswordsFromEverywhere(_) => {
-                (&self.passwords_from_everywhere, limits.passwords_from_everywhere, counter.clone())
-            }
-        };
-        let window = match counter {
-            Counter::UserCodesOfSession(_) | Counter::UserCodesFrom(_) => limits.user_code_window,
-            _ => limits.window,
-        };
-        let mut windows = windows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        windows.count(counter, limit, window, now)
+        let mut windows = self.windows(counter).lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        windows.count(self.limits.rule(counter), now)
+    }
+
+    const fn windows(&self, counter: &Counter) -> &Mutex<Windows> {
+        match counter {
+            Counter::ClientFailures(..) => &self.client_failures,
+            Counter::SlowComparisons(..) => &self.slow_comparisons,
+            Counter::Interactions(..) => &self.interactions,
+            Counter::DeviceAuthorizations(..) => &self.device_authorizations,
+            Counter::BackchannelAuthentications(..) => &self.backchannel_authentications,
+            Counter::UserCodesOfSession(_) => &self.user_codes_of_session,
+            Counter::UserCodesFrom(_) => &self.user_codes_from_address,
+            Counter::Registrations(_) => &self.registrations,
+            Counter::RegistrationUpdates(..) => &self.registration_updates,
+            Counter::Passwords(..) => &self.passwords,
+            Counter::PasswordsFromEverywhere(_) => &self.passwords_from_everywhere,
+        }
     }
 }
 
 impl Windows {
-    fn count(&mut self, counter: Counter, limit: u32, window: Duration, now: Timestamp) -> Allowance {
+    fn count(&mut self, rule: Rule, now: Timestamp) -> Allowance {
+        let Rule { counter, limit, window } = rule;
         if self.counters.len() >= MAX_COUNTERS && !self.counters.contains_key(&counter) {
             self.sweep(now);
             if self.counters.len() >= MAX_COUNTERS {
@@ -203,8 +222,7 @@ impl Windows {
             *entry = fresh;
         }
         if entry.1 >= limit {
-            let wait = entry.0.seconds_from(now).clamp(1, window.as_secs().max(1));
-            return Allowance::Exhausted { retry_after: u32::try_from(wait).unwrap_or(u32::MAX) };
+            return Allowance::Exhausted { retry_after: wait(entry.0, now, window) };
         }
         entry.1 += 1;
         Allowance::Granted
@@ -225,6 +243,11 @@ fn network(address: Option<IpAddr>) -> Option<IpAddr> {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         v4 => v4,
     })
+}
+
+/// After how many seconds it is worth while to try again: no later than a whole window from now, whatever the clock did.
+fn wait(ends: Timestamp, now: Timestamp, window: Duration) -> u32 {
+    u32::try_from(ends.seconds_from(now).clamp(1, window.as_secs().max(1))).unwrap_or(u32::MAX)
 }
 
 fn seconds(window: Duration) -> u32 {

@@ -5,6 +5,7 @@ mod accounts;
 mod assertion_trust;
 mod audit;
 mod authentication_device;
+mod cached_clients;
 mod client_jwks;
 mod clients;
 mod clock;
@@ -33,6 +34,7 @@ pub use accounts::Accounts;
 pub use assertion_trust::{AssertionTrust, StaticTrust};
 pub use audit::{Audit, NoAudit};
 pub use authentication_device::AuthenticationDevice;
+pub use cached_clients::{CachedClients, CachedClientsOptions};
 #[cfg(feature = "aws-lc-rs")]
 pub use client_jwks::FetchedJwks;
 pub use client_jwks::{ClientJwks, KeysUnavailable};
@@ -48,11 +50,15 @@ pub use fetch::{HttpFetch, HttpFetchBuilder, Resolver, SystemResolver};
 pub use jwks_cache::{JwksCache, JwksOptions};
 #[cfg(feature = "aws-lc-rs")]
 pub use key_ring::{KeyRingError, KeyRingOptions, KeyRingSigner};
+#[cfg(feature = "redis")]
+pub use limiter::RedisLimiter;
 pub use limiter::{Limiter, Limits, MemoryLimiter};
 pub use password_verifier::PasswordVerifier;
 pub use registration_policy::{
     ClosedRegistration, InitialAccessRegistration, OpenRegistration, RegistrationPolicy,
 };
+#[cfg(feature = "redis")]
+pub use replay_guard::RedisReplayGuard;
 pub use replay_guard::{ReplayGuard, StoreReplayGuard};
 pub(crate) use request_objects::RequestObjects;
 pub use requirements::Requirements;

@@ -1,5 +1,8 @@
 //! One-time markers: what may be presented once and never again.
 
+#[cfg(feature = "redis")]
+mod redis;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +13,9 @@ use crate::protocol::Timestamp;
 use crate::record::facts::Claim;
 use crate::record::{Batch, BatchId, Expectation, Id, Key, Put, Record};
 use crate::store::{CommitError, Store, StoreError};
+
+#[cfg(feature = "redis")]
+pub use self::redis::RedisReplayGuard;
 
 /// How much longer a marker is kept, for processes whose clocks differ.
 const RETENTION_MARGIN: Duration = Duration::from_secs(120);

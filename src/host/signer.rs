@@ -39,6 +39,15 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// [`SignerError`] when they cannot be reached.
     async fn public_keys(&self) -> Result<Arc<PublishedKeys>, SignerError>;
+
+    /// Looks after the keys: makes those that are due, forgets those that are dead. A
+    /// [`Sweeper`](crate::server::Sweeper) calls it now and then; it does nothing unless overridden.
+    ///
+    /// # Errors
+    /// [`SignerError`] when that could not be done; what could be signed before still can.
+    async fn tend(&self) -> Result<(), SignerError> {
+        Ok(())
+    }
 }
 
 /// Names a signing key.

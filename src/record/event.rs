@@ -81,6 +81,8 @@ pub enum EventKind {
     LogoutNotified,
     /// A client could not be told, this time or for good.
     LogoutNoticeFailed,
+    /// What is done now and then could not be: to forget what has expired, to send again what waits, to look after the keys.
+    SweepFailed,
     /// A request was refused.
     Refused,
 }

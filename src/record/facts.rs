@@ -25,7 +25,7 @@ use super::{
     Client, Consent, Grant, InitialAccess, Interaction, Outbox, Poll, Record, RegisteredClient,
     ResourceServer, Session, Standing, UserCodeEntry, Versioned,
 };
-use crate::protocol::{Reason, Resource, Secret, SubjectId, Timestamp};
+use crate::protocol::{OAuthError, Reason, Resource, Secret, SubjectId, Timestamp};
 
 /// One fact that was fetched.
 #[derive(Clone, Debug)]
@@ -245,6 +245,19 @@ impl Facts {
             },
             || Need::SlowHash { presented: presented.clone(), expected: Secret::new(expected) },
         )
+    }
+
+    /// Counts one event, which is refused for `reason` where its limit is reached.
+    ///
+    /// # Errors
+    /// [`Halt::Need`] while it has not been counted; the refusal says when to try again.
+    pub fn within_limit(&self, counter: &Counter, reason: Reason) -> Result<(), Halt> {
+        match self.allowance(counter)? {
+            Allowance::Granted => Ok(()),
+            Allowance::Exhausted { retry_after } => {
+                Err(OAuthError::new(reason).retry_after(retry_after).into())
+            }
+        }
     }
 
     /// Counts one event and says whether its limit still allows it.

@@ -163,10 +163,10 @@ pub struct PendingRequest {
     /// The only user who may answer, where the client named one that it knows: by the name that the client has for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectId>,
-    /// `max_age`: how many seconds may have passed since whoever is chosen signed in. It was judged of who was signed in when
-    /// the request came.
+    /// The earliest time at which whoever answers may have signed in: `max_age` before the request came, or just then for
+    /// `prompt=login`. Counted from the request, since a short one would never end else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<u32>,
+    pub signed_in_since: Option<Timestamp>,
     /// Whether the user is asked whatever was allowed before (`prompt=consent`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ask: bool,

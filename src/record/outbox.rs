@@ -1,4 +1,16 @@
 //! A message that has to reach another server.
+//!
+//! Several processes may deliver at once, and each message is tried by one at a time: whoever wrote its record last holds a
+//! *lease* on it until [`due_at`](Outbox::due_at), named by the version of the record. Whoever finds it due takes the next
+//! lease by a conditional write, which only one of them can make.
+//!
+//! ```text
+//!   written, leased to its writer ──► due ──► taken, leased to its taker ──► due ──► … no use any more
+//!             │ delivered                               │ delivered                      │
+//!             └──────────────► deleted ◄────────────────┴────────────────────────────────┘
+//! ```
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +27,36 @@ pub struct Outbox {
     pub client: ClientId,
     /// What.
     pub message: Message,
-    /// How often it was sent in vain.
+    /// How often somebody had a lease on it: each of them has tried to deliver it, unless their process died.
     pub attempts: u32,
-    /// When it is sent again.
+    /// When the lease on it runs out, so that somebody else may try.
     pub due_at: Timestamp,
     /// From when on it is no use any more.
     pub valid_until: Timestamp,
+}
+
+/// How long the first lease on a message lasts; the next ones twice as long each time.
+const LEASE: Duration = Duration::from_secs(60);
+
+impl Outbox {
+    /// A message that nobody has tried to deliver, and that anybody may from `due_at` on.
+    #[must_use]
+    pub const fn new(client: ClientId, message: Message, due_at: Timestamp, valid_until: Timestamp) -> Self {
+        Self { client, message, attempts: 0, due_at, valid_until }
+    }
+
+    /// The same with a lease for whoever writes it: a minute, or twice as long as the one before.
+    #[must_use]
+    pub fn leased(self, now: Timestamp) -> Self {
+        let due_at = now.plus(LEASE.saturating_mul(1 << self.attempts.min(16)));
+        Self { attempts: self.attempts.saturating_add(1), due_at, ..self }
+    }
+
+    /// Whether it tells of something that has just happened, and its writer is the first to try.
+    #[must_use]
+    pub const fn is_fresh(&self) -> bool {
+        self.attempts == 1 && !matches!(self.message, Message::Unanswered { .. })
+    }
 }
 
 /// What a client is told.
@@ -58,14 +94,6 @@ pub enum Message {
         /// Which grant.
         grant: GrantId,
     },
-}
-
-impl Message {
-    /// Whether it tells of something that has happened already, and is sent as soon as it is written.
-    #[must_use]
-    pub const fn is_news(&self) -> bool {
-        !matches!(self, Self::Unanswered { .. })
-    }
 }
 
 /// What it takes, besides the server's own secret, to issue once more the tokens that a client is sent.

@@ -4,7 +4,7 @@
 use super::driver::unavailable;
 use super::{AuthorizationServer, Origin};
 use crate::endpoint::administration::{
-    ChangeStanding, EndSession, EraseRecords, ForgetConsent, Party, RevokeGrant, StandingChange,
+    ChangeStanding, EndSession, EraseRecords, ForgetConsent, Party, RevokeGrant, StandingChange, UsableGrants,
 };
 use crate::endpoint::registration::DeleteRegistration;
 use crate::protocol::{ClientId, OAuthError, Reason, SubjectId, Timestamp};
@@ -139,6 +139,16 @@ impl AuthorizationServer {
         Ok(grants)
     }
 
+    /// The grants by which clients can act for a subject now, oldest first: what has expired, or was ended by a logout, an
+    /// operator or in any other way, is left out.
+    ///
+    /// # Errors
+    /// 503 when the store cannot be reached.
+    pub async fn usable_grants_of(&self, subject: &SubjectId) -> Result<Vec<(GrantId, Grant)>, OAuthError> {
+        let all = self.grants_of(subject).await?.into_iter().map(|(id, _)| id).collect();
+        self.run(&UsableGrants(all), Origin::default()).await
+    }
+
     /// A page of what is listed, without what was forgotten meanwhile, and where the next begins.
     pub(super) async fn listed(
         &self,
@@ -260,8 +270,8 @@ impl AuthorizationServer {
         Ok(())
     }
 
-    /// Forgets at most `limit` records that can no longer matter, and returns how many. Call it now and then, from one
-    /// process or from several: without it a store only grows.
+    /// Forgets at most `limit` records that can no longer matter, and returns how many. A [`Sweeper`](super::Sweeper) calls it
+    /// now and then, in one process or in several: without it a store only grows.
     ///
     /// # Errors
     /// 503 when the store cannot be reached, or when the clock is broken: at the end of time everything is forgotten, and

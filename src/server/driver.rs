@@ -419,14 +419,19 @@ pub(super) fn unavailable(error: StoreError) -> OAuthError {
 async fn step_aside(cx: &Context<'_>) {
     let [chance, ..] = cx.random.nonce();
     for _ in 0..u32::from(chance) % (cx.attempt + 1) {
-        let mut yielded = false;
-        std::future::poll_fn(|task| {
-            if std::mem::replace(&mut yielded, true) {
-                return std::task::Poll::Ready(());
-            }
-            task.waker().wake_by_ref();
-            std::task::Poll::Pending
-        })
-        .await;
+        let_others_run().await;
     }
+}
+
+/// Waits for nothing, so that other tasks of this thread come first.
+pub(super) async fn let_others_run() {
+    let mut yielded = false;
+    std::future::poll_fn(|task| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        task.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }

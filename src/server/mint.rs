@@ -12,7 +12,7 @@ use crate::authorize::{Action, AuthorizationResponse, InteractionView, LogoutSte
 use crate::endpoint::backchannel_authentication::BackchannelAuthentication;
 use crate::endpoint::device_authorization::DeviceAuthorization;
 use crate::endpoint::introspection::Introspection;
-use crate::endpoint::outbox::{AnswerNotice, LogoutNotice, News, Notice};
+use crate::endpoint::outbox::{AnswerNotice, Lease, LogoutNotice, News, Notice};
 use crate::endpoint::registration::ClientInformation;
 use crate::endpoint::token::TokenResponse;
 use crate::endpoint::userinfo::{UserInfo, UserInfoPlan};
@@ -22,9 +22,9 @@ use crate::grant::resolve::LiveToken;
 use crate::jose::mac_compact;
 use crate::jose::{Algorithm, Header, attach, signing_input};
 use crate::protocol::{ClientId, OAuthError, Reason, Secret, TokenType};
-use crate::record::Standing;
 use crate::record::encryption::Recipient;
 use crate::record::interaction::SignedIn;
+use crate::record::{Grant, GrantId, Standing};
 use crate::token::AccessTokenClaims;
 use crate::token::id_jag;
 use crate::token::id_token::Beside;
@@ -79,6 +79,7 @@ macro_rules! already_made {
 
 already_made!(
     (),
+    Vec<(GrantId, Grant)>,
     BackchannelAuthentication,
     ClientInformation,
     DeviceAuthorization,
@@ -86,6 +87,7 @@ already_made!(
     InteractionView,
     LiveToken,
     LogoutStep,
+    Option<Lease>,
     Option<SignedIn>,
     Secret,
     Standing

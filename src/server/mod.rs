@@ -8,6 +8,7 @@ mod encrypt;
 mod facts;
 mod mint;
 mod outbox;
+mod sweeper;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub(crate) use driver::Begun;
 pub use driver::Trace;
 use driver::unavailable;
 pub use mint::Mint;
+pub use sweeper::{Sweeper, SweeperOptions, Swept};
 
 use crate::authorize::{
     Approve, Authorize, Browser, Continue, Deny, EnterUserCode, ForgetLogin, FormToken, InteractionView,

@@ -9,10 +9,10 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::{AuthorizationServer, Origin};
-use crate::endpoint::outbox::{Delivery, PrepareMessage, SettleMessage};
+use crate::endpoint::outbox::{Delivery, Lease, PrepareMessage, SettleMessage, TakeMessage};
 use crate::host::{FetchMethod, FetchRequest};
 use crate::protocol::{OAuthError, Secret};
-use crate::record::{Batch, Index, OutboxId, Put, Record};
+use crate::record::{Batch, Index, Key, OutboxId, Put, Record};
 use crate::store::Page;
 
 /// The longest answer that is read, in bytes: nothing in it matters.
@@ -59,70 +59,85 @@ impl std::fmt::Debug for Posting {
     }
 }
 
-type Delivering<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+/// Whether it was tried.
+type Delivering<'s> = Pin<Box<dyn Future<Output = bool> + Send + 's>>;
+
+/// The most messages that are sent at once, and listed at once.
+const PAGE: usize = 100;
 
 impl AuthorizationServer {
     /// Sends again what could not be delivered and is due, and tells clients that are sent their tokens of users who have not
-    /// answered in time; at most `limit` messages. Returns how many were tried. Call it now and then, from one process or from
-    /// several; two may then send the same message, with the same `jti` or the same tokens.
+    /// answered in time; at most `limit` messages. Returns how many were tried. A [`Sweeper`](super::Sweeper) does it now and
+    /// then. Any number of processes may: a message is leased to one at a time, for a minute at first. Should the host's
+    /// [`Fetch`](crate::host::Fetch) take longer than that, another process may send the message, too, with the same `jti` or
+    /// the same tokens.
     ///
     /// # Errors
     /// 503 when the store cannot be reached.
     pub async fn deliver_outbox(&self, limit: usize) -> Result<usize, OAuthError> {
-        let index = Index::outbox(self.parts.settings.namespace);
-        let now = self.parts.clock.now();
-        let mut page = Page { after: None, limit: 100 };
-        let mut due = Vec::new();
-        while due.len() < limit {
-            let (records, next) = self.listed(&index, page).await?;
-            let is_due = |record: &Record| matches!(record, Record::Outbox(own) if own.due_at.is_past(now));
-            let found = records.iter().filter(|(_, found)| is_due(&found.record));
-            due.extend(found.map(|(key, _)| OutboxId(key.id)).take(limit - due.len()));
-            match next {
-                Some(next) => page.after = Some(next),
-                None => break,
+        let mut tried = 0;
+        let mut after = None;
+        while tried < limit {
+            let (sent, next) = self.deliver_page(after, limit - tried).await?;
+            tried += sent;
+            after = next;
+            if after.is_none() {
+                break;
             }
         }
-        let count = due.len();
-        self.deliver(due).await;
-        Ok(count)
+        Ok(tried)
+    }
+
+    /// Delivers what is due among the messages of one page, at most `limit` of them, all at once. Returns how many were tried,
+    /// and where the next page begins.
+    pub(super) async fn deliver_page(
+        &self,
+        after: Option<Key>,
+        limit: usize,
+    ) -> Result<(usize, Option<Key>), OAuthError> {
+        let index = Index::outbox(self.parts.settings.namespace);
+        let (records, next) = self.listed(&index, Page { after, limit: PAGE }).await?;
+        let now = self.parts.clock.now();
+        let is_due = |record: &Record| matches!(record, Record::Outbox(own) if own.due_at.is_past(now));
+        let due = records.iter().filter(|(_, found)| is_due(&found.record)).take(limit);
+        let tried = together(due.map(|(key, _)| self.take_and_deliver(OutboxId(key.id)))).await;
+        Ok((tried, next))
     }
 
     /// Delivers the news that `batch` wrote for the first time, once it is committed.
     pub(super) async fn dispatch(&self, batch: &Batch) {
-        let ids: Vec<OutboxId> = Self::messages(batch).collect();
-        if !ids.is_empty() {
-            self.deliver(ids).await;
-        }
+        let news = Self::messages(batch).map(|id| self.deliver(Lease { id, version: batch.id }));
+        together(news).await;
     }
 
     /// The news that `batch` writes for the first time.
     pub(super) fn messages(batch: &Batch) -> impl Iterator<Item = OutboxId> {
-        let fresh = |put: &&Put| matches!(&*put.record, Record::Outbox(own) if own.attempts == 0 && own.message.is_news());
+        let fresh = |put: &&Put| matches!(&*put.record, Record::Outbox(own) if own.is_fresh());
         batch.put.iter().filter(fresh).map(|put| OutboxId(put.key.id))
     }
 
-    /// Delivers at once and all together. Each takes as long as the host's [`Fetch`](crate::host::Fetch) gives it.
-    fn deliver(&self, ids: Vec<OutboxId>) -> Delivering<'_> {
+    /// Delivers a message that is due, unless somebody else is faster.
+    fn take_and_deliver(&self, id: OutboxId) -> Delivering<'_> {
         Box::pin(async move {
-            let mut running: Vec<Delivering<'_>> =
-                ids.into_iter().map(|id| Box::pin(self.deliver_one(id)) as Delivering<'_>).collect();
-            poll_fn(|task| {
-                running.retain_mut(|one| one.as_mut().poll(task).is_pending());
-                if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
+            match self.run(&TakeMessage(id), Origin::default()).await {
+                Ok(Some(lease)) => self.deliver(lease).await,
+                _ => false,
+            }
         })
     }
 
-    /// What goes wrong here is in the audit trail, and the message stays.
-    async fn deliver_one(&self, id: OutboxId) {
-        let delivery = match self.run(&PrepareMessage(id), Origin::default()).await {
-            Ok(Some(posting)) => self.send(posting).await,
-            Ok(None) => Delivery::Unwanted,
-            Err(_) => Delivery::Failed,
-        };
-        let _ = self.run(&SettleMessage { id, delivery }, Origin::default()).await;
+    /// Takes as long as the host's [`Fetch`](crate::host::Fetch) gives it. What goes wrong here is in the audit trail, and the
+    /// message stays.
+    fn deliver(&self, lease: Lease) -> Delivering<'_> {
+        Box::pin(async move {
+            let delivery = match self.run(&PrepareMessage(lease), Origin::default()).await {
+                Ok(Some(posting)) => self.send(posting).await,
+                Ok(None) => Delivery::Unwanted,
+                Err(_) => Delivery::Failed,
+            };
+            let _ = self.run(&SettleMessage { lease, delivery }, Origin::default()).await;
+            true
+        })
     }
 
     /// Posts what is to be told (OpenID Connect Back-Channel Logout §2.5, §2.8, CIBA Core §10.2,
@@ -144,4 +159,22 @@ impl AuthorizationServer {
             Err(_) => Delivery::Failed,
         }
     }
+}
+
+/// Runs all of them at once; returns how many were tried.
+async fn together<'s>(deliveries: impl Iterator<Item = Delivering<'s>>) -> usize {
+    let mut running: Vec<Delivering<'s>> = deliveries.collect();
+    let mut tried = 0;
+    poll_fn(|task| {
+        running.retain_mut(|one| match one.as_mut().poll(task) {
+            Poll::Ready(was_tried) => {
+                tried += usize::from(was_tried);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    tried
 }

@@ -22,6 +22,9 @@
 //! The kit brings no runtime of its own. A store whose futures need one overrides [`Harness::spawn`], for example with
 //! `tokio::spawn(task);` under a multi-threaded runtime.
 //!
+//! The kit starts no processes: where several are to share a store, a test starts them, each [counts](count_up), and all of it
+//! has to [add up](counted_up). [`docs::stores`](crate::docs::stores) shows a whole store, and which rule finds which flaw.
+//!
 //! What the kit cannot see: whether an acknowledged commit survives a killed process, a lost disk or a failed node
 //! (reopening is as far as it goes), and whether a commit of unknown outcome is settled when its keys are read.
 
@@ -30,6 +33,7 @@ mod concurrency;
 mod conditions;
 mod durability;
 mod listing;
+mod processes;
 mod reads;
 mod retention;
 mod samples;
@@ -43,6 +47,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::bench::{Bench, Verdict};
+pub use self::processes::{count_up, counted_up};
 pub use self::samples::sample;
 pub use self::task::{Task, block_on};
 use super::Store;
@@ -50,7 +55,7 @@ use super::Store;
 /// How the kit gets the stores it tests. It panics when it cannot open one.
 #[async_trait]
 pub trait Harness: Send + Sync {
-    /// Opens the store that is kept at `place`: `[a-z0-9_]`, the name of a file, schema or key prefix. A place that
+    /// Opens the store that is kept at `place`: at most 63 of `[a-z0-9_]`, the name of a file, schema or key prefix. A place that
     /// this harness has not opened before is empty. Each rule has a place of its own.
     async fn open(&self, place: &str) -> Arc<dyn Store>;
 
@@ -63,6 +68,15 @@ pub trait Harness: Send + Sync {
     fn shared(&self) -> bool {
         false
     }
+
+    /// Whether what the stores are kept at can be [interrupted](Self::interrupt).
+    fn interruptible(&self) -> bool {
+        false
+    }
+
+    /// Takes the server that the stores are kept at away, so that every connection to it breaks, and brings it back. Called
+    /// where [`interruptible`](Self::interruptible).
+    async fn interrupt(&self) {}
 
     /// Runs a task beside the others. A thread for each unless overridden.
     fn spawn(&self, task: Task) {
@@ -78,6 +92,7 @@ enum Scope {
     Every,
     Lasting,
     Shared,
+    Interruptible,
 }
 
 struct Rule {
@@ -149,6 +164,7 @@ rules! {
         of_many_commits_on_one_version_exactly_one_wins,
         of_many_creations_of_one_record_exactly_one_wins,
         of_many_commits_that_only_read_the_same_version_all_win,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
         no_increment_is_lost,
         a_reader_sees_all_of_a_commit_or_nothing,
         a_read_after_an_acknowledgement_sees_the_commit,
@@ -161,6 +177,9 @@ rules! {
     durability Shared {
         each_of_two_handles_sees_what_the_other_committed,
         of_two_handles_on_one_version_exactly_one_wins,
+    }
+    durability Interruptible {
+        a_store_goes_on_once_its_server_is_back,
     }
 }
 
@@ -194,6 +213,7 @@ async fn judge(harness: &dyn Harness, rule: &Rule) -> Outcome {
         Scope::Every => true,
         Scope::Lasting => harness.lasting(),
         Scope::Shared => harness.shared(),
+        Scope::Interruptible => harness.interruptible(),
     };
     if !applies {
         return Outcome::NotApplicable;

@@ -4,13 +4,23 @@
 
 pub mod contract;
 mod memory;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub(crate) mod names;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod tls;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod unsettled;
 
 use async_trait::async_trait;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisOpenError, RedisOptions, RedisStore};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOpenError, PostgresOptions, PostgresStore};
@@ -122,7 +132,7 @@ pub enum CommitError {
 }
 
 /// Purges step by step, so that nobody waits long for the end of one; returns how many records that were in all.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 async fn in_steps<Step>(
     limit: usize,
     most: usize,

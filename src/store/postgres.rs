@@ -39,7 +39,6 @@ mod schema;
 mod statements;
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,9 +46,10 @@ use deadpool_postgres::tokio_postgres::error::SqlState;
 
 use self::connections::{Connections, Failure};
 use self::statements::Write;
+use super::unsettled::Unsettled;
 use super::{CommitError, Listing, Page, Store, StoreError};
 use crate::protocol::Timestamp;
-use crate::record::{Batch, BatchId, Index, Key, Versioned};
+use crate::record::{Batch, Index, Key, Versioned};
 
 /// How many records one transaction purges, and so how many locks it holds.
 const PURGE_STEP: usize = 200;
@@ -133,14 +133,7 @@ pub enum PostgresOpenError {
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
     connections: Connections,
-    unsettled: Mutex<Vec<Unsettled>>,
-}
-
-/// A batch of which nobody heard again.
-#[derive(Clone)]
-struct Unsettled {
-    id: BatchId,
-    keys: Vec<Key>,
+    unsettled: Unsettled,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -164,24 +157,14 @@ impl PostgresStore {
     /// [`PostgresOpenError`] when there is no database that this release can use.
     pub async fn connect_with(options: &PostgresOptions) -> Result<Self, PostgresOpenError> {
         let connections = Connections::open(options).await?;
-        Ok(Self { connections, unsettled: Mutex::default() })
+        Ok(Self { connections, unsettled: Unsettled::default() })
     }
 
     /// Has the server refuse every batch of unknown outcome, so that none can be applied later.
     async fn settle(&self) -> Result<(), Failure> {
-        let open = self.unsettled().clone();
-        if open.is_empty() {
-            return Ok(());
-        }
-        let (ids, keys): (Vec<_>, Vec<_>) =
-            open.iter().map(|batch| (batch.id, batch.keys.as_slice())).unzip();
-        statements::refuse(&self.connections, &ids, &keys.concat()).await?;
-        self.unsettled().retain(|batch| !ids.contains(&batch.id));
-        Ok(())
-    }
-
-    fn unsettled(&self) -> MutexGuard<'_, Vec<Unsettled>> {
-        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unsettled
+            .settle(|ids, keys| async move { statements::refuse(&self.connections, &ids, &keys).await })
+            .await
     }
 }
 
@@ -204,8 +187,7 @@ impl Store for PostgresStore {
             Ok(true) => Ok(()),
             Ok(false) => Err(CommitError::Conflict),
             Err(Failure::Lost(why)) => {
-                let keys = batch.put.iter().map(|put| put.key).chain(batch.delete.iter().copied()).collect();
-                self.unsettled().push(Unsettled { id: batch.id, keys });
+                self.unsettled.add(batch);
                 // Where the server can still be reached, it is settled for every process. Else the next load tries again.
                 let _ = self.settle().await;
                 Err(CommitError::Unknown(why))

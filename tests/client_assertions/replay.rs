@@ -5,11 +5,11 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use grantor::Reason;
-use grantor::host::{Limits, MemoryLimiter, ReplayGuard};
+use grantor::host::{Limits, MemoryLimiter, RedisReplayGuard, ReplayGuard};
 use grantor::protocol::Timestamp;
 use grantor::record::facts::Claim;
 use grantor::record::{Key, Kind, Versioned};
-use grantor::store::StoreError;
+use grantor::store::{RedisOptions, StoreError};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -153,6 +153,31 @@ async fn what_a_failing_store_says_of_a_claim_is_taken_for_what_it_is() {
         let again = fixture.post("/introspect", None, &request).await.status;
         assert_eq!(again, if spent { 401 } else { 200 }, "{fault:?}");
     }
+}
+
+/// Two servers over one SQLite file that keep what was used in Redis.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn of_a_crowd_at_two_servers_beside_one_redis_exactly_one_passes() {
+    let Some(redis) = crate::common::redis::Server::start() else { return };
+    let store: Arc<dyn Store> = Arc::new(Sqlite::new());
+    let mut servers = Vec::new();
+    for _ in 0..2 {
+        let guard = RedisReplayGuard::connect(&RedisOptions::new(redis.url())).await.unwrap();
+        servers.push(Arc::new(on(Arc::clone(&store), |builder| builder.replay_guard(Arc::new(guard)))));
+    }
+    for _ in 0..5 {
+        let request = asserting(&machine(), &good("signer"));
+        let mut crowd = JoinSet::new();
+        for server in servers.iter().cycle().take(CROWD) {
+            let (server, request) = (Arc::clone(server), request.clone());
+            crowd.spawn(async move { server.post("/token", None, &request).await.status });
+        }
+        let answers = crowd.join_all().await;
+        assert_eq!(answers.iter().filter(|status| **status == 200).count(), 1, "{answers:?}");
+    }
+    let used: Vec<Vec<u8>> = redis.ask("KEYS {grantor}:used:*");
+    assert_eq!(used.len(), 5);
 }
 
 #[derive(Default)]

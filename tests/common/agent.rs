@@ -1,13 +1,13 @@
 //! A browser: it keeps cookies, follows the server to the host's pages, and answers them.
 
-use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
-use bytes::Bytes;
 use grantor::authorize::{Approve, Browser, Deny, FormAnswer, HostLogin, InteractionView, Login, Step, View};
 use grantor::host::Clock as _;
 use grantor::protocol::{OAuthError, Scope, Secret};
 use grantor::record::InteractionId;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use grantor::testing::TestBrowser;
+use http::{Method, Request, header};
 use serde_json::Value;
 
 use super::{Answer, Fixture, Form, authorization};
@@ -16,12 +16,26 @@ use super::{Answer, Fixture, Form, authorization};
 #[derive(Clone)]
 pub(crate) struct Agent<'f> {
     fixture: &'f Fixture,
-    pub(crate) cookies: BTreeMap<String, String>,
+    jar: TestBrowser,
+}
+
+impl Deref for Agent<'_> {
+    type Target = TestBrowser;
+
+    fn deref(&self) -> &TestBrowser {
+        &self.jar
+    }
+}
+
+impl DerefMut for Agent<'_> {
+    fn deref_mut(&mut self) -> &mut TestBrowser {
+        &mut self.jar
+    }
 }
 
 impl<'f> Agent<'f> {
     pub(crate) fn new(fixture: &'f Fixture) -> Self {
-        Self { fixture, cookies: BTreeMap::new() }
+        Self { fixture, jar: TestBrowser::new(&fixture.http) }
     }
 
     pub(crate) const fn fixture(&self) -> &'f Fixture {
@@ -36,29 +50,13 @@ impl<'f> Agent<'f> {
         }
     }
 
-    fn cookie_header(&self) -> HeaderMap {
-        let line = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
-        let mut headers = HeaderMap::new();
-        if !line.is_empty() {
-            headers.insert(header::COOKIE, HeaderValue::from_str(&line.join("; ")).unwrap());
-        }
-        headers
-    }
-
     /// What the host hands to the server of this browser.
     pub(crate) fn browser(&self) -> Browser {
-        self.fixture.http.browser(&self.cookie_header())
+        self.fixture.http.browser(&self.jar.headers())
     }
 
     fn keep(&mut self, answer: Answer) -> Answer {
-        for line in answer.headers.get_all(header::SET_COOKIE) {
-            let pair = line.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            match value {
-                "" => self.cookies.remove(name),
-                value => self.cookies.insert(name.to_owned(), value.to_owned()),
-            };
-        }
+        self.jar.keep(&answer.headers);
         answer
     }
 
@@ -67,10 +65,7 @@ impl<'f> Agent<'f> {
     }
 
     pub(crate) async fn get(&mut self, target: &str) -> Answer {
-        let mut request = Request::get(target).body(Bytes::new()).unwrap();
-        *request.headers_mut() = self.cookie_header();
-        let answer = self.fixture.send(request).await;
-        self.keep(answer)
+        self.jar.get(target).await.into()
     }
 
     pub(crate) async fn authorize_by_post(&mut self, request: &Form) -> Answer {
@@ -78,12 +73,8 @@ impl<'f> Agent<'f> {
     }
 
     pub(crate) async fn post(&mut self, path: &str, request: &Form) -> Answer {
-        let mut http = Request::post(path).body(Bytes::from(request.encode())).unwrap();
-        *http.headers_mut() = self.cookie_header();
-        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        http.headers_mut().insert(header::CONTENT_TYPE, form);
-        let answer = self.fixture.send(http).await;
-        self.keep(answer)
+        let form: Vec<_> = request.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.jar.post(path, &form).await.into()
     }
 
     /// Submits a form on the page of another site: the cookies stay behind, and the page that answers posts it again with
@@ -138,9 +129,14 @@ impl<'f> Agent<'f> {
     }
 
     pub(crate) async fn login(&mut self, id: InteractionId, subject: &str) -> Answer {
+        let login = self.host_login(subject);
+        self.login_as(id, login).await
+    }
+
+    /// Signs in as the host says.
+    pub(crate) async fn login_as(&mut self, id: InteractionId, login: HostLogin) -> Answer {
         let form = self.form(id).await;
-        let login =
-            Login { interaction: Some(form), login: self.host_login(subject), browser: self.browser() };
+        let login = Login { interaction: Some(form), login, browser: self.browser() };
         let step = self.fixture.server.login(&login).await;
         self.shown(step)
     }

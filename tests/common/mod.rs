@@ -14,6 +14,8 @@ pub(crate) mod phones;
 #[cfg(unix)]
 pub(crate) mod postgres;
 pub(crate) mod races;
+#[cfg(unix)]
+pub(crate) mod redis;
 pub(crate) mod stage;
 pub(crate) mod stores;
 pub(crate) mod watched;
@@ -34,7 +36,7 @@ use serde_json::Value;
 
 pub(crate) use agent::Agent;
 use clients::Registry;
-use host::{TestAccounts, TestClock, TestSigner};
+use host::{TestClock, TestSigner, TestUsers};
 
 pub(crate) const ISSUER: &str = "https://as.example";
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -48,7 +50,7 @@ pub(crate) struct Fixture {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) clients: Arc<Registry>,
-    pub(crate) accounts: Arc<TestAccounts>,
+    pub(crate) accounts: Arc<TestUsers>,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
 }
 
@@ -81,7 +83,7 @@ impl Fixture {
     ) -> Self {
         let clock = Arc::new(TestClock::new(NOW));
         let clients = Arc::new(Registry::new(clients));
-        let accounts = Arc::new(TestAccounts::default());
+        let accounts = Arc::new(host::users());
         let events = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&events);
         let issuer = Issuer::new(issuer).unwrap();

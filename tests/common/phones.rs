@@ -141,12 +141,21 @@ pub(crate) const TOKEN: &str = "8d67dc78-7faa-4d41-aabd-67707b374255";
 /// stands for none at all.
 pub(crate) fn told(mode: DeliveryMode, store: Arc<dyn Store>, status: u16) -> (World, Arc<Told>) {
     let told = Told::new(status);
-    let world = over(store, |builder| builder.fetch(Arc::clone(&told) as _));
+    (telling(mode, store, told.clone()), told)
+}
+
+/// The same where `bank` is sent its tokens, at a server of its own that is reached like this.
+pub(crate) fn pushing(store: Arc<dyn Store>, fetch: Arc<dyn Fetch>) -> World {
+    telling(DeliveryMode::Push, store, fetch)
+}
+
+fn telling(mode: DeliveryMode, store: Arc<dyn Store>, fetch: Arc<dyn Fetch>) -> World {
+    let world = over(store, |builder| builder.fetch(fetch));
     world.fixture.clients.change("bank", |client| {
         client.backchannel.mode = Some(mode);
         client.backchannel.endpoint = Some("https://bank.example/cb".parse().unwrap());
     });
-    (world, told)
+    world
 }
 
 pub(crate) fn asking_to_be_told() -> Form {

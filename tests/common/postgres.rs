@@ -12,6 +12,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The password of the role `grantor`.
@@ -44,6 +45,16 @@ impl Server {
 
     /// As [`start`](Self::start), with settings such as `max_connections=5`; what they name is put into the folder first.
     pub(crate) fn start_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
+        Self::make("scram-sha-256", prepare)
+    }
+
+    /// As [`start`](Self::start), with a check of passwords that costs next to nothing: programs without optimisation need a
+    /// second for many connections at once, where SCRAM would take them longer than anybody waits.
+    pub(crate) fn start_for_crowds() -> Option<Self> {
+        Self::make("md5", |_| Vec::new())
+    }
+
+    fn make(authentication: &str, prepare: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(std::env::var_os("REQUIRE_POSTGRES").is_none(), "PostgreSQL is not installed");
             eprintln!("NOT RUN: PostgreSQL is not installed");
@@ -60,13 +71,8 @@ impl Server {
         let mut server = Self { programs, folder, port: free_port(), settings, process: None };
         let made = server
             .program("initdb")
-            .args([
-                "--username=grantor",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-sync",
-            ])
+            .args(["--username=grantor", "--encoding=UTF8", "--locale=C", "--no-sync"])
+            .arg(format!("--auth={authentication}"))
             .arg(format!("--pwfile={}", password.display()))
             .status();
         assert!(made.unwrap().success(), "initdb failed");
@@ -105,6 +111,19 @@ impl Server {
         }
     }
 
+    /// `kill -9` of the server and of every process that it has started.
+    pub(crate) fn kill(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        // Whoever is stopped starts no more.
+        signal("STOP", &[process.id()]);
+        let all: Vec<u32> = children(process.id()).into_iter().chain([process.id()]).collect();
+        signal("KILL", &all);
+        process.wait().unwrap();
+        while all.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub(crate) fn url(&self) -> String {
         self.url_at("127.0.0.1", self.port)
     }
@@ -118,7 +137,8 @@ impl Server {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    fn program(&self, name: &str) -> Command {
+    /// One of the programs that come with PostgreSQL, run as the server is.
+    pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.env("PGDATA", self.folder.path().join("data")).env("PGPASSWORD", PASSWORD);
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
@@ -135,6 +155,22 @@ impl Drop for Server {
     }
 }
 
+fn signal(name: &str, to: &[u32]) {
+    let sent = Command::new("kill").arg(format!("-{name}")).args(to.iter().map(u32::to_string)).status();
+    assert!(sent.unwrap().success(), "{name} to {to:?}");
+}
+
+/// The processes that this one has started.
+fn children(of: u32) -> Vec<u32> {
+    let parent = |pid: u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse::<u32>().ok())
+    };
+    let all =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.filter(|pid| parent(*pid) == Some(of)).collect()
+}
+
 fn programs() -> Option<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .ok()?
@@ -149,8 +185,17 @@ fn programs() -> Option<PathBuf> {
     found.pop().map(|(_, programs)| programs)
 }
 
+/// A port that nobody has, outside the range from which systems give ports to whoever connects: it stays free while its
+/// server is away.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let place = std::process::id().wrapping_mul(101).wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + (place % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Whether this process may do everything: what it makes belongs to root, or was given away before.

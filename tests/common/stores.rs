@@ -10,7 +10,7 @@ use grantor::protocol::Timestamp;
 use grantor::record::{Batch, Index, Key, Versioned};
 use grantor::store::{CommitError, Listing, MemoryStore, Page, SqliteStore, Store, StoreError};
 #[cfg(unix)]
-use grantor::store::{PostgresOptions, PostgresStore};
+use grantor::store::{PostgresOptions, PostgresStore, RedisOptions, RedisStore};
 
 use super::watched::Watched;
 
@@ -81,6 +81,23 @@ impl Postgres {
         options.connection_timeout = Duration::from_secs(60);
         options.statement_timeout = Duration::from_secs(60);
         Some(Self { store: PostgresStore::connect_with(&options).await.unwrap(), _place: server })
+    }
+}
+
+/// A server of its own.
+#[cfg(unix)]
+pub(crate) type Redis = Placed<RedisStore, super::redis::Server>;
+
+#[cfg(unix)]
+impl Redis {
+    /// None where Redis is not installed.
+    pub(crate) async fn start() -> Option<Self> {
+        let server = super::redis::Server::start()?;
+        let mut options = RedisOptions::new(server.url());
+        // A crowd is to be served, however busy this machine is.
+        options.connection_timeout = Duration::from_secs(60);
+        options.response_timeout = Duration::from_secs(60);
+        Some(Self { store: RedisStore::connect_with(&options).await.unwrap(), _place: server })
     }
 }
 

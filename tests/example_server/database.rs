@@ -1,9 +1,9 @@
-//! Several servers over one PostgreSQL database are one authorization server.
+//! Several servers over one database are one authorization server.
 
 use serde_json::Value;
 
-use crate::postgres;
 use crate::support::{Server, http_client, run_to_end};
+use crate::{postgres, redis};
 
 const SERVICE: &str = "client_id=demo-service&client_secret=demo-service-secret-not-for-production-0002";
 
@@ -21,10 +21,19 @@ async fn is_active(server: &str, token: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_one_server_issues_another_knows_and_can_revoke() {
+async fn over_one_postgresql_database_what_one_server_issues_another_knows_and_can_revoke() {
     let Some(database) = postgres::Server::start() else { return };
-    let url = database.url();
-    let (code, said) = run_to_end(&["--listen", "127.0.0.1:0", "--database", &url]);
+    are_one(&database.url(), postgres::PASSWORD).await;
+}
+
+#[tokio::test]
+async fn over_one_redis_server_what_one_server_issues_another_knows_and_can_revoke() {
+    let Some(database) = redis::Server::start() else { return };
+    are_one(&database.url(), redis::PASSWORD).await;
+}
+
+async fn are_one(url: &str, password: &str) {
+    let (code, said) = run_to_end(&["--listen", "127.0.0.1:0", "--database", url]);
     assert!(code != Some(0) && said.contains("--secret-file"), "{said}");
 
     let folder = tempfile::tempdir().unwrap();
@@ -33,7 +42,7 @@ async fn what_one_server_issues_another_knows_and_can_revoke() {
     let [first, second] = addresses.each_ref().map(|address| format!("http://{address}"));
     let servers = addresses.each_ref().map(|address| {
         let secret = secret.to_str().unwrap();
-        let flags = ["--database", &url, "--secret-file", secret, "--issuer", &first, "--listen", address];
+        let flags = ["--database", url, "--secret-file", secret, "--issuer", &first, "--listen", address];
         Server::start(&flags)
     });
     let issued = post(&first, "/token", "grant_type=client_credentials&scope=api%3Aread").await;
@@ -42,9 +51,6 @@ async fn what_one_server_issues_another_knows_and_can_revoke() {
     post(&second, "/revoke", &format!("token={token}")).await;
     assert!(!is_active(&first, token).await);
     for server in servers {
-        assert!(
-            !server.log().contains(postgres::PASSWORD),
-            "the password of the database is nobody's business"
-        );
+        assert!(!server.log().contains(password), "the password of the database is nobody's business");
     }
 }

@@ -12,12 +12,14 @@ mod exchange;
 mod flags;
 mod flow;
 mod grants;
-mod kill_nine;
 mod logout;
 mod openid;
 mod pages;
 #[cfg(unix)]
 #[path = "../common/postgres.rs"]
 mod postgres;
+#[cfg(unix)]
+#[path = "../common/redis.rs"]
+mod redis;
 mod registration;
 mod support;

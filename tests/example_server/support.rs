@@ -15,6 +15,8 @@ pub(crate) const USERNAME: &str = "alice";
 pub(crate) const PASSWORD: &str = "wonderland";
 pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:8090/callback";
 
+/// The example is built as the tests are: with optimisation in the profile of the benches.
+const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "bench" };
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -129,7 +131,8 @@ fn executable() -> &'static PathBuf {
     EXECUTABLE.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--quiet", "--example", "server", "--message-format", "json", "--manifest-path"])
+            .args(["build", "--quiet", "--example", "server", "--profile", PROFILE])
+            .args(["--message-format", "json", "--manifest-path"])
             .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
             .stderr(Stdio::inherit())
             .output()

@@ -14,6 +14,7 @@ flaws! {
         a_purge_takes_only_what_is_strictly_before_its_time,
         a_purge_stops_at_its_limit_and_tells_its_count,
         the_last_write_says_how_long_a_record_is_retained,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
     ];
     a_store_that_sorts_loads: SortsLoads breaks [a_load_answers_in_the_order_of_its_keys];
     a_store_that_drops_repeated_keys: DropsRepeatedKeys breaks [a_key_asked_twice_is_answered_twice];
@@ -33,6 +34,7 @@ flaws! {
         of_many_commits_on_one_version_exactly_one_wins,
         of_many_creations_of_one_record_exactly_one_wins,
         of_many_commits_that_only_read_the_same_version_all_win,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
         a_read_after_an_acknowledgement_sees_the_commit,
         a_dropped_commit_leaves_the_old_state_or_the_new,
     ];
@@ -52,6 +54,7 @@ flaws! {
     a_store_that_ignores_expectations_of_reads: IgnoresExpectationsOfReads breaks [
         absence_can_be_expected_of_a_key_that_is_only_read,
         a_version_can_be_expected_of_a_key_that_is_only_read,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
     ];
     a_store_that_ignores_absence: IgnoresAbsence breaks [
         absence_can_be_expected_of_a_key_that_is_written,
@@ -60,6 +63,7 @@ flaws! {
         a_failed_expectation_deletes_nothing,
         a_failed_expectation_leaves_the_index_alone,
         of_many_creations_of_one_record_exactly_one_wins,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
     ];
     a_store_that_ignores_versions: IgnoresVersions breaks [
         a_version_can_be_expected_of_a_key_that_is_written,
@@ -69,6 +73,7 @@ flaws! {
         a_replaced_version_never_matches_again,
         a_purged_version_never_matches_again,
         of_many_commits_on_one_version_exactly_one_wins,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
         no_increment_is_lost,
     ];
     a_store_that_compares_contents: ComparesContents breaks [a_replaced_version_never_matches_again];
@@ -84,6 +89,7 @@ flaws! {
         a_purged_version_never_matches_again,
         of_many_commits_on_one_version_exactly_one_wins,
         of_many_creations_of_one_record_exactly_one_wins,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
         no_increment_is_lost,
         a_dropped_commit_leaves_the_old_state_or_the_new,
     ];
@@ -129,6 +135,7 @@ flaws! {
         a_purged_version_never_matches_again,
         of_many_commits_on_one_version_exactly_one_wins,
         of_many_creations_of_one_record_exactly_one_wins,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
         no_increment_is_lost,
         a_dropped_commit_leaves_the_old_state_or_the_new,
     ];
@@ -209,6 +216,7 @@ flaws! {
     a_store_that_checks_then_acts: ChecksThenActs breaks [
         of_many_commits_on_one_version_exactly_one_wins,
         of_many_creations_of_one_record_exactly_one_wins,
+        of_two_commits_that_rely_on_each_others_records_one_wins,
         no_increment_is_lost,
     ];
     a_store_that_locks_what_is_read: LocksWhatIsRead breaks [of_many_commits_that_only_read_the_same_version_all_win];
@@ -240,4 +248,9 @@ flaws! {
     a_store_that_keeps_handles_apart: KeepsHandlesApart breaks [each_of_two_handles_sees_what_the_other_committed];
     a_store_that_checks_each_handle_alone: ChecksEachHandleAlone breaks [of_two_handles_on_one_version_exactly_one_wins];
     a_store_that_expects_nothing_at_once: ExpectsNothingAtOnce breaks [a_store_that_never_waits_answers_alike_both_ways];
+    a_store_that_locks_only_what_is_written: LocksOnlyWhatIsWritten breaks [
+        of_two_commits_that_rely_on_each_others_records_one_wins,
+    ];
+    a_store_that_stays_gone: StaysGone breaks [a_store_goes_on_once_its_server_is_back];
+    a_store_that_forgets_what_was_interrupted: ForgetsWhatWasInterrupted breaks [a_store_goes_on_once_its_server_is_back];
 }

@@ -77,6 +77,9 @@ pub(crate) enum Flaw {
     KeepsHandlesApart,
     ChecksEachHandleAlone,
     ExpectsNothingAtOnce,
+    LocksOnlyWhatIsWritten,
+    StaysGone,
+    ForgetsWhatWasInterrupted,
 }
 
 pub(crate) struct Flawed {
@@ -88,6 +91,7 @@ pub(crate) struct Flawed {
     buried: Mutex<HashMap<Key, BatchId>>,
     busy: AtomicBool,
     alone: Mutex<()>,
+    interrupted: AtomicBool,
 }
 
 /// What each batch wrote.
@@ -107,6 +111,7 @@ impl Flawed {
             buried: Mutex::default(),
             busy: AtomicBool::new(false),
             alone: Mutex::new(()),
+            interrupted: AtomicBool::new(false),
         }
     }
 
@@ -216,6 +221,11 @@ impl Flawed {
         true
     }
 
+    /// What becomes of everything when the server is taken away and brought back.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+    }
+
     fn uses_shadow(&self) -> bool {
         self.shadow.lock().unwrap().is_for(self.flaw)
     }
@@ -249,6 +259,15 @@ impl Flawed {
                 }
                 std::thread::sleep(Duration::from_micros(200));
                 self.inner.commit(&Batch { expect: Vec::new(), ..batch.clone() }).await
+            }
+            Flaw::LocksOnlyWhatIsWritten => {
+                if !self.holds(batch).await {
+                    return Err(CommitError::Conflict);
+                }
+                std::thread::sleep(Duration::from_micros(200));
+                let writes = |key| batch.put.iter().any(|put| put.key == key) || batch.delete.contains(&key);
+                let expect = batch.expect.iter().copied().filter(|(key, _)| writes(*key)).collect();
+                self.inner.commit(&Batch { expect, ..batch.clone() }).await
             }
             Flaw::LocksWhatIsRead if !batch.expect.is_empty() => {
                 if self.busy.swap(true, Ordering::SeqCst) {
@@ -316,6 +335,15 @@ impl Store for Flawed {
         match self.flaw {
             Flaw::SortsLoads => keys.sort_unstable(),
             Flaw::DropsRepeatedKeys => keys.dedup(),
+            _ => {}
+        }
+        match self.flaw {
+            Flaw::StaysGone if self.interrupted.load(Ordering::SeqCst) => {
+                return Err(StoreError("gone".to_owned()));
+            }
+            Flaw::ForgetsWhatWasInterrupted if self.interrupted.swap(false, Ordering::SeqCst) => {
+                return Ok(vec![None; keys.len()]);
+            }
             _ => {}
         }
         let mut loaded = Vec::new();

@@ -58,9 +58,33 @@ async fn a_login_is_asked_for_again_when_the_client_says_so_or_finds_it_too_old(
 }
 
 #[tokio::test]
+async fn a_login_of_before_is_no_answer_to_who_asks_for_a_newer_one() {
+    let fixture = provider();
+    let before = fixture.clock.now();
+    for (name, value, enough) in
+        [("prompt", "login", false), ("max_age", "0", false), ("max_age", "60", true), ("state", "s", true)]
+    {
+        fixture.clock.forward(10);
+        let mut agent = fixture.agent();
+        let asked = agent.authorize(&asking("first", "openid").set(name, value)).await;
+        let id = Agent::interaction(&asked);
+        let login = HostLogin::now(
+            "alice",
+            if enough { fixture.clock.now().minus(Duration::from_secs(10)) } else { before },
+        );
+        let answer = agent.login_as(id, login).await;
+        assert_eq!(answer.param("code").is_some(), enough, "{name}={value}: {answer:?}");
+        if !enough {
+            assert!(Agent::is_at(&answer, "/login"), "{name}={value}: {answer:?}");
+            assert!(agent.login(id, "alice").await.param("code").is_some(), "{name}={value}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_may_register_how_old_a_login_may_be() {
     let openid = OpenIdRegistration {
-        default_max_age: Some(std::time::Duration::from_secs(60)),
+        default_max_age: Some(Duration::from_secs(60)),
         ..OpenIdRegistration::default()
     };
     let fixture = with_clients(|client| client.openid = openid.clone());

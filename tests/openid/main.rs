@@ -17,11 +17,13 @@ mod told;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::clients::{API, all};
 use common::{Agent, Answer, Fixture, Form, ISSUER, NOW, authorization, form, refreshing, scope};
-use grantor::authorize::{Continue, InteractReason};
+use grantor::authorize::{Continue, HostLogin, InteractReason};
+use grantor::host::Clock as _;
 use grantor::jose::Algorithm;
 use grantor::protocol::{ErrorCode, Locales, ResponseMode};
 use grantor::record::Client;

@@ -8,7 +8,6 @@ use smallvec::smallvec;
 use super::register::Until;
 use super::{
     ClientInformation, agree, drawn_secret, fresh_secret, fresh_token, put, read_members, still_serves,
-    within_quota,
 };
 use crate::client::MetadataError;
 use crate::grant::life::{self, RETENTION_MARGIN};
@@ -151,7 +150,7 @@ impl Decide for ReplaceRegistration {
         }
         let (before, token) = self.access.find(facts, cx)?;
         let id = &self.access.client_id;
-        within_quota(&Counter::RegistrationUpdates(id.clone(), cx.address), facts)?;
+        facts.within_limit(&Counter::RegistrationUpdates(id.clone(), cx.address), Reason::QuotaExhausted)?;
         if let Some(presented) = &self.client_secret
             && !before.secrets.iter().any(|secret| secret.is(presented, id, cx))
         {

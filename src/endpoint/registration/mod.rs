@@ -31,7 +31,6 @@ use crate::grant::life::RETENTION_MARGIN;
 use crate::jose::json;
 use crate::protocol::{ClientId, Digest, GrantType, OAuthError, Reason, Secret, Timestamp};
 use crate::record::client::ClientSecret;
-use crate::record::facts::{Allowance, Counter};
 use crate::record::registration::{Admission, Applicant, Refusal, Verdict};
 use crate::record::{Context, Facts, Halt, Id, Index, Put, Random, Record, RegisteredClient};
 use crate::token::{Handle, HandleKind};
@@ -95,17 +94,6 @@ impl ClientInformation {
 /// The members of a request body, which is one JSON object.
 fn read_members(body: &[u8]) -> Result<Map<String, Value>, OAuthError> {
     Ok(json::from_slice(body).map_err(MetadataError::from)?)
-}
-
-/// # Errors
-/// [`Halt::Need`] while it is unknown; [`Reason::QuotaExhausted`].
-fn within_quota(counter: &Counter, facts: &Facts) -> Result<(), Halt> {
-    match facts.allowance(counter)? {
-        Allowance::Granted => Ok(()),
-        Allowance::Exhausted { retry_after } => {
-            Err(OAuthError::new(Reason::QuotaExhausted).retry_after(retry_after).into())
-        }
-    }
 }
 
 /// The metadata that a client gets, and the terms: what it wishes for, where its software statement does not say otherwise,

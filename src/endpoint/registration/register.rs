@@ -3,9 +3,7 @@
 use serde_json::{Map, Value};
 use smallvec::smallvec;
 
-use super::{
-    ClientInformation, InitialAccessToken, agree, fresh_secret, fresh_token, put, read_members, within_quota,
-};
+use super::{ClientInformation, InitialAccessToken, agree, fresh_secret, fresh_token, put, read_members};
 use crate::protocol::{ClientId, OAuthError, Reason, Timestamp};
 use crate::record::batch::Expectation;
 use crate::record::facts::Counter;
@@ -44,7 +42,7 @@ impl Decide for RegistrationRequest {
         let access = self.initial_access.as_ref().map(|token| token.find(facts, cx)).transpose()?;
         // Counted so that nobody fills the store; and with a token, which is spent by success alone, so that nobody has the
         // document of a sector fetched without end.
-        within_quota(&Counter::Registrations(cx.address), facts)?;
+        facts.within_limit(&Counter::Registrations(cx.address), Reason::QuotaExhausted)?;
         let id = ClientId::new(cx.id().to_string());
         let introduced_by = access.map(|access| access.name.clone());
         let applicant =

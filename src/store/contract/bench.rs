@@ -60,6 +60,11 @@ pub(super) struct Bench<'a> {
 pub(super) struct Ids(AtomicU64);
 
 impl Ids {
+    /// Ids that no process with another number has, as long as each makes fewer than 2³².
+    pub(super) fn of_process(process: u32) -> Self {
+        Self(AtomicU64::new(u64::from(process) << 32 | 1))
+    }
+
     pub(super) fn fresh(&self) -> BatchId {
         let n = self.0.fetch_add(1, Ordering::Relaxed);
         BatchId(Id::minted(Timestamp(1_700_000_000), 0, n.to_be_bytes()))
@@ -69,8 +74,8 @@ impl Ids {
 impl<'a> Bench<'a> {
     pub(super) async fn open(harness: &'a dyn Harness, rule: &'static str) -> Self {
         let store = harness.open(rule).await;
-        let here = Namespace::of_issuer("https://here.example");
-        Self { harness, rule, store, here, ids: Arc::new(Ids(AtomicU64::new(1))) }
+        let here = Self::key_at(0).namespace;
+        Self { harness, rule, store, here, ids: Arc::new(Ids::of_process(0)) }
     }
 
     /// Drops the store and opens its place again.
@@ -84,6 +89,10 @@ impl<'a> Bench<'a> {
         self.harness.open(self.rule).await
     }
 
+    pub(super) async fn interrupt(&self) {
+        self.harness.interrupt().await;
+    }
+
     pub(super) fn elsewhere(&self) -> Namespace {
         Namespace::of_issuer("https://elsewhere.example")
     }
@@ -92,8 +101,13 @@ impl<'a> Bench<'a> {
         Arc::clone(&self.ids)
     }
 
+    /// A key of the namespace that every rule works in.
+    pub(super) fn key_at(n: u64) -> Key {
+        Key { namespace: Namespace::of_issuer("https://here.example"), kind: Kind::Subject, id: number(n) }
+    }
+
     pub(super) fn key(&self, n: u64) -> Key {
-        Key { namespace: self.here, kind: Kind::Subject, id: number(n) }
+        Key { namespace: self.here, ..Self::key_at(n) }
     }
 
     pub(super) fn term(&self, n: u64) -> Index {

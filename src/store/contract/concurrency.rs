@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bench::{Bench, Failure, Ids, Verdict, counted, ensure, one_of, put, put_under, same};
+use super::bench::{Bench, Failure, Ids, Verdict, conflict, counted, ensure, one_of, put, put_under, same};
 use super::task::{drop_after, pause};
 use crate::record::{Batch, Expectation, Key, Put};
 use crate::store::{CommitError, Store};
@@ -60,6 +60,34 @@ pub(super) async fn of_many_commits_that_only_read_the_same_version_all_win(
     Ok(())
 }
 
+/// With both, what one relied on would not have been true. Where the record that is only read is absent, there is nothing in
+/// its place that could be locked.
+pub(super) async fn of_two_commits_that_rely_on_each_others_records_one_wins(
+    bench: &mut Bench<'_>,
+) -> Verdict {
+    for round in 0..10 * ROUNDS {
+        let keys = [bench.key(2 * round), bench.key(2 * round + 1)];
+        let expectation = match round % 2 {
+            0 => Expectation::Absent,
+            _ => Expectation::At(bench.write(keys).await?),
+        };
+        let [one, other] = keys;
+        let callers = [(one, other), (other, one)].map(|(written, relied_on)| {
+            let mut batch = bench.puts([written]);
+            batch.expect(relied_on, expectation);
+            let store = Arc::clone(&bench.store);
+            async move { store.commit(&batch).await }
+        });
+        for outcome in bench.together(callers.into()).await?.into_iter().filter(Result::is_err) {
+            conflict("a commit that lost", &outcome)?;
+        }
+        let written = bench.store.load(&keys).await?;
+        let before = |found: &&Option<_>| Expectation::of(found.as_ref()) == expectation;
+        ensure(written.iter().filter(before).count() > 0, "each wrote what the other relied on")?;
+    }
+    Ok(())
+}
+
 pub(super) async fn no_increment_is_lost(bench: &mut Bench<'_>) -> Verdict {
     const EACH: u64 = 2;
     let key = bench.key(1);
@@ -82,12 +110,14 @@ pub(super) async fn no_increment_is_lost(bench: &mut Bench<'_>) -> Verdict {
     same("the count", &counted, &Some(EACH * MANY as u64))
 }
 
-async fn increment(store: &dyn Store, ids: &Ids, key: Key) -> Verdict {
+/// Where there is no counter yet, this is the first time.
+pub(super) async fn increment(store: &dyn Store, ids: &Ids, key: Key) -> Verdict {
     loop {
-        let found = one_of(store, key).await?.ok_or_else(|| Failure("the counter is gone".to_owned()))?;
-        let count = counted(&found.record).ok_or_else(|| Failure("the counter is no counter".to_owned()))?;
+        let found = one_of(store, key).await?;
+        let count = found.as_ref().map_or(Some(0), |found| counted(&found.record));
+        let count = count.ok_or_else(|| Failure("the counter is no counter".to_owned()))?;
         let mut batch = Batch::new(ids.fresh());
-        batch.expect(key, Expectation::At(found.version));
+        batch.expect(key, Expectation::of(found.as_ref()));
         batch.put.push(put(key, count + 1));
         if count < 8 {
             pause().await;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::bench::{Bench, Verdict, conflict, ensure, one_of, put_until, same};
+use super::bench::{Bench, Failure, Verdict, conflict, ensure, one_of, put_until, same};
 use crate::protocol::Timestamp;
-use crate::record::{Expectation, Put};
+use crate::record::{BatchId, Expectation, Key, Put};
 use crate::store::CommitError;
 
 pub(super) async fn what_was_acknowledged_is_there_after_reopening(bench: &mut Bench<'_>) -> Verdict {
@@ -37,6 +37,42 @@ pub(super) async fn terms_and_retention_are_there_after_reopening(bench: &mut Be
     same("records deleted", &bench.store.purge(Timestamp(201), 10).await?, &2)?;
     bench.reopen().await;
     same("the listing after a purge and reopening", &bench.listed(term).await?, &vec![bench.key(4)])
+}
+
+/// How often a store may fail in a row before it has found its server again.
+const PATIENCE: usize = 100;
+
+pub(super) async fn a_store_goes_on_once_its_server_is_back(bench: &mut Bench<'_>) -> Verdict {
+    for round in 0..3 {
+        let key = bench.key(round);
+        let version = bench.write([key]).await?;
+        bench.interrupt().await;
+        same("what was acknowledged before", &in_time(bench, key).await?, &Some(version))?;
+        for attempt in 0.. {
+            let mut batch = bench.puts([key]);
+            batch.expect(key, Expectation::At(version));
+            match bench.store.commit(&batch).await {
+                Ok(()) => {}
+                // A connection that broke unnoticed is found out by whoever uses it first.
+                Err(CommitError::Unavailable(_) | CommitError::Unknown(_)) if attempt < PATIENCE => {}
+                Err(error) => return Err(error.into()),
+            }
+            if in_time(bench, key).await? == Some(batch.id) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The version of a record, as soon as it can be read.
+async fn in_time(bench: &Bench<'_>, key: Key) -> Result<Option<BatchId>, Failure> {
+    for _ in 0..PATIENCE {
+        if let Ok(version) = bench.version(key).await {
+            return Ok(version);
+        }
+    }
+    bench.version(key).await
 }
 
 pub(super) async fn each_of_two_handles_sees_what_the_other_committed(bench: &mut Bench<'_>) -> Verdict {

@@ -242,7 +242,7 @@ fn interaction(state: Option<Arc<str>>) -> Interaction {
             nonce: Some(Arc::from("n-0S6_WzA2Mj")),
             claims: Some(Box::new(claims())),
             subject: Some(subject()),
-            max_age: Some(600),
+            signed_in_since: Some(Timestamp(1_700_000_000)),
             ask: true,
             hints: Some(Box::new(PageHints {
                 login_hint: Some(Arc::from("alice@example.com")),

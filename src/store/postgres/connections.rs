@@ -10,15 +10,12 @@ use deadpool_postgres::tokio_postgres::{Config, Error, NoTls, Row, Statement};
 use deadpool_postgres::{
     BuildError, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod,
 };
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{PostgresOpenError, PostgresOptions, schema, statements};
-use crate::store::StoreError;
+use crate::store::{StoreError, tls};
 
 /// How much longer than the server may work its answer is awaited.
 const GRACE: Duration = Duration::from_secs(1);
@@ -178,22 +175,7 @@ fn is_local(config: &Config) -> bool {
 }
 
 fn tls(authorities: &str) -> Result<ClientConfig, PostgresOpenError> {
-    let invalid = |error: &dyn std::fmt::Display| PostgresOpenError::Options(error.to_string());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| invalid(&error))?;
-    let builder = if authorities.is_empty() {
-        builder.with_platform_verifier().map_err(|error| invalid(&error))?
-    } else {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
-            let certificate = certificate.map_err(|error| invalid(&error))?;
-            roots.add(certificate).map_err(|error| invalid(&error))?;
-        }
-        builder.with_root_certificates(roots)
-    };
-    let mut config = builder.with_no_client_auth();
+    let mut config = tls::config(authorities).map_err(PostgresOpenError::Options)?;
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     Ok(config)
 }

@@ -7,8 +7,8 @@ use deadpool_postgres::tokio_postgres::types::FromSql;
 
 use super::connections::{Connections, Failure};
 use crate::protocol::Timestamp;
-use crate::record::{Batch, BatchId, Expectation, Id, Index, Key, Kind, Namespace, Versioned, codec};
-use crate::store::{CommitError, Listing, Page, StoreError};
+use crate::record::{Batch, BatchId, Expectation, Id, Index, Key, Kind, Versioned, codec};
+use crate::store::{CommitError, Listing, Page, StoreError, names};
 
 const LOAD: &str = "
     SELECT records.version, records.body FROM unnest($1::bytea[]) WITH ORDINALITY AS wanted (key, place)
@@ -47,14 +47,14 @@ impl Write {
         let listed = || batch.put.iter().flat_map(|put| put.terms.iter().map(|term| (term, &put.key)));
         Ok(Self {
             id: batch.id.0.0.to_vec(),
-            expected_keys: batch.expect.iter().map(|(key, _)| name(key)).collect(),
+            expected_keys: batch.expect.iter().map(|(key, _)| names::of_key(key)).collect(),
             expected_versions: batch.expect.iter().map(|(_, expectation)| version(expectation)).collect(),
-            deleted: batch.delete.iter().map(name).collect(),
-            put_keys: batch.put.iter().map(|put| name(&put.key)).collect(),
+            deleted: batch.delete.iter().map(names::of_key).collect(),
+            put_keys: batch.put.iter().map(|put| names::of_key(&put.key)).collect(),
             put_retain_until: batch.put.iter().map(|put| seconds(put.retain_until)).collect(),
             put_bodies: batch.put.iter().map(|put| encode(&put.record)).collect::<Result<_, _>>()?,
-            listed_terms: listed().map(|(term, _)| term_name(term)).collect(),
-            listed_keys: listed().map(|(_, key)| name(key)).collect(),
+            listed_terms: listed().map(|(term, _)| names::of_term(term)).collect(),
+            listed_keys: listed().map(|(_, key)| names::of_key(key)).collect(),
         })
     }
 }
@@ -89,7 +89,7 @@ pub(super) async fn refuse(
     keys: &[Key],
 ) -> Result<(), Failure> {
     let batches: Vec<&[u8]> = batches.iter().map(|id| id.0.0.as_slice()).collect();
-    let keys: Vec<Vec<u8>> = keys.iter().map(name).collect();
+    let keys: Vec<Vec<u8>> = keys.iter().map(names::of_key).collect();
     connections.ask(REFUSE, &[&batches, &keys]).await.map(drop)
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn load(
     connections: &Connections,
     keys: &[Key],
 ) -> Result<Vec<Option<Versioned>>, StoreError> {
-    let keys: Vec<Vec<u8>> = keys.iter().map(name).collect();
+    let keys: Vec<Vec<u8>> = keys.iter().map(names::of_key).collect();
     let rows = connections.ask(LOAD, &[&keys]).await?;
     rows.iter().map(versioned).collect()
 }
@@ -120,9 +120,9 @@ pub(super) async fn list(
 ) -> Result<Listing, StoreError> {
     let limit = page.limit.max(1);
     let kinds: Vec<i32> = Kind::ALL.iter().map(|kind| i32::from(*kind as u8)).collect();
-    let after = page.after.as_ref().map(name).unwrap_or_default();
+    let after = page.after.as_ref().map(names::of_key).unwrap_or_default();
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let rows = connections.ask(LIST, &[&term_name(index), &after, &kinds, &most]).await?;
+    let rows = connections.ask(LIST, &[&names::of_term(index), &after, &kinds, &most]).await?;
     let mut keys: Vec<Key> = rows.iter().map(key).collect::<Result<_, _>>()?;
     let more = keys.len() > limit;
     keys.truncate(limit);
@@ -146,24 +146,9 @@ fn column<'a, T: FromSql<'a>>(row: &'a Row, at: usize) -> Result<T, String> {
     row.try_get(at).map_err(|error| error.to_string())
 }
 
-/// What a key is called in the tables: in the same order as the keys themselves.
-fn name(key: &Key) -> Vec<u8> {
-    [key.namespace.0.0.as_slice(), &[key.kind as u8], &key.id.0].concat()
-}
-
-fn term_name(index: &Index) -> Vec<u8> {
-    [index.namespace.0.0.as_slice(), &[index.kind as u8], &index.id.0].concat()
-}
-
 fn key(row: &Row) -> Result<Key, StoreError> {
-    let name: &[u8] = column(row, 0).map_err(StoreError)?;
-    let parts = || {
-        let (namespace, rest) = name.split_first_chunk()?;
-        let (number, id) = rest.split_first()?;
-        let kind = Kind::ALL.iter().copied().find(|kind| *kind as u8 == *number)?;
-        Some(Key { namespace: Namespace(Id(*namespace)), kind, id: Id(id.try_into().ok()?) })
-    };
-    parts().ok_or_else(|| StoreError("a term lists what is no key".to_owned()))
+    let name = column(row, 0).map_err(StoreError)?;
+    names::key(name).ok_or_else(|| StoreError("a term lists what is no key".to_owned()))
 }
 
 /// PostgreSQL's integers end at 2⁶³ − 1, which stands for every later time too.
