@@ -10,6 +10,7 @@
 //! drawn; three and four in `MODEL_SCHEDULES` for each choice of them. `MODEL_SEED` says which. A failure prints the schedule.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::indexing_slicing, reason = "places among the requests of a scene")]
 
 #[path = "../common/mod.rs"]
 mod common;
