@@ -35,6 +35,8 @@ use self::fixture::{Fixture, SCOPE, authorize, code_in, exchange, member, refres
 #[path = "fixture/mod.rs"]
 #[allow(dead_code, reason = "each bench sends some of the requests")]
 mod fixture;
+#[path = "../tests/common/port.rs"]
+mod port;
 #[path = "../tests/common/postgres.rs"]
 mod postgres;
 
@@ -89,7 +91,7 @@ async fn over_sqlite(unit: u64) -> bool {
     let store = Arc::new(SqliteStore::open(&path).unwrap());
     let sizes = async || {
         let connection = rusqlite::Connection::open(&path).unwrap();
-        let query = "SELECT name, pgsize FROM dbstat WHERE aggregate AND pgsize > 1000000 ORDER BY 1";
+        let query = "SELECT name, pgsize FROM dbstat WHERE aggregate = TRUE AND pgsize > 1000000 ORDER BY 1";
         let mut statement = connection.prepare(query).unwrap();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))).unwrap();
         rows.map(Result::unwrap).collect()

@@ -32,6 +32,8 @@ use self::fixture::{Fixture, SCOPE, member, refresh, server};
 #[path = "fixture/mod.rs"]
 #[allow(dead_code, reason = "each bench sends some of the requests")]
 mod fixture;
+#[path = "../tests/common/port.rs"]
+mod port;
 #[path = "../tests/common/postgres.rs"]
 mod postgres;
 

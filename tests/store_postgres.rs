@@ -5,6 +5,8 @@
 
 #[path = "common/batches.rs"]
 mod batches;
+#[path = "common/port.rs"]
+mod port;
 #[path = "common/postgres.rs"]
 mod postgres;
 #[path = "common/wire.rs"]

@@ -5,6 +5,8 @@
 
 #[path = "common/batches.rs"]
 mod batches;
+#[path = "common/port.rs"]
+mod port;
 #[path = "common/redis.rs"]
 mod redis_server;
 #[path = "common/wire.rs"]
@@ -599,7 +601,7 @@ async fn no_increment_of_several_processes_is_lost() {
 async fn tls_is_spoken_to_the_named_host_alone() {
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let chain = certificate.cert.pem();
-    let tls_port = redis_server::free_port();
+    let tls_port = port::free_port();
     let started = Server::start_with(|folder| {
         let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
         std::fs::write(&cert, &chain).unwrap();
@@ -648,7 +650,7 @@ async fn a_server_is_reached_through_its_socket_too() {
 async fn in_a_cluster_the_node_that_keeps_the_keys_is_found() {
     let node = || {
         Server::start_with(|_| {
-            vec!["--cluster-enabled yes".to_owned(), format!("--cluster-port {}", redis_server::free_port())]
+            vec!["--cluster-enabled yes".to_owned(), format!("--cluster-port {}", port::free_port())]
         })
     };
     let (Some(asked), Some(keeps)) = (node(), node()) else { return };

@@ -20,7 +20,7 @@
 //! | on the server | an acknowledged commit survives |
 //! |---|---|
 //! | `appendonly yes`, `appendfsync always` | a crash of the server and of its machine, as far as the disk keeps what it reported as written |
-//! | `appendonly yes`, `appendfsync everysec` | a crash of the server; that of the machine loses about the last second, or two |
+//! | `appendonly yes`, `appendfsync everysec` | a crash of the server, unless its disk was slow just then; that of the machine loses the last second, or two |
 //! | `appendonly yes`, `appendfsync no` | a crash of the server; that of the machine loses what the operating system had not written yet |
 //! | `appendonly no` | nothing: what was written since the last snapshot is lost, or all |
 //! | a replica takes over, whatever is set | what had reached that replica: replication does not wait |
@@ -42,7 +42,7 @@
 //! forget something (`maxmemory-policy noeviction`): else it does not use it. When memory is used up, commits find the store
 //! full, while loads and purges go on. What is changed while a connection lasts is not noticed.
 //!
-//! Every key but the one that tells the layout lapses by the server's own clock, a week after its record's `retain_until`, or a
+//! Every key but the one that tells the layout lapses by the server's own clock: a record a week after its `retain_until`, or a
 //! week after it was written where that is later. So a host that never purges does not fill the server for ever, and clocks may
 //! differ by days. [`Store::purge`] does what it is told, by the time it is told; it is also what keeps the terms of records
 //! short. Of an index, which lapses with the longest-lived of its records, listings drop what has lapsed.

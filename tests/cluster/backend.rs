@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use grantor::store::{PostgresStore, Store};
+use grantor::store::{PostgresStore, RedisStore, Store};
 
-use crate::postgres::{Server, Stop};
+use crate::{postgres, redis};
 
 /// A database server of a test's own. Each is one more row in the list of `main.rs`.
 pub(crate) trait Backend: Sized + Send + 'static {
@@ -24,7 +24,7 @@ pub(crate) trait Backend: Sized + Send + 'static {
     fn kill_and_start(&mut self);
 }
 
-impl Backend for Server {
+impl Backend for postgres::Server {
     fn start() -> Option<Self> {
         Self::start_for_crowds()
     }
@@ -38,12 +38,36 @@ impl Backend for Server {
     }
 
     fn restart(&mut self) {
-        self.stop(Stop::Fast);
+        self.stop(postgres::Stop::Fast);
         self.resume();
     }
 
     fn kill_and_start(&mut self) {
         self.kill();
+        self.resume();
+    }
+}
+
+impl Backend for redis::Server {
+    fn start() -> Option<Self> {
+        Self::start()
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(RedisStore::connect(self.url()).await.unwrap())
+    }
+
+    fn restart(&mut self) {
+        self.stop(redis::Stop::Fast);
+        self.resume();
+    }
+
+    fn kill_and_start(&mut self) {
+        self.stop(redis::Stop::Immediate);
         self.resume();
     }
 }

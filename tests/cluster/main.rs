@@ -8,9 +8,13 @@ mod backend;
 mod client;
 mod kill_nine;
 mod nodes;
+#[path = "../common/port.rs"]
+mod port;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod races;
+#[path = "../common/redis.rs"]
+mod redis;
 #[allow(dead_code, reason = "only a browser that signs in is needed")]
 #[path = "../example_server/support.rs"]
 mod support;
@@ -46,6 +50,7 @@ macro_rules! every_rule_over {
 
 every_rule_over! {
     postgres_server: crate::postgres::Server;
+    redis_server: crate::redis::Server;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

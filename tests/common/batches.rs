@@ -11,7 +11,7 @@ use grantor::protocol::Timestamp;
 use grantor::record::{
     Batch, BatchId, Expectation, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing, Versioned,
 };
-use grantor::store::{CommitError, Page, Store, StoreError};
+use grantor::store::{CommitError, Page, Store};
 
 pub(crate) const HERE: Namespace = Namespace(Id([7; 16]));
 

@@ -12,6 +12,8 @@ pub(crate) mod foreign;
 pub(crate) mod host;
 pub(crate) mod phones;
 #[cfg(unix)]
+pub(crate) mod port;
+#[cfg(unix)]
 pub(crate) mod postgres;
 pub(crate) mod races;
 #[cfg(unix)]

@@ -7,13 +7,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use super::port::free_port;
 
 /// The password of the role `grantor`.
 pub(crate) const PASSWORD: &str = "not-a-secret";
@@ -183,19 +183,6 @@ fn programs() -> Option<PathBuf> {
         .collect();
     found.sort();
     found.pop().map(|(_, programs)| programs)
-}
-
-/// A port that nobody has, outside the range from which systems give ports to whoever connects: it stays free while its
-/// server is away.
-pub(crate) fn free_port() -> u16 {
-    static ASKED: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let place = std::process::id().wrapping_mul(101).wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed));
-        let port = 10_000 + (place % 20_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// Whether this process may do everything: what it makes belongs to root, or was given away before.

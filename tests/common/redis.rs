@@ -7,10 +7,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use super::port::free_port;
 
 /// The password of the user `default`.
 pub(crate) const PASSWORD: &str = "not-a-secret";
@@ -140,10 +141,6 @@ impl Drop for Server {
             let _ = process.wait();
         }
     }
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn program() -> Option<&'static str> {

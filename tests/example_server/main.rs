@@ -16,6 +16,9 @@ mod logout;
 mod openid;
 mod pages;
 #[cfg(unix)]
+#[path = "../common/port.rs"]
+mod port;
+#[cfg(unix)]
 #[path = "../common/postgres.rs"]
 mod postgres;
 #[cfg(unix)]

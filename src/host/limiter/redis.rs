@@ -19,7 +19,8 @@ static COUNT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redi
 const MARGIN: u64 = 60;
 
 /// Counters on a Redis or Valkey server, in fixed windows, by the rules of a [`MemoryLimiter`](super::MemoryLimiter): shared by
-/// any number of processes, which so have one limit together.
+/// any number of processes, which so have one limit together. Issuers that are to have limits of their own need prefixes of their
+/// own.
 ///
 /// A counter lapses a minute after its window, and until then takes a few hundred bytes. What is asked of the server stands at
 /// [`RedisStore`](crate::store::RedisStore). When its memory is used up, or it cannot be reached, nothing can be counted, and

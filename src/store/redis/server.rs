@@ -188,3 +188,46 @@ fn major(version: &str) -> Option<u64> {
 fn unavailable(error: RedisError) -> RedisOpenError {
     RedisOpenError::Unavailable(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found of a server that says this of itself, untrusted and trusted.
+    fn judged(said: &[&str]) -> [Result<(), RedisOpenError>; 2] {
+        let mut options = RedisOptions::new("redis://127.0.0.1");
+        let space = Space::of(&options.prefix).unwrap();
+        [false, true].map(|trusted| {
+            options.trust_unread_settings = trusted;
+            Server::of(&options, &space).unwrap().check(&said.join("\r\n"))
+        })
+    }
+
+    #[test]
+    fn a_server_that_is_new_enough_takes_writes_and_evicts_nothing_is_fit() {
+        let rest = ["role:master", "maxmemory_policy:noeviction"];
+        for version in ["7.0.0", "7.2.4", "8.0.1", "10.0.0"] {
+            let version = format!("redis_version:{version}");
+            assert_eq!(judged(&[&version, rest[0], rest[1]]), [Ok(()), Ok(())]);
+        }
+        for version in ["6.2.14", "4.0", ""] {
+            let said = format!("redis_version:{version}");
+            let too_old = Err(RedisOpenError::TooOld(version.to_owned()));
+            assert_eq!(judged(&[&said, rest[0], rest[1]]), [too_old.clone(), too_old]);
+        }
+    }
+
+    #[test]
+    fn only_what_a_server_does_not_tell_is_a_matter_of_trust() {
+        let said = ["redis_version:7.0.15", "role:master", "maxmemory_policy:noeviction"];
+        for (left_out, name) in ["redis_version", "role", "maxmemory_policy"].into_iter().enumerate() {
+            let mut told = said.to_vec();
+            told.remove(left_out);
+            assert_eq!(judged(&told), [Err(RedisOpenError::Unread(name)), Ok(())]);
+        }
+        let replica = Err(RedisOpenError::Replica);
+        assert_eq!(judged(&[said[0], "role:slave", said[2]]), [replica.clone(), replica]);
+        let evicts = Err(RedisOpenError::Evicts("volatile-lru".to_owned()));
+        assert_eq!(judged(&[said[0], said[1], "maxmemory_policy:volatile-lru"]), [evicts.clone(), evicts]);
+    }
+}
