@@ -20,7 +20,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root.join(path)).unwrap_or_else(|_| panic!("{path} does not exist"))
 }
 
-/// Whether there is a test of this name, or a race that is run on each store.
+/// Whether there is a test of this name, or a rule that a macro makes a test for each store.
 fn is_tested(source: &str, name: &str) -> bool {
     let marks = |line: &&str| line.starts_with("#[") || line.starts_with("//");
     let is_test = |(at, _): (usize, &str)| {
@@ -28,10 +28,12 @@ fn is_tested(source: &str, name: &str) -> bool {
         let mut before = before.lines().rev().map(str::trim).take_while(marks);
         before.any(|line| line == "#[test]" || line.starts_with("#[tokio::test"))
     };
-    let race = format!("{name}(");
+    let (race, rule) = (format!("{name}("), format!("::{name},"));
     let races = source.contains("macro_rules! races");
+    let rules = source.contains("macro_rules! every_rule_over");
     source.match_indices(&format!("fn {name}(")).any(is_test)
         || races && source.lines().any(|line| line.trim_start().starts_with(&race))
+        || rules && source.lines().any(|line| line.ends_with(&rule))
 }
 
 #[test]

@@ -464,9 +464,7 @@ async fn a_store_lives_through_restarts_of_its_server_and_loses_and_doubles_noth
     over.store(true, Ordering::SeqCst);
     let mut total = Tally::default();
     for writer in writers {
-        let tally = writer.await.unwrap();
-        assert!(tally.applied > 0, "{tally:?}");
-        total = total + tally;
+        total = total + writer.await.unwrap();
     }
     println!("{total:?}");
     assert!(total.applied > 50, "{total:?}");

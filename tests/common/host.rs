@@ -1,53 +1,20 @@
 //! What a host injects, made for the tests of this crate, beside what hosts have for theirs: entropy that fails, passwords, and
 //! nobody at all.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use grantor::host::{
     AuthenticationDevice, Entropy, EntropyError, Fetch, FetchError, FetchRequest, FetchResponse, Limits,
     MemoryLimiter, PasswordVerifier,
 };
-use grantor::protocol::{Digest, SubjectId, Timestamp};
+use grantor::protocol::{SubjectId, Timestamp};
 use grantor::record::backchannel::{Identified, UserEnquiry, UserQuestion};
 use grantor::record::grant::{AuthenticatedSubject, Authentication};
 use grantor::record::password::{PasswordAttempt, PasswordVerdict};
 use grantor::store::StoreError;
 pub(crate) use grantor::testing::{TestClock, TestSigner, TestUsers};
 use serde_json::json;
-
-/// The same bytes in every run, and never the same twice.
-pub(crate) struct RewindableEntropy {
-    seed: u64,
-    drawn: AtomicU64,
-}
-
-impl RewindableEntropy {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, drawn: AtomicU64::new(0) }
-    }
-
-    /// How much was drawn so far.
-    pub(crate) fn drawn(&self) -> u64 {
-        self.drawn.load(Ordering::SeqCst)
-    }
-
-    /// Goes back to where it was when so much was drawn.
-    pub(crate) fn rewind(&self, drawn: u64) {
-        self.drawn.store(drawn, Ordering::SeqCst);
-    }
-}
-
-impl Entropy for RewindableEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        for chunk in bytes.chunks_mut(32) {
-            let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
-            let Digest(block) = Digest::of(format!("{} {drawn}", self.seed).as_bytes());
-            chunk.copy_from_slice(&block[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
 
 /// The system's entropy, until it is broken.
 #[derive(Default)]

@@ -10,6 +10,7 @@
 //! drawn; three and four in `MODEL_SCHEDULES` for each choice of them. `MODEL_SEED` says which. A failure prints the schedule.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::indexing_slicing, reason = "places among the requests of a scene")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -19,13 +20,14 @@ mod scheduled;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::host::RewindableEntropy;
 use common::stage::{Deed, Outcome, Stage, promises_are_kept};
 use common::watched::Watched;
+use grantor::host::{Entropy, EntropyError};
+use grantor::testing::SeededEntropy;
 use scenes::Requests;
 use scheduled::Scheduled;
 use shuttle::scheduler::{DfsScheduler, PctScheduler, Scheduler};
@@ -34,13 +36,21 @@ use shuttle::{Config, Runner};
 /// One of so many choices of four requests is tried.
 const FOURS: usize = 29;
 
+/// Draws the same in every schedule.
+struct Rewinding(Mutex<SeededEntropy>);
+
+impl Entropy for Rewinding {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+        self.0.lock().unwrap().fill(bytes)
+    }
+}
+
 /// A server and what was asked of it so far, to which it can go back.
 struct Scene {
     stage: Stage,
     store: Arc<Scheduled>,
-    entropy: Arc<RewindableEntropy>,
+    entropy: Arc<Rewinding>,
     begin: Watched,
-    drawn: u64,
     events: usize,
     requests: Vec<(&'static str, Deed)>,
     held: Vec<String>,
@@ -72,20 +82,20 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 impl Scene {
     fn new(prepare: impl AsyncFnOnce(&Stage) -> Requests) -> Arc<Self> {
         let store = Arc::<Scheduled>::default();
-        let entropy = Arc::new(RewindableEntropy::new(1));
+        let entropy = Arc::new(Rewinding(Mutex::new(SeededEntropy::predictable(1))));
         let stage = Stage::with(store.clone(), |builder| builder.entropy(entropy.clone()));
         // Whoever is told of the end of a session makes many calls more, and has a scene of its own.
         for client in ["web", "spa"] {
             stage.fixture.clients.change(client, |client| client.logout.backchannel = None);
         }
         let (requests, held) = at_once(prepare(&stage));
-        let (begin, drawn, events) = (store.now().again(), entropy.drawn(), stage.fixture.events().len());
-        Arc::new(Self { stage, store, entropy, begin, drawn, events, requests, held })
+        let (begin, events) = (store.now().again(), stage.fixture.events().len());
+        Arc::new(Self { stage, store, entropy, begin, events, requests, held })
     }
 
     fn rewind(&self) {
         self.store.set(self.begin.again());
-        self.entropy.rewind(self.drawn);
+        *self.entropy.0.lock().unwrap() = SeededEntropy::predictable(2);
         self.stage.rewind(self.events);
     }
 

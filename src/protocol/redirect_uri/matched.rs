@@ -7,8 +7,9 @@ use url::form_urlencoded;
 
 /// A presented redirect URI that matched a registered one: the only value a response can be sent to.
 ///
-/// Comes from [`RedirectUri::accept`] or [`RedirectUri::as_registered`] and from nowhere else; it is not read
-/// back from storage, so a URI that was stored meanwhile is matched again against the client as it is then.
+/// Comes from [`RedirectUri::accept`](super::RedirectUri::accept) or
+/// [`RedirectUri::as_registered`](super::RedirectUri::as_registered) and from nowhere else; it is not read back from storage, so
+/// a URI that was stored meanwhile is matched again against the client as it is then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatchedRedirectUri(Arc<str>);
 
