@@ -20,7 +20,7 @@ use grantor::authorize::{
 use grantor::client::Credentials;
 use grantor::client::authentication::ClientProof;
 use grantor::endpoint::administration::{
-    ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange,
+    ChangeStanding, EndSession, ForgetConsent, Party, RevokeGrant, StandingChange, UsableGrants,
 };
 use grantor::endpoint::device_authorization::DeviceAuthorizationRequest;
 use grantor::endpoint::introspection::IntrospectionRequest;
@@ -379,6 +379,8 @@ async fn every_other_request_is_decided_again_as_it_was_answered() {
     }
     fixture.tokens("spa").await;
     let (id, _) = fixture.grants("spa").await.remove(0);
+    let (decision, _) = recorded(&fixture, &UsableGrants(vec![id])).await;
+    assert!(decision.contains("spa"), "{decision}");
     recorded(&fixture, &RevokeGrant(id)).await.1.unwrap();
     for change in [StandingChange::Disable, StandingChange::Enable, StandingChange::RevokeAll] {
         for party in [Party::Subject(alice()), Party::Client("web".into())] {

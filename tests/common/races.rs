@@ -224,6 +224,11 @@ async fn stand_back(turn: usize, n: usize) {
     }
 }
 
+/// Which of the two who decide allows it: they begin by turns.
+const fn allows(turn: usize, n: usize) -> bool {
+    (turn + n) % 2 == 0
+}
+
 /// Somebody approves, somebody else denies, time runs out, and the device polls all the while.
 pub(crate) async fn of_all_who_decide_about_a_device_the_first_wins(store: AnyStore, turns: usize) {
     let fixture = Arc::new(devices::over(store, |builder| builder));
@@ -246,8 +251,10 @@ pub(crate) async fn of_all_who_decide_about_a_device_the_first_wins(store: AnySt
             async move {
                 stand_back(turn, n).await;
                 match n {
-                    0 => Did::Decided(true, fixture.server.approve(&approve).await.is_ok()),
-                    1 => Did::Decided(false, fixture.server.deny(&deny).await.is_ok()),
+                    0 | 1 if allows(turn, n) => {
+                        Did::Decided(true, fixture.server.approve(&approve).await.is_ok())
+                    }
+                    0 | 1 => Did::Decided(false, fixture.server.deny(&deny).await.is_ok()),
                     2 => {
                         if turn % 3 == 0 {
                             fixture.clock.forward(600);
@@ -279,8 +286,10 @@ pub(crate) async fn of_all_who_decide_for_a_client_that_named_its_user_the_first
             async move {
                 stand_back(turn, n).await;
                 match n {
-                    0 => Did::Decided(true, world.approve("alice", "openid").await.is_ok()),
-                    1 => Did::Decided(false, world.answer("alice", UserAnswer::Deny).await.is_ok()),
+                    0 | 1 if allows(turn, n) => {
+                        Did::Decided(true, world.approve("alice", "openid").await.is_ok())
+                    }
+                    0 | 1 => Did::Decided(false, world.answer("alice", UserAnswer::Deny).await.is_ok()),
                     2 => {
                         if turn % 3 == 0 {
                             world.fixture.clock.forward(600);
@@ -312,8 +321,10 @@ pub(crate) async fn of_all_who_decide_for_a_client_that_is_sent_its_tokens_the_f
             async move {
                 stand_back(turn, n).await;
                 match n {
-                    0 => Did::Decided(true, world.approve("alice", "openid").await.is_ok()),
-                    1 => Did::Decided(false, world.answer("alice", UserAnswer::Deny).await.is_ok()),
+                    0 | 1 if allows(turn, n) => {
+                        Did::Decided(true, world.approve("alice", "openid").await.is_ok())
+                    }
+                    0 | 1 => Did::Decided(false, world.answer("alice", UserAnswer::Deny).await.is_ok()),
                     2 if turn % 3 == 0 => {
                         world.fixture.clock.forward(600);
                         Did::Other
