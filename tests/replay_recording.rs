@@ -116,6 +116,7 @@ macro_rules! shown {
 
 shown!(
     (),
+    Vec<(grantor::record::GrantId, grantor::record::Grant)>,
     grantor::endpoint::introspection::Introspection,
     grantor::grant::resolve::LiveToken,
     grantor::endpoint::userinfo::UserInfoPlan,
