@@ -231,7 +231,7 @@ async fn stand_back(turn: usize, n: usize) {
 
 /// Which of the two who decide allows it: they begin by turns.
 const fn allows(turn: usize, n: usize) -> bool {
-    (turn + n) % 2 == 0
+    (turn + n).is_multiple_of(2)
 }
 
 /// Somebody approves, somebody else denies, time runs out, and the device polls all the while.
