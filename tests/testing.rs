@@ -33,11 +33,13 @@ mod host {
 use std::sync::Arc;
 
 use grantor::authorize::HostLogin;
+use grantor::endpoint::resource::ResourceCheck;
 use grantor::host::{Accounts as _, Clock as _, Entropy as _, StaticResources};
 use grantor::jose::Algorithm;
-use grantor::protocol::{Resource, SubjectId};
+use grantor::protocol::{ErrorCode, Resource, Scope, SubjectId};
 use grantor::record::{ResourceServer, TokenFormat};
 use grantor::testing::{self, CONFIDENTIAL_CLIENT, PUBLIC_CLIENT, SeededEntropy, TestServer};
+use grantor::token::PresentedToken;
 use serde_json::Value;
 
 const API: &str = "https://api.example/";
@@ -100,12 +102,18 @@ async fn what_the_server_refuses_fails_the_test_and_says_why() {
 async fn a_user_who_is_locked_gets_nothing_more() {
     let server = with_api();
     let tokens = server.tokens("alice", "offline_access api:read").await;
+    let refresh = tokens.refresh_token.unwrap();
+    let refreshing = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose())];
+    let check = ResourceCheck {
+        token: PresentedToken::read(tokens.access_token.expose()),
+        resource: None,
+        scope: Scope::empty(),
+    };
+    server.try_token("web", &refreshing).await.unwrap();
+    server.server.check(&check).await.unwrap();
     server.users.lock("alice");
-    let refresh = tokens.refresh_token.unwrap().expose().to_owned();
-    let again = tokio::spawn(async move {
-        server.token("web", &[("grant_type", "refresh_token"), ("refresh_token", &refresh)]).await
-    });
-    assert!(again.await.is_err());
+    assert_eq!(server.try_token("web", &refreshing).await.unwrap_err().code(), ErrorCode::InvalidGrant);
+    assert_eq!(server.server.check(&check).await.unwrap_err().status(), 401);
     let users = testing::TestUsers::default();
     assert_eq!(users.claims(&SubjectId::new("bob")).await.unwrap()["name"], "The user bob");
 }

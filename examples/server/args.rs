@@ -143,8 +143,11 @@ impl FromStr for Database {
             url if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) => {
                 Ok(Self::Postgres(DatabaseUrl(url.to_owned())))
             }
-            url if ["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme)) => {
+            url if ["redis://", "rediss://", "unix://"].iter().any(|scheme| url.starts_with(scheme)) => {
                 Ok(Self::Redis(DatabaseUrl(url.to_owned())))
+            }
+            url if url.contains("://") => {
+                Err("postgres://, redis://, rediss://, unix://, a path or memory: is needed")
             }
             path => Ok(Self::File(path.into())),
         }

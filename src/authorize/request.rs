@@ -20,6 +20,9 @@ use crate::record::client::ConsentPolicy;
 use crate::record::interaction::{PageHints, PendingRequest};
 use crate::record::{ClaimsRequest, Client, Context, Facts, Halt};
 
+/// How much the clock of whoever signs a user in may be behind that of whoever is asked for it.
+const SKEW: Duration = Duration::from_secs(10);
+
 /// The parameters of an authorization request, as they came: borrowed from it where nothing was escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthorizationRequest<'p> {
@@ -231,7 +234,7 @@ impl<'p> AuthorizationRequest<'p> {
             nonce: self.nonce.as_deref().filter(|_| openid).map(Into::into),
             claims: claims.map(Box::new),
             subject,
-            signed_in_since: oldest.map(|age| cx.now.minus(age)),
+            signed_in_since: oldest.map(|age| cx.now.minus(age).minus(SKEW)),
             ask: prompts.consent,
             hints: Some(self.hints_for(client)).filter(|hints| *hints != PageHints::default()).map(Box::new),
         };

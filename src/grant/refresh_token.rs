@@ -4,6 +4,7 @@
 //! presented                          answer
 //! live                               successor (or itself) + access token
 //! just retired, successor unused     within the window: the same successor + access token, a few times
+//!                                    once that was often enough: nothing happens
 //! just retired, otherwise            the grant ends
 //! older                              the grant ends
 //! tag wrong, client wrong            nothing happens

@@ -164,7 +164,8 @@ pub struct PendingRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectId>,
     /// The earliest time at which whoever answers may have signed in: `max_age` before the request came, or just then for
-    /// `prompt=login`. Counted from the request, since a short one would never end else.
+    /// `prompt=login`; and a little earlier, for clocks that differ. Counted from the request, since a short one would never end
+    /// else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in_since: Option<Timestamp>,
     /// Whether the user is asked whatever was allowed before (`prompt=consent`).

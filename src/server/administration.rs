@@ -145,8 +145,18 @@ impl AuthorizationServer {
     /// # Errors
     /// 503 when the store cannot be reached.
     pub async fn usable_grants_of(&self, subject: &SubjectId) -> Result<Vec<(GrantId, Grant)>, OAuthError> {
-        let all = self.grants_of(subject).await?.into_iter().map(|(id, _)| id).collect();
-        self.run(&UsableGrants(all), Origin::default()).await
+        let index = Index::subject(self.parts.settings.namespace, subject);
+        let (mut usable, mut page) = (Vec::new(), Page { after: None, limit: 100 });
+        loop {
+            let listing = self.parts.store.list(&index, page).await.map_err(unavailable)?;
+            let grants = listing.keys.iter().filter(|key| key.kind == Kind::Grant);
+            let grants = UsableGrants(grants.map(|key| GrantId(key.id)).collect());
+            usable.extend(self.run(&grants, Origin::default()).await?);
+            match listing.next {
+                Some(next) => page.after = Some(next),
+                None => return Ok(usable),
+            }
+        }
     }
 
     /// A page of what is listed, without what was forgotten meanwhile, and where the next begins.

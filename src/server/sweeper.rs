@@ -89,7 +89,7 @@ impl Sweeper {
     }
 
     /// As [`run`](Self::run), until `stop` is there: at once where it sleeps, else once the tick is done, which takes no longer
-    /// than the store and the slowest client.
+    /// than the store and, for each page of messages, the slowest client.
     pub async fn run_until<S: Future<Output = ()>>(
         mut self,
         sleep: impl Fn(Duration) -> S,
@@ -110,11 +110,11 @@ impl Sweeper {
         if let Err(error) = self.forget(&mut swept).await {
             self.failed(error, &mut swept);
         }
-        if let Err(error) = self.deliver(&mut swept).await {
-            self.failed(error, &mut swept);
-        }
         if let Err(error) = self.server.signer().tend().await {
             self.failed(OAuthError::new(Reason::SigningUnavailable).detail(error.0), &mut swept);
+        }
+        if let Err(error) = self.deliver(&mut swept).await {
+            self.failed(error, &mut swept);
         }
         swept
     }
@@ -129,7 +129,7 @@ impl Sweeper {
             }
             let_others_run().await;
         }
-        swept.unfinished = true;
+        swept.unfinished |= self.options.records > 0;
         Ok(())
     }
 
@@ -142,7 +142,7 @@ impl Sweeper {
                 return Ok(());
             }
         }
-        swept.unfinished = true;
+        swept.unfinished |= self.options.pages > 0;
         Ok(())
     }
 

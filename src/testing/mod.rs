@@ -22,7 +22,7 @@
 //! # });
 //! ```
 //!
-//! Nothing here is faked: the server is the one that runs in production, with the profile [`Strict`](crate::Profile::Strict), a
+//! The server is the one that runs in production, with the profile [`Strict`](crate::Profile::Strict), a
 //! [`MemoryStore`] and an ES256 key of its own; the tokens come from a whole authorization code flow, with PKCE, a login and a
 //! consent, in a [`TestBrowser`]. What hosts inject is made for tests: a [`TestClock`] that stands still, [`TestUsers`] whom a
 //! test can lock, and, where every run has to be the same, [`SeededEntropy`]. None of it is for production.
@@ -42,7 +42,7 @@ use crate::authorize::HostLogin;
 use crate::endpoint::token::{TokenRequest, TokenResponse};
 use crate::host::{Clock as _, StaticClients};
 use crate::http::HttpServer;
-use crate::protocol::{Digest, GrantType, Issuer, Params, Scope};
+use crate::protocol::{Digest, Issuer, OAuthError, Params, Scope};
 use crate::server::{AuthorizationServer, Builder, Origin};
 use crate::store::MemoryStore;
 
@@ -168,15 +168,24 @@ impl TestServer {
         self.token(CONFIDENTIAL_CLIENT, &[("grant_type", "client_credentials"), ("scope", scope)]).await
     }
 
-    /// What the token endpoint answers to one of the two clients.
+    /// What the token endpoint answers to one of the two clients, which must be tokens.
     pub async fn token(&self, client: &str, form: &[(&str, &str)]) -> TokenResponse {
+        must(self.try_token(client, form).await)
+    }
+
+    /// What the token endpoint answers to one of the two clients.
+    ///
+    /// # Errors
+    /// Whatever the request is refused with.
+    pub async fn try_token(&self, client: &str, form: &[(&str, &str)]) -> Result<TokenResponse, OAuthError> {
         let mut form = form.to_vec();
         form.push(("client_id", client));
         if client == CONFIDENTIAL_CLIENT {
             form.push(("client_secret", CLIENT_SECRET));
         }
-        let request = must(TokenRequest::read(None, &Params::from_pairs(form), GrantType::ALL));
-        must(self.server.token(&request, Origin::default()).await)
+        let params = Params::from_pairs(form);
+        let request = TokenRequest::read(None, &params, &self.server.settings().grant_types)?;
+        self.server.token(&request, Origin::default()).await
     }
 }
 

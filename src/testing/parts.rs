@@ -39,7 +39,8 @@ impl TestClock {
 
     /// Sets it so many seconds earlier.
     pub fn back(&self, seconds: u64) {
-        self.0.fetch_sub(seconds, Ordering::SeqCst);
+        let earlier = |now: u64| Some(now.saturating_sub(seconds));
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, earlier);
     }
 }
 

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub(crate) const SECRET: &str = "a-secret-for-tests-of-32-characters-";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+/// How long a retired refresh token is given its successor again.
+pub(crate) const RETRY_WINDOW: Duration = Duration::from_secs(10);
 /// How long somebody who asks again and again waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 

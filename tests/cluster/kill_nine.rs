@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
-use crate::client::{Client, insist};
+use crate::client::{Client, RETRY_WINDOW, insist};
 use crate::nodes::Nodes;
 use crate::{SERVERS, number};
 
@@ -120,15 +120,20 @@ async fn work(client: &Client, seen: &Mutex<Acknowledged>) {
     let mut token = answer.tokens().unwrap().refresh;
     acknowledge(&mut |seen| _ = seen.refresh.insert(code.clone(), token.clone()));
     for _ in 0..3 {
-        let answer = insist(|| client.refresh(client.any(), &token)).await;
-        token = answer.tokens().unwrap_or_else(|| panic!("an acknowledged refresh token was lost")).refresh;
+        let began = Instant::now();
+        let Some(tokens) = insist(|| client.refresh(client.any(), &token)).await.tokens() else {
+            // Where the answer was lost and nobody was there to ask for so long, the token is taken for a stolen one.
+            assert!(began.elapsed() > RETRY_WINDOW, "an acknowledged refresh token was lost");
+            seen.lock().unwrap().refresh.remove(&code);
+            return;
+        };
+        token = tokens.refresh;
         acknowledge(&mut |seen| _ = seen.refresh.insert(code.clone(), token.clone()));
     }
 }
 
 /// Nothing that was acknowledged is lost, and nothing that was spent is alive.
 async fn verify(client: &Arc<Client>, seen: Acknowledged) {
-    let before = client.unanswered();
     let (access, refresh) = (Mutex::new(seen.access.into_iter()), Mutex::new(seen.refresh.into_iter()));
     let left = Arc::new((access, refresh));
     let tasks: Vec<_> = (0..TASKS)
@@ -136,19 +141,19 @@ async fn verify(client: &Arc<Client>, seen: Acknowledged) {
             let (client, left) = (Arc::clone(client), Arc::clone(&left));
             tokio::spawn(async move {
                 while let Some((token, revoked)) = next(&left.0) {
-                    let active = client.is_active(&token).await.unwrap();
+                    let active = insist(|| client.is_active(&token)).await;
                     assert_eq!(
                         active, !revoked,
                         "an acknowledged token is lost, or a revoked one alive again"
                     );
                 }
                 while let Some((code, token)) = next(&left.1) {
-                    let refreshed = client.refresh(client.any(), &token).await.unwrap().tokens();
+                    let refreshed = insist(|| client.refresh(client.any(), &token)).await.tokens();
                     let token =
                         refreshed.unwrap_or_else(|| panic!("an acknowledged refresh token was lost")).refresh;
-                    let again = client.redeem(client.any(), &code).await.unwrap().tokens();
+                    let again = insist(|| client.redeem(client.any(), &code)).await.tokens();
                     assert!(again.is_none(), "a spent code is alive again");
-                    let replayed = client.refresh(client.any(), &token).await.unwrap().tokens();
+                    let replayed = insist(|| client.refresh(client.any(), &token)).await.tokens();
                     assert!(replayed.is_none(), "the code was replayed");
                 }
             })
@@ -157,7 +162,6 @@ async fn verify(client: &Arc<Client>, seen: Acknowledged) {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(client.unanswered(), before, "everybody is there again");
 }
 
 fn next<T>(left: &Mutex<impl Iterator<Item = T>>) -> Option<T> {

@@ -11,14 +11,12 @@ use grantor::token::{Handle, HandleKind};
 use tokio::task::JoinSet;
 
 use crate::backend::Backend;
-use crate::client::{Answer, Client, Tokens, insist};
+use crate::client::{Answer, Client, RETRY_WINDOW, Tokens, insist};
 use crate::nodes::Nodes;
 use crate::{SERVERS, number};
 
 /// How many codes are in play at once.
 const TOGETHER: usize = 24;
-/// How long a retired refresh token is given its successor again.
-const RETRY_WINDOW: Duration = Duration::from_secs(10);
 
 pub(crate) async fn of_redemptions_through_all_servers_one_succeeds_and_the_grant_ends_replayed(
     backend: impl Backend,
@@ -143,6 +141,7 @@ where
             send(server)
         })
     };
+    const { assert!(SERVERS == 3) };
     let (first, second, third) = tokio::join!(answer(0), answer(1), answer(2));
     (vec![first, second, third], sent.into_inner() == SERVERS)
 }

@@ -1,4 +1,4 @@
-//! The table of flows: everything that a server can be asked, each up to the request that is looked at.
+//! The table of flows: what a server can be asked, each up to the request that is looked at.
 
 use std::time::Duration;
 
@@ -42,17 +42,25 @@ pub(crate) struct Ready {
     pub(crate) deed: Deed,
     /// The access tokens that were issued so far.
     pub(crate) held: Vec<String>,
+    /// What else nobody may do any more once it has ended what was issued.
+    pub(crate) closed: Option<Deed>,
 }
 
 impl From<Deed> for Ready {
     fn from(deed: Deed) -> Self {
-        Self { deed, held: Vec::new() }
+        Self { deed, held: Vec::new(), closed: None }
     }
 }
 
 impl Deed {
     fn holding(self, tokens: &Tokens) -> Ready {
-        Ready { deed: self, held: vec![tokens.access.clone()] }
+        Ready { deed: self, held: vec![tokens.access.clone()], closed: None }
+    }
+
+    /// Of all that was issued to a client the refresh token, too.
+    fn holding_all(self, client: &'static str, tokens: &Tokens) -> Ready {
+        let refresh = token(client, refreshing(&tokens.refresh));
+        Ready { closed: Some(refresh), ..self.holding(tokens) }
     }
 }
 
@@ -95,7 +103,7 @@ flows! {
     CodeThatComesBack: Replays = async |stage: &Stage| {
         let Deed::Post(client, path, form) = stage.redeeming("web", &[]).await else { unreachable!() };
         let tokens = stage.fixture.token(client, &form).await.tokens();
-        Deed::Post(client, path, form).holding(&tokens)
+        Deed::Post(client, path, form).holding_all(client, &tokens)
     };
 
     Refresh: Again = async |stage: &Stage| {
@@ -114,7 +122,7 @@ flows! {
         let first = stage.tokens("spa", &[]).await;
         let second = stage.fixture.refresh("spa", &first.refresh).await.tokens();
         let third = stage.fixture.refresh("spa", &second.refresh).await.tokens();
-        token("spa", refreshing(&first.refresh)).holding(&third)
+        token("spa", refreshing(&first.refresh)).holding_all("spa", &third)
     };
 
     Device: Again = async |_: &Stage| Deed::Post("spa", "/device_authorization", Form::default());
@@ -229,7 +237,7 @@ flows! {
     };
     RevokeRefreshToken: Ends = async |stage: &Stage| {
         let tokens = stage.tokens("spa", &[]).await;
-        revoke("spa", &tokens.refresh).holding(&tokens)
+        revoke("spa", &tokens.refresh).holding_all("spa", &tokens)
     };
     RevokeJwt: Ends = async |stage: &Stage| {
         let tokens = stage.tokens("web", &[("resource", JWT_API)]).await;
@@ -258,44 +266,50 @@ flows! {
     UpdateRegistration: Again = async |stage: &Stage| {
         stage.registered("PUT", |id| json!({ "client_id": id, "grant_types": [] }).to_string()).await
     };
-    Deregister: Ends = async |stage: &Stage| stage.registered("DELETE", |_| String::new()).await;
+    Deregister: Ends = async |stage: &Stage| {
+        let read = stage.registered("GET", |_| String::new()).await;
+        let Deed::Send(_, target, token, body) = read.clone() else { unreachable!() };
+        Ready { closed: Some(read), ..Deed::Send("DELETE", target, token, body).into() }
+    };
     DeregisterByAnOperator: Ends = async |stage: &Stage| {
-        let Deed::Send(_, target, ..) = stage.registered("GET", |_| String::new()).await else { unreachable!() };
-        Deed::Deregister(target.split_once('=').unwrap().1.into())
+        let read = stage.registered("GET", |_| String::new()).await;
+        let Deed::Send(_, target, ..) = &read else { unreachable!() };
+        let deregister = Deed::Deregister(target.split_once('=').unwrap().1.into());
+        Ready { closed: Some(read), ..deregister.into() }
     };
     InitialAccess: Again = async |_: &Stage| Deed::IssueInitialAccess(initial_access());
 
     Logout: Ends = async |stage: &Stage| {
         let (tokens, id_token, agent) = stage.id_token("web").await;
-        logout(&agent, &id_token).holding(&tokens)
+        logout(&agent, &id_token).holding_all("web", &tokens)
     };
     EndSession: Ends = async |stage: &Stage| {
         let (tokens, _, agent) = stage.id_token("web").await;
-        Deed::EndSession(agent.browser().session_id().unwrap()).holding(&tokens)
+        Deed::EndSession(agent.browser().session_id().unwrap()).holding_all("web", &tokens)
     };
     RevokeGrant: Ends = async |stage: &Stage| {
         let tokens = stage.tokens("web", &[]).await;
-        Deed::RevokeGrant(stage.last_grant("web").await).holding(&tokens)
+        Deed::RevokeGrant(stage.last_grant("web").await).holding_all("web", &tokens)
     };
     TakeAccessBack: Ends = async |stage: &Stage| {
         let tokens = stage.tokens("web", &[]).await;
-        Deed::RevokeAccess("web".into()).holding(&tokens)
+        Deed::RevokeAccess("web".into()).holding_all("web", &tokens)
     };
     DisableSubject: Ends = async |stage: &Stage| {
         let tokens = stage.id_token("web").await.0;
-        Deed::Change(Party::Subject(alice()), StandingChange::Disable).holding(&tokens)
+        Deed::Change(Party::Subject(alice()), StandingChange::Disable).holding_all("web", &tokens)
     };
     DisableClient: Ends = async |stage: &Stage| {
         let tokens = stage.tokens("web", &[]).await;
-        Deed::Change(Party::Client("web".into()), StandingChange::Disable).holding(&tokens)
+        Deed::Change(Party::Client("web".into()), StandingChange::Disable).holding_all("web", &tokens)
     };
     RevokeAllOfAClient: Ends = async |stage: &Stage| {
         let tokens = stage.tokens("web", &[]).await;
-        Deed::Change(Party::Client("web".into()), StandingChange::RevokeAll).holding(&tokens)
+        Deed::Change(Party::Client("web".into()), StandingChange::RevokeAll).holding_all("web", &tokens)
     };
     Erase: Ends = async |stage: &Stage| {
         let tokens = stage.id_token("web").await.0;
-        Deed::Erase(alice()).holding(&tokens)
+        Deed::Erase(alice()).holding_all("web", &tokens)
     };
     Deliver: Again = async |stage: &Stage| {
         stage.clients_listen(false);

@@ -222,7 +222,7 @@ impl Outcome {
 /// the first wherever a store is far away and one decision takes longer than the other.
 async fn stand_back(turn: usize, n: usize) {
     if matches!((turn, n), (1 | 2, 1)) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     for _ in 0..(turn * 7 + n) % 5 {
         tokio::task::yield_now().await;

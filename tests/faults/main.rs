@@ -28,8 +28,8 @@ use common::{Answer, Fixture};
 /// More calls than any request makes.
 const MANY: usize = 60;
 
-/// Runs a test with every fault that a store may have, at every call in turn, alone and as the beginning of an outage. It
-/// returns how many calls there were.
+/// Runs a test with every fault that a store may have, at every call in turn, alone and as the beginning of an outage. The
+/// test returns how many calls there were.
 async fn everywhere<F: Future<Output = usize>>(mut test: impl FnMut(When, Fault) -> F) {
     for n in 0..MANY {
         let mut calls = 0;

@@ -75,6 +75,15 @@ impl Row {
                 _ => assert!(lives, "{}: it took something with it", self.name),
             }
         }
+        let ended = match self.flow.promise() {
+            Promise::Ends => done,
+            Promise::Replays => matches!(outcome, Some(Outcome::Refused(_))),
+            _ => false,
+        };
+        if let (true, Some(closed)) = (ended, &ready.closed) {
+            let outcome = stage.perform(closed).await;
+            assert!(matches!(outcome, Outcome::Refused(_)), "{}: ended, and then {outcome:?}", self.name);
+        }
     }
 }
 
@@ -243,8 +252,9 @@ async fn nothing_that_is_written_rests_on_how_it_was_before() {
     each_flow(async |flow| {
         for ended in [true, false] {
             let mut n = 0;
-            while is_told_the_past(flow, n, When::Once(n), ended).await && n < MANY {
+            while is_told_the_past(flow, n, When::Once(n), ended).await {
                 n += 1;
+                assert!(n < MANY, "{flow:?} never ends");
             }
             is_told_the_past(flow, 0, When::Always(0), ended).await;
         }

@@ -64,13 +64,13 @@ async fn a_login_of_before_is_no_answer_to_who_asks_for_a_newer_one() {
     for (name, value, enough) in
         [("prompt", "login", false), ("max_age", "0", false), ("max_age", "60", true), ("state", "s", true)]
     {
-        fixture.clock.forward(10);
+        fixture.clock.forward(30);
         let mut agent = fixture.agent();
         let asked = agent.authorize(&asking("first", "openid").set(name, value)).await;
         let id = Agent::interaction(&asked);
         let login = HostLogin::now(
             "alice",
-            if enough { fixture.clock.now().minus(Duration::from_secs(10)) } else { before },
+            if enough { fixture.clock.now().minus(Duration::from_secs(9)) } else { before },
         );
         let answer = agent.login_as(id, login).await;
         assert_eq!(answer.param("code").is_some(), enough, "{name}={value}: {answer:?}");

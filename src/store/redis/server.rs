@@ -114,7 +114,8 @@ impl Server {
     async fn check_settings(&self, mut connection: MultiplexedConnection) -> Result<(), RedisOpenError> {
         match cmd("INFO").query_async::<String>(&mut connection).await {
             Ok(info) => self.check(&info),
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => self.unread("INFO"),
+            // It may not be asked, or there is no such command.
+            Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => self.unread("INFO"),
             Err(error) => Err(unavailable(error)),
         }
     }
