@@ -134,28 +134,33 @@ impl JwksCache {
         let newer = |state: &State| {
             state.keys.as_ref().map(|keys| keys.set.clone()).filter(|set| !Arc::ptr_eq(set, seen))
         };
-        let before = self.state();
-        if let Some(set) = newer(&before) {
-            return Ok(Some(set));
-        }
-        match self.flight.join() {
-            Turn::Lead(_lead) => {
-                if newer(&self.state()).is_none() {
-                    if self.must_pause(&self.state()) {
-                        return Ok(None);
+        loop {
+            if let Some(set) = newer(&self.state()) {
+                return Ok(Some(set));
+            }
+            let led = match self.flight.join() {
+                Turn::Lead(_lead) => {
+                    if newer(&self.state()).is_none() {
+                        if self.must_pause(&self.state()) {
+                            return Ok(None);
+                        }
+                        self.refresh().await;
                     }
-                    self.refresh().await;
+                    true
                 }
+                Turn::Follow(woken) => {
+                    let _ = woken.await;
+                    false
+                }
+            };
+            let after = self.state();
+            match (newer(&after), after.failure) {
+                (Some(set), _) => return Ok(Some(set)),
+                (None, Some(failure)) => return Err(KeysUnavailable(failure)),
+                (None, None) if led => return Ok(None),
+                // Who led has found nothing new, which is a reason to pause, or has given up.
+                (None, None) => {}
             }
-            Turn::Follow(woken) => {
-                let _ = woken.await;
-            }
-        }
-        let after = self.state();
-        match (newer(&after), after.failure) {
-            (Some(set), _) => Ok(Some(set)),
-            (None, Some(failure)) => Err(KeysUnavailable(failure)),
-            (None, None) => Ok(None),
         }
     }
 

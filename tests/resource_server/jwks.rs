@@ -198,6 +198,16 @@ async fn one_who_gives_up_fetching_leaves_it_to_the_next() {
     );
     assert!(given_up.is_err());
     assert_eq!((status, world.server.requests()), (200, 2));
+
+    // So it is where the keys are there, and one of them is new.
+    let new = key(Algorithm::Es256);
+    world.clock.advance(10);
+    world.server.say(Answer::keys(&[&new]).delayed(Duration::from_millis(100)));
+    let new = self::token(&new);
+    let (given_up, status) =
+        tokio::join!(tokio::time::timeout(Duration::from_millis(20), world.status(&new)), world.status(&new));
+    assert!(given_up.is_err());
+    assert_eq!((status, world.server.requests()), (200, 4));
 }
 
 #[tokio::test]
