@@ -82,19 +82,28 @@ impl Server {
 
     /// Starts it again after a stop, on the same port.
     pub(crate) fn resume(&mut self) {
+        let began = Instant::now();
+        let mut ready = self.program("pg_isready");
+        ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).env_remove("PGDATA");
+        let mut process = self.spawn();
+        while !ready.status().unwrap().success() {
+            assert!(began.elapsed() < Duration::from_secs(30), "the server does not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+            // It does not start as long as a process of one that was killed has not noticed.
+            if process.try_wait().unwrap().is_some() {
+                process = self.spawn();
+            }
+        }
+        self.process = Some(process);
+    }
+
+    fn spawn(&self) -> Child {
         let log = fs::File::create(self.folder.path().join("log")).unwrap();
         let mut command = self.program("postgres");
         command.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
         command.args(["-c", "unix_socket_directories="]);
         self.settings.iter().for_each(|setting| _ = command.args(["-c", setting]));
-        self.process = Some(command.stderr(log).spawn().unwrap());
-        let began = Instant::now();
-        let mut ready = self.program("pg_isready");
-        ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).env_remove("PGDATA");
-        while !ready.status().unwrap().success() {
-            assert!(began.elapsed() < Duration::from_secs(30), "the server does not start: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        command.stderr(log).spawn().unwrap()
     }
 
     pub(crate) fn stop(&mut self, how: Stop) {
