@@ -10,12 +10,12 @@ pub(crate) mod names;
 mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod remote;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod tls;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod unsettled;
 
 use async_trait::async_trait;
 
@@ -106,6 +106,17 @@ pub struct Listing {
     pub keys: Vec<Key>,
     /// Where the next page starts; `None` when this was the last.
     pub next: Option<Key>,
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+impl Listing {
+    /// A page of at most `limit` of these keys: those beyond it only tell that there are more.
+    fn cut(mut keys: Vec<Key>, limit: usize) -> Self {
+        let more = keys.len() > limit;
+        keys.truncate(limit);
+        let next = keys.last().copied().filter(|_| more);
+        Self { keys, next }
+    }
 }
 
 /// A store could not answer. Nothing is known of the records.

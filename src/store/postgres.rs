@@ -46,7 +46,7 @@ use deadpool_postgres::tokio_postgres::error::SqlState;
 
 use self::connections::{Connections, Failure};
 use self::statements::Write;
-use super::unsettled::Unsettled;
+use super::remote::Unsettled;
 use super::{CommitError, Listing, Page, Store, StoreError};
 use crate::protocol::Timestamp;
 use crate::record::{Batch, Index, Key, Versioned};

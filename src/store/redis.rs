@@ -76,10 +76,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::connections::Connections;
-use self::connections::Failure;
+use self::connections::{Connections, Failure};
 use self::scripts::Write;
-use super::unsettled::Unsettled;
+use super::remote::Unsettled;
 use super::{CommitError, Listing, Page, Store, StoreError};
 use crate::protocol::Timestamp;
 use crate::record::{Batch, Index, Key, Versioned};

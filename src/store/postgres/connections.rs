@@ -15,40 +15,18 @@ use tokio::time::timeout;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{PostgresOpenError, PostgresOptions, schema, statements};
-use crate::store::{StoreError, tls};
+use crate::store::{remote, tls};
 
 /// How much longer than the server may work its answer is awaited.
 const GRACE: Duration = Duration::from_secs(1);
 /// After how much silence the operating system asks whether the server is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// Why there is no answer.
-pub(super) enum Failure {
-    /// There was no connection: nothing was sent.
-    Unreachable(String),
-    /// The server said no, and took back whatever the statement had done.
-    Refused {
-        /// Which kind of no.
-        code: Option<SqlState>,
-        /// In words.
-        why: String,
-    },
-    /// It was sent, and that is all that is known.
-    Lost(String),
-}
+/// Why there is no answer; where the server said no, it took back whatever the statement had done.
+pub(super) type Failure = remote::Failure<Option<SqlState>>;
 
-impl Failure {
-    fn unreachable(error: impl std::fmt::Display) -> Self {
-        Self::Unreachable(error.to_string())
-    }
-}
-
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Unreachable(why) | Failure::Refused { why, .. } | Failure::Lost(why) => Self(why),
-        }
-    }
+fn unreachable(error: impl std::fmt::Display) -> Failure {
+    Failure::Unreachable(error.to_string())
 }
 
 /// A pool of connections whose sessions are set up.
@@ -89,7 +67,7 @@ impl Connections {
     ) -> Result<Vec<Row>, Failure> {
         let (client, statement) = timeout(self.connection_timeout, self.prepared(sql))
             .await
-            .unwrap_or_else(|_| Err(Failure::unreachable("no connection came free in time")))?;
+            .unwrap_or_else(|_| Err(unreachable("no connection came free in time")))?;
         let lost = match timeout(self.answer_timeout, client.query(&statement, parameters)).await {
             Ok(Ok(rows)) => return Ok(rows),
             Ok(Err(error)) if is_refusal(&error) => {
@@ -104,8 +82,8 @@ impl Connections {
     }
 
     async fn prepared(&self, sql: &'static str) -> Result<(Object, Statement), Failure> {
-        let client = self.pool.get().await.map_err(Failure::unreachable)?;
-        let statement = client.prepare_cached(sql).await.map_err(Failure::unreachable)?;
+        let client = self.pool.get().await.map_err(unreachable)?;
+        let statement = client.prepare_cached(sql).await.map_err(unreachable)?;
         Ok((client, statement))
     }
 }

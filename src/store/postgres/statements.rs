@@ -123,11 +123,8 @@ pub(super) async fn list(
     let after = page.after.as_ref().map(names::of_key).unwrap_or_default();
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let rows = connections.ask(LIST, &[&names::of_term(index), &after, &kinds, &most]).await?;
-    let mut keys: Vec<Key> = rows.iter().map(key).collect::<Result<_, _>>()?;
-    let more = keys.len() > limit;
-    keys.truncate(limit);
-    let next = keys.last().copied().filter(|_| more);
-    Ok(Listing { keys, next })
+    let keys: Vec<Key> = rows.iter().map(key).collect::<Result<_, _>>()?;
+    Ok(Listing::cut(keys, limit))
 }
 
 /// Deletes at most `limit` records that may be forgotten; returns how many.

@@ -14,30 +14,10 @@ use super::scripts::Script;
 use super::server::Server;
 use super::space::Space;
 use super::{RedisOpenError, RedisOptions};
-use crate::store::StoreError;
+use crate::store::remote;
 
-/// Why there is no answer.
-pub(crate) enum Failure {
-    /// There was no connection: nothing was sent.
-    Unreachable(String),
-    /// The server said no, and had done nothing.
-    Refused {
-        /// Which kind of no: the first word of what the server said.
-        code: String,
-        /// In words.
-        why: String,
-    },
-    /// It was sent, and that is all that is known.
-    Lost(String),
-}
-
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Unreachable(why) | Failure::Refused { why, .. } | Failure::Lost(why) => Self(why),
-        }
-    }
-}
+/// Why there is no answer; of a refusal the first word of what the server said.
+pub(crate) type Failure = remote::Failure<String>;
 
 /// A connection that many use at a time, made anew when it is lost.
 pub(crate) struct Connections {

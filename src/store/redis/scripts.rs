@@ -177,10 +177,7 @@ pub(super) async fn list(
             last => Some(bytes(last)?),
         };
     }
-    let more = keys.len() > limit;
-    keys.truncate(limit);
-    let next = keys.last().copied().filter(|_| more);
-    Ok(Listing { keys, next })
+    Ok(Listing::cut(keys, limit))
 }
 
 /// Deletes at most `limit` records that may be forgotten; returns how many.

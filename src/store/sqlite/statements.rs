@@ -164,11 +164,8 @@ pub(super) fn list(connection: &Connection, index: &Index, page: Page) -> Result
             .query_map(params![term.namespace, term.kind, term.id, namespace.0.0, kind as u8, id.0], key)?,
     };
     let known = rows.filter_map(Result::transpose).take(limit.saturating_add(1));
-    let mut keys: Vec<Key> = known.collect::<Result<_>>()?;
-    let more = keys.len() > limit;
-    keys.truncate(limit);
-    let next = keys.last().copied().filter(|_| more);
-    Ok(Listing { keys, next })
+    let keys: Vec<Key> = known.collect::<Result<_>>()?;
+    Ok(Listing::cut(keys, limit))
 }
 
 /// A key, unless it is of a kind that only a newer release knows.

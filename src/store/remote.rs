@@ -1,8 +1,32 @@
-//! Commits of which nobody heard again.
+//! What stores on a server have in common: why there is no answer, and commits of which nobody heard again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::StoreError;
 use crate::record::{Batch, BatchId, Key};
+
+/// Why there is no answer.
+pub(crate) enum Failure<Code> {
+    /// There was no connection: nothing was sent.
+    Unreachable(String),
+    /// The server said no, and nothing of what was asked is done.
+    Refused {
+        /// Which kind of no.
+        code: Code,
+        /// In words.
+        why: String,
+    },
+    /// It was sent, and that is all that is known.
+    Lost(String),
+}
+
+impl<Code> From<Failure<Code>> for StoreError {
+    fn from(failure: Failure<Code>) -> Self {
+        match failure {
+            Failure::Unreachable(why) | Failure::Refused { why, .. } | Failure::Lost(why) => Self(why),
+        }
+    }
+}
 
 /// Batches of unknown outcome, until their server has refused them.
 #[derive(Default)]
