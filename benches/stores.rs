@@ -302,7 +302,7 @@ impl BareSqlite {
     fn new(path: &std::path::Path, issued: &Issued) -> Self {
         let connection = rusqlite::Connection::open(path).unwrap();
         let setting = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
-            CREATE TABLE record (id BLOB PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;";
+            CREATE TABLE record (id BLOB PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);";
         connection.execute_batch(setting).unwrap();
         let body = codec::encode(&issued.written().1.record).unwrap();
         for row in 0..TOGETHER as i64 {

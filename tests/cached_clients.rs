@@ -118,6 +118,28 @@ async fn the_age_of_an_answer_counts_from_the_question() {
 }
 
 #[tokio::test]
+async fn a_lookup_that_takes_longer_than_an_answer_may_be_old_is_not_waited_for() {
+    let world = World::new(100);
+    let open = world.table.hold();
+    let later = async {
+        world.clock.forward(9);
+        let joins = world.name("web");
+        let one_second_later = async {
+            tokio::task::yield_now().await;
+            world.rename("web", "Renamed");
+            world.clock.forward(1);
+            assert_eq!(world.name("web").await.unwrap(), "Renamed");
+            open.send(()).unwrap();
+        };
+        tokio::join!(joins, one_second_later).0
+    };
+    let (first, joined) = tokio::join!(world.name("web"), later);
+    assert_eq!([first.unwrap(), joined.unwrap()], ["The web client", "The web client"]);
+    assert_eq!(world.name("web").await.unwrap(), "Renamed");
+    assert_eq!(world.table.asked(), 2);
+}
+
+#[tokio::test]
 async fn a_clock_that_was_set_back_makes_nothing_last_longer() {
     let world = World::new(100);
     world.name("web").await;

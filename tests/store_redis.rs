@@ -198,6 +198,25 @@ async fn a_purge_goes_on_until_its_limit_or_until_nothing_is_due() {
 }
 
 #[tokio::test]
+async fn a_purge_by_a_clock_that_is_ahead_forgets_nothing_that_is_not_due() {
+    let Some(server) = Server::start() else { return };
+    let store = open(&server).await;
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let mut batch = putting(1, 1, [1, 2]);
+    batch
+        .put
+        .iter_mut()
+        .zip([now - 10, now + 100])
+        .for_each(|(put, until)| put.retain_until = Timestamp(until));
+    store.commit(&batch).await.unwrap();
+    for ahead in [now + 1_000, u64::MAX] {
+        store.purge(Timestamp(ahead), 10).await.unwrap();
+        let found = store.load(&[key(1), key(2)]).await.unwrap();
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true], "{ahead}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_newer_release_or_something_else_keeps_is_refused_untouched() {
     let Some(server) = Server::start() else { return };
     let known: i64 = {
@@ -645,24 +664,34 @@ async fn a_server_is_reached_through_its_socket_too() {
     assert_eq!(open(&server).await.load(&[key(1)]).await.unwrap().iter().flatten().count(), 1);
 }
 
-/// Two nodes of which one keeps everything; the other is asked.
-#[tokio::test]
-async fn in_a_cluster_the_node_that_keeps_the_keys_is_found() {
+/// Two nodes of a cluster: the second keeps everything, and the first knows it.
+async fn cluster() -> Option<[Server; 2]> {
     let node = || {
         Server::start_with(|_| {
             vec!["--cluster-enabled yes".to_owned(), format!("--cluster-port {}", port::free_port())]
         })
     };
-    let (Some(asked), Some(keeps)) = (node(), node()) else { return };
+    let (asked, keeps) = (node()?, node()?);
     keeps.ask::<()>("CLUSTER ADDSLOTSRANGE 0 16383");
     let bus: Vec<String> = keeps.ask("CONFIG GET cluster-port");
     asked.ask::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {}", keeps.port, bus[1]));
     let settled = |server: &Server| server.ask::<String>("CLUSTER INFO").contains("cluster_state:ok");
+    come_about(|| settled(&asked) && settled(&keeps)).await;
+    Some([asked, keeps])
+}
+
+/// Waits until it is so.
+async fn come_about(is_so: impl Fn() -> bool) {
     let began = Instant::now();
-    while !settled(&asked) || !settled(&keeps) {
-        assert!(began.elapsed() < Duration::from_secs(30), "{}", asked.ask::<String>("CLUSTER NODES"));
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not come about");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn in_a_cluster_the_node_that_keeps_the_keys_is_found() {
+    let Some([asked, keeps]) = cluster().await else { return };
     let store = open(&asked).await;
     store.commit(&putting(1, 1, [1, 2])).await.unwrap();
     assert_eq!(store.load(&[key(1), key(2)]).await.unwrap().iter().flatten().count(), 2);
@@ -671,6 +700,26 @@ async fn in_a_cluster_the_node_that_keeps_the_keys_is_found() {
         2
     );
     assert_eq!(asked.ask::<u64>("DBSIZE"), 0);
+}
+
+#[tokio::test]
+async fn a_node_that_has_become_a_replica_leads_to_the_one_that_took_over() {
+    let Some([next, keeps]) = cluster().await else { return };
+    let store = open(&keeps).await;
+    store.commit(&putting(1, 1, [1])).await.unwrap();
+    next.ask::<()>(&format!("CLUSTER REPLICATE {}", keeps.ask::<String>("CLUSTER MYID")));
+    let role = |server: &Server| server.ask::<String>("INFO replication");
+    come_about(|| role(&next).contains("master_link_status:up")).await;
+    next.ask::<()>("CLUSTER FAILOVER");
+    come_about(|| role(&next).contains("role:master") && role(&keeps).contains("role:slave")).await;
+
+    let told = store.commit(&putting(1, 2, [2])).await;
+    assert!(matches!(told, Err(CommitError::Unavailable(_))), "{told:?}");
+    store.commit(&putting(1, 3, [3])).await.unwrap();
+    for store in [store, open(&keeps).await, open(&next).await] {
+        let found = store.load(&[key(1), key(2), key(3)]).await.unwrap();
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ pub struct CachedClientsOptions {
     /// How old what is answered may be, in whole seconds; 10 seconds. Zero: nothing is remembered, and still of those who ask
     /// for one client at once, one looks it up for all of them.
     pub max_age: Duration,
-    /// The most clients that are remembered, 10,000; beyond it the half that was found earlier is forgotten.
+    /// The most clients that are remembered, 10,000, and at least two; beyond it the half that was found earlier is forgotten.
     pub capacity: usize,
 }
 
@@ -58,7 +58,8 @@ struct State {
     /// Those that were found last. Once there are half as many as may be, they take the place of the earlier ones.
     later: HashMap<ClientId, Found>,
     earlier: HashMap<ClientId, Found>,
-    lookups: HashMap<ClientId, Arc<Flight<Answer>>>,
+    /// What is being looked up, and since when.
+    lookups: HashMap<ClientId, (Timestamp, Arc<Flight<Answer>>)>,
 }
 
 struct Found {
@@ -95,16 +96,21 @@ impl CachedClients {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A client that was found lately, or the lookup to join.
+    /// A client that was found lately, or the lookup to join, which did not begin earlier than that either.
     fn find(&self, id: &ClientId) -> Result<Arc<Client>, Arc<Flight<Answer>>> {
         let now = self.clock.now();
+        let is_recent = |at: Timestamp| at <= now && !at.plus(self.options.max_age).is_past(now);
         let mut state = self.lock();
         let found = state.later.get(id).or_else(|| state.earlier.get(id));
-        let is_fresh = |found: &&Found| found.at <= now && !found.at.plus(self.options.max_age).is_past(now);
-        match found.filter(is_fresh) {
-            Some(found) => Ok(Arc::clone(&found.client)),
-            None => Err(Arc::clone(state.lookups.entry(id.clone()).or_default())),
+        if let Some(found) = found.filter(|found| is_recent(found.at)) {
+            return Ok(Arc::clone(&found.client));
         }
+        let begun = || (now, Arc::default());
+        let lookup = state.lookups.entry(id.clone()).or_insert_with(begun);
+        if lookup.0 != now && !is_recent(lookup.0) {
+            *lookup = begun();
+        }
+        Err(Arc::clone(&lookup.1))
     }
 }
 
@@ -119,7 +125,7 @@ struct Lookup<'c> {
 impl Drop for Lookup<'_> {
     fn drop(&mut self) {
         let mut state = self.clients.lock();
-        if state.lookups.get(self.id).is_none_or(|own| !Arc::ptr_eq(own, self.flight)) {
+        if state.lookups.get(self.id).is_none_or(|(_, own)| !Arc::ptr_eq(own, self.flight)) {
             return;
         }
         state.lookups.remove(self.id);

@@ -62,7 +62,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] when the index could not be read.
     async fn list(&self, index: &Index, page: Page) -> Result<Listing, StoreError>;
 
-    /// Deletes at most `limit` records whose `retain_until` is before `now`; returns how many.
+    /// Deletes at most `limit` records whose `retain_until` is before `now`; returns how many. Those that are not due by a clock
+    /// of the store's own may stay: markers of what was revoked or used once must outlive a process whose clock is ahead.
     ///
     /// # Errors
     /// [`StoreError`] when nothing could be deleted.

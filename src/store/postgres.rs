@@ -32,6 +32,8 @@
 //! if that is under way, its id is written to a list that `apply_batch` looks at, and kept there for a day. From then on it was
 //! applied or never will be. As long as this cannot be done, loads are unavailable.
 //!
+//! A purge goes by the server's clock or the process's own, whichever is earlier.
+//!
 //! A store belongs to the `tokio` runtime that it was connected in.
 
 mod connections;

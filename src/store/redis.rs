@@ -44,8 +44,8 @@
 //!
 //! Every key but the one that tells the layout lapses by the server's own clock: a record a week after its `retain_until`, or a
 //! week after it was written where that is later. So a host that never purges does not fill the server for ever, and clocks may
-//! differ by days. [`Store::purge`] does what it is told, by the time it is told; it is also what keeps the terms of records
-//! short. Of an index, which lapses with the longest-lived of its records, listings drop what has lapsed.
+//! differ by days. [`Store::purge`] goes by the server's clock or the process's own, whichever is earlier; it is also what keeps
+//! the terms of records short. Of an index, which lapses with the longest-lived of its records, listings drop what has lapsed.
 //!
 //! All keys have one hash tag, `{prefix}`, as a script runs where all its keys are. In a cluster they are so all kept by one
 //! node, which the others name and which the store follows: a cluster gives failover, and many stores, each with a prefix of
@@ -92,7 +92,8 @@ const PURGE_STEP: usize = 200;
 pub struct RedisOptions {
     /// The server, the user and the number of the database: `redis://user:password@host:6379/0`, `rediss://…` for TLS with a
     /// certificate that a trusted authority issued for this very host, or `unix:///run/redis.sock?db=0&user=…&pass=…`. In a
-    /// cluster any node will do. Without a user the password is that of the user `default`.
+    /// cluster any node will do, and a name that leads to all of them outlives each of them. Without a user the password is
+    /// that of the user `default`.
     pub url: String,
     /// What the keys begin with, in braces; `grantor` unless changed. 1 to 63 of `[a-z0-9_]`.
     pub prefix: String,

@@ -112,6 +112,7 @@ const MIGRATIONS: &[&str] = &["
         due     bytea[];
         deleted bigint;
     BEGIN
+        before := least(before, extract(epoch FROM clock_timestamp())::bigint);
         due := ARRAY(SELECT key FROM records WHERE retain_until < before ORDER BY retain_until LIMIT at_most);
         PERFORM lock_keys('{}', due);
         WITH gone AS (

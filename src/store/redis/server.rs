@@ -73,8 +73,13 @@ impl Server {
         let mut address = self.address.clone();
         for _ in 0..HOPS {
             let live = self.connect_to(&address).await?;
-            self.check_settings(live.connection()).await?;
+            let is_replica = match self.check_settings(live.connection()).await {
+                // It knows whose, in a cluster.
+                Err(RedisOpenError::Replica) => true,
+                checked => checked.map(|()| false)?,
+            };
             match self.check_layout(live.connection()).await? {
+                None if is_replica => return Err(RedisOpenError::Replica),
                 None => return Ok(live),
                 Some(elsewhere) => address = elsewhere,
             }

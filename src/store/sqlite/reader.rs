@@ -14,6 +14,9 @@ use crate::store::{Listing, Page, StoreError};
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 type Rows = Vec<Option<Versioned<Vec<u8>>>>;
 
+/// The most jobs that one transaction reads for: others wait for another reader meanwhile.
+const TOGETHER: usize = 16;
+
 enum Job {
     Load(Vec<Key>, Answer<Rows>),
     List(Index, Page, Answer<Listing>),
@@ -78,35 +81,42 @@ impl Drop for Readers {
     }
 }
 
+/// Whatever waits is read in one transaction: what was committed before it was asked for is there, and what another has
+/// just read need not be fetched again.
 fn serve(connection: &Connection, jobs: &Mutex<Receiver<Job>>) {
-    while let Some(job) = next(jobs) {
-        match job {
-            Job::Load(keys, answer) if !answer.is_canceled() => {
-                let _ = answer.send(load(connection, &keys).map_err(|error| unavailable(&error)));
+    while let Some(taken) = next(jobs) {
+        let view = statements::begin_to_read(connection);
+        for job in taken {
+            let refused = view.as_ref().err().map(unavailable);
+            match job {
+                Job::Load(keys, answer) if !answer.is_canceled() => {
+                    let _ = answer.send(refused.map_or_else(|| load(connection, &keys), Err));
+                }
+                Job::List(index, page, answer) if !answer.is_canceled() => {
+                    let _ = answer.send(refused.map_or_else(|| list(connection, &index, page), Err));
+                }
+                Job::Load(..) | Job::List(..) => {}
             }
-            Job::List(index, page, answer) if !answer.is_canceled() => {
-                let _ = answer
-                    .send(statements::list(connection, &index, page).map_err(|error| unavailable(&error)));
-            }
-            Job::Load(..) | Job::List(..) => {}
         }
+        // It has written nothing that could be lost.
+        let _ = statements::end_of_reading(connection);
     }
 }
 
-/// Waits for a job; one reader waits at the queue and the others for its place.
-fn next(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
-    jobs.lock().ok()?.recv().ok()
+/// Waits for a job, and takes what waits behind it; one reader waits at the queue and the others for its place.
+fn next(jobs: &Mutex<Receiver<Job>>) -> Option<Vec<Job>> {
+    let jobs = jobs.lock().ok()?;
+    let mut taken = vec![jobs.recv().ok()?];
+    taken.extend(jobs.try_iter().take(TOGETHER - 1));
+    Some(taken)
 }
 
-/// One statement is one read; several keys are read in one transaction.
-fn load(connection: &Connection, keys: &[Key]) -> rusqlite::Result<Rows> {
-    if let [key] = keys {
-        return Ok(vec![statements::load(connection, key)?]);
-    }
-    let transaction = connection.unchecked_transaction()?;
-    let rows = keys.iter().map(|key| statements::load(&transaction, key)).collect::<rusqlite::Result<_>>()?;
-    transaction.commit()?;
-    Ok(rows)
+fn load(connection: &Connection, keys: &[Key]) -> Result<Rows, StoreError> {
+    keys.iter().map(|key| statements::load(connection, key).map_err(|error| unavailable(&error))).collect()
+}
+
+fn list(connection: &Connection, index: &Index, page: Page) -> Result<Listing, StoreError> {
+    statements::list(connection, index, page).map_err(|error| unavailable(&error))
 }
 
 fn unavailable(error: &rusqlite::Error) -> StoreError {

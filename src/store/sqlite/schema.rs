@@ -19,7 +19,7 @@ const MIGRATIONS: &[&str] = &["
         retain_until INTEGER NOT NULL,
         body         BLOB    NOT NULL,
         PRIMARY KEY (namespace, kind, id)
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
     CREATE INDEX record_by_retention ON record (retain_until);
     CREATE TABLE term (
         term_namespace BLOB    NOT NULL,

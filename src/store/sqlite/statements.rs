@@ -8,6 +8,8 @@ use crate::store::{Listing, Page};
 
 type Result<T> = rusqlite::Result<T>;
 
+const BEGIN: &str = "BEGIN";
+const END: &str = "ROLLBACK";
 const VERSION: &str = "SELECT version FROM record WHERE namespace = ?1 AND kind = ?2 AND id = ?3";
 const LOAD: &str = "SELECT version, body FROM record WHERE namespace = ?1 AND kind = ?2 AND id = ?3";
 const PUT: &str = "
@@ -31,20 +33,24 @@ const LIST_AFTER: &str = "
     SELECT namespace, kind, id FROM term WHERE term_namespace = ?1 AND term_kind = ?2 AND term_id = ?3
     AND (namespace, kind, id) > (?4, ?5, ?6) ORDER BY namespace, kind, id";
 
-/// Names the records that may be forgotten as the rows have them, of whatever kind: a newer release may have written them.
+/// Names, by what they are called, the records that may be forgotten, as the rows have them, of whatever kind: a newer release
+/// may have written them.
 macro_rules! due {
-    ($delete:literal) => {
+    ($delete:literal, $name:literal) => {
         concat!(
             $delete,
-            " WHERE (namespace, kind, id) IN (SELECT namespace, kind, id FROM record
-            WHERE retain_until < ?1 ORDER BY retain_until, namespace, kind, id LIMIT ?2)"
+            " WHERE (",
+            $name,
+            ") IN (SELECT ",
+            $name,
+            " FROM record WHERE retain_until < ?1 ORDER BY retain_until, rowid LIMIT ?2)"
         )
     };
 }
-const PURGE_TERMS: &str = due!("DELETE FROM term");
-const PURGE: &str = due!("DELETE FROM record");
+const PURGE_TERMS: &str = due!("DELETE FROM term", "namespace, kind, id");
+const PURGE: &str = due!("DELETE FROM record", "rowid");
 
-/// Every statement.
+/// Every statement on rows.
 #[cfg(test)]
 pub(super) const ALL: &[&str] = &[
     VERSION,
@@ -60,6 +66,15 @@ pub(super) const ALL: &[&str] = &[
     PURGE_TERMS,
     PURGE,
 ];
+
+/// From here to the end of reading nothing changes.
+pub(super) fn begin_to_read(connection: &Connection) -> Result<()> {
+    connection.prepare_cached(BEGIN)?.execute([]).map(drop)
+}
+
+pub(super) fn end_of_reading(connection: &Connection) -> Result<()> {
+    connection.prepare_cached(END)?.execute([]).map(drop)
+}
 
 pub(super) fn version(connection: &Connection, key: &Key) -> Result<Option<BatchId>> {
     connection
