@@ -232,11 +232,11 @@ impl Filler {
         }
     }
 
-    /// One of ten grants of a user; of the first unit, one that may be forgotten.
+    /// A grant of one of many users, who have ten each in the end; of the first unit, one that may be forgotten.
     fn grant(&self, n: u64) -> Put {
         let mut put = self.pattern.clone();
         put.key.id = id(n);
-        let subject: SubjectId = format!("user-{:08}", n / 10).as_str().into();
+        let subject: SubjectId = format!("user-{:08}", drawn(n) % (self.unit / 2)).as_str().into();
         for term in put.terms.iter_mut().filter(|term| term.kind == IndexKind::Subject) {
             *term = Index::subject(term.namespace, &subject);
         }
@@ -251,15 +251,17 @@ impl Filler {
     }
 }
 
-/// As if drawn: no order among them (SplitMix64).
+/// As the library mints them: the later, the larger.
 fn id(n: u64) -> Id {
-    let mix = |n: u64| {
-        let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        n ^ (n >> 31)
-    };
-    let halves = [mix(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)), mix(n ^ 0x5555_5555_5555_5555)];
-    Id(halves.map(u64::to_be_bytes).concat().try_into().unwrap())
+    Id::minted(Timestamp(1_700_000_000 + n / 1_000), n as u32, drawn(n).to_be_bytes())
+}
+
+/// As if drawn: no order among them (SplitMix64).
+fn drawn(n: u64) -> u64 {
+    let n = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
 }
 
 /// Those who use the real grants.
