@@ -32,11 +32,11 @@ use http::{Request, StatusCode};
 use self::fixture::recorder::Recorder;
 use self::fixture::{Fixture, SCOPE, authorize, code_in, exchange, member, refresh, server, sign_in};
 
+#[path = "../tests/common/daemon.rs"]
+mod daemon;
 #[path = "fixture/mod.rs"]
 #[allow(dead_code, reason = "each bench sends some of the requests")]
 mod fixture;
-#[path = "../tests/common/port.rs"]
-mod port;
 #[path = "../tests/common/postgres.rs"]
 mod postgres;
 

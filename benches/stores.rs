@@ -29,11 +29,11 @@ use tokio::runtime::Runtime;
 use self::fixture::recorder::{Asked, Recorder};
 use self::fixture::{Fixture, SCOPE, member, refresh, server};
 
+#[path = "../tests/common/daemon.rs"]
+mod daemon;
 #[path = "fixture/mod.rs"]
 #[allow(dead_code, reason = "each bench sends some of the requests")]
 mod fixture;
-#[path = "../tests/common/port.rs"]
-mod port;
 #[path = "../tests/common/postgres.rs"]
 mod postgres;
 

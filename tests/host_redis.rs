@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "common/wire.rs"]
+mod wire;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::clients::{all, basic};
-use common::redis::Server;
+use common::daemon::Stop;
+use common::redis::{Server, hasty};
 use common::stores::Sqlite;
 use common::{Fixture, machine};
 use grantor::host::{Limiter, Limits, MemoryLimiter, RedisLimiter, RedisReplayGuard, ReplayGuard};
@@ -18,18 +21,12 @@ use grantor::record::facts::{Allowance, Claim, Counter};
 use grantor::record::{Id, Key, Kind, Namespace};
 use grantor::store::{RedisOpenError, RedisOptions, RedisStore, Store};
 use tokio::task::JoinSet;
+use wire::Wire;
 
 const CROWD: usize = 64;
 
 fn marker(n: u64) -> Key {
     Key { namespace: Namespace(Id([7; 16])), kind: Kind::UsedJti, id: Id(u128::from(n).to_be_bytes()) }
-}
-
-fn hasty(server: &Server) -> RedisOptions {
-    let mut options = RedisOptions::new(server.url());
-    options.connection_timeout = Duration::from_secs(1);
-    options.response_timeout = Duration::from_secs(1);
-    options
 }
 
 async fn guard(server: &Server) -> Arc<RedisReplayGuard> {
@@ -156,6 +153,50 @@ async fn parallel_events_at_several_processes_never_exceed_the_limit() {
     assert_eq!(granted, 10);
 }
 
+/// The first try fails each time; the limit is two.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_claimed_or_counted_unheard_is_an_error_and_counts_all_the_same_where_it_arrived() {
+    let Some(mut server) = Server::start() else { return };
+    let wire = Wire::to(server.port).await;
+    let options = hasty(server.url_at("127.0.0.1", wire.port));
+    let guard = RedisReplayGuard::connect(&options).await.unwrap();
+    let limits = Limits { passwords: 2, ..Limits::default() };
+    let limiter = RedisLimiter::connect(&options, limits).await.unwrap();
+    let both = async |n: u8| {
+        let counter = Counter::Passwords(Some(Id([n; 16])), None);
+        let count = limiter.count(&counter, Timestamp(1_000));
+        tokio::join!(guard.claim(marker(n.into()), Timestamp(4_000_000_000)), count)
+    };
+    let fails = async |n| {
+        let (claimed, counted) = both(n).await;
+        assert!(claimed.is_err() && counted.is_err(), "{n}: {claimed:?} {counted:?}");
+    };
+    let first_time = (Ok(Claim::Fresh), Ok(Allowance::Granted));
+    let second_time = (Ok(Claim::Seen), Ok(Allowance::Granted));
+    assert_eq!(both(0).await, first_time);
+
+    wire.mute();
+    fails(1).await;
+    assert_eq!(both(1).await, second_time, "it had arrived");
+
+    server.pause();
+    tokio::join!(fails(2), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        wire.cut();
+    });
+    server.go_on();
+    assert_eq!(both(2).await, second_time, "it had arrived, too");
+
+    tokio::task::block_in_place(|| server.stop(Stop::Immediate));
+    fails(3).await;
+    tokio::task::block_in_place(|| server.resume());
+    assert_eq!(both(3).await, first_time, "it had not");
+    assert_eq!(both(0).await, second_time, "what was acknowledged is remembered");
+    let (claimed, counted) = both(0).await;
+    assert_eq!(claimed, Ok(Claim::Seen));
+    assert!(matches!(counted, Ok(Allowance::Exhausted { .. })), "{counted:?}");
+}
+
 #[tokio::test]
 async fn a_server_that_would_forget_what_was_used_or_counted_is_refused() {
     let Some(server) = Server::start() else { return };
@@ -174,7 +215,7 @@ async fn servers_beside_one_redis_have_one_limit_and_say_so_when_they_cannot_cou
     let store: Arc<dyn Store> = Arc::new(Sqlite::new());
     let mut fixtures = Vec::new();
     for _ in 0..2 {
-        let limiter = Arc::new(RedisLimiter::connect(&hasty(&server), limits).await.unwrap());
+        let limiter = Arc::new(RedisLimiter::connect(&hasty(server.url()), limits).await.unwrap());
         fixtures.push(Fixture::over(Arc::clone(&store), all(), |builder| builder.limiter(limiter)));
     }
     let guess = async |at: usize| {
@@ -194,7 +235,7 @@ async fn servers_beside_one_redis_have_one_limit_and_say_so_when_they_cannot_cou
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_redis_does_nothing_answers_503_in_time_and_goes_on_afterwards() {
     let Some(server) = Server::start() else { return };
-    let fixture = Fixture::on(Arc::new(RedisStore::connect_with(&hasty(&server)).await.unwrap()));
+    let fixture = Fixture::on(Arc::new(RedisStore::connect_with(&hasty(server.url())).await.unwrap()));
     let first = fixture.tokens("web").await;
     let second = fixture.refresh("web", &first.refresh).await.tokens();
     let revoked = fixture.tokens("web").await;

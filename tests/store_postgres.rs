@@ -5,26 +5,27 @@
 
 #[path = "common/batches.rs"]
 mod batches;
-#[path = "common/port.rs"]
-mod port;
+#[path = "common/daemon.rs"]
+mod daemon;
 #[path = "common/postgres.rs"]
 mod postgres;
+#[path = "common/remote.rs"]
+mod remote;
 #[path = "common/wire.rs"]
 mod wire;
 
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
-use grantor::record::{Batch, Expectation, Key};
-use grantor::store::contract::{self, Harness, Task};
+use grantor::record::Expectation;
 use grantor::store::{CommitError, Page, PostgresOpenError, PostgresOptions, PostgresStore, Store};
 
-use batches::{Tally, assert_counted, count_up, fresh, key, putting, term};
-use postgres::{Server, Stop};
+use batches::{fresh, key, putting, term, version};
+use daemon::Stop;
+use postgres::{Postgres, Server, patient};
+use remote::Places;
 use wire::Wire;
 
 async fn open(server: &Server) -> PostgresStore {
@@ -39,48 +40,19 @@ async fn sql(server: &Server) -> tokio_postgres::Client {
     client
 }
 
-struct Schemas(Mutex<Server>);
-
 #[async_trait]
-impl Harness for Schemas {
-    async fn open(&self, place: &str) -> Arc<dyn Store> {
-        let mut options = PostgresOptions::new(self.0.lock().unwrap().url());
+impl Places for Postgres {
+    async fn open(url: String, place: &str) -> Arc<dyn Store> {
+        let mut options = patient(url);
         place.clone_into(&mut options.schema);
-        // The crowds of the kit are to be served, however busy this machine is.
-        options.connection_timeout = Duration::from_secs(60);
-        options.statement_timeout = Duration::from_secs(60);
         Arc::new(PostgresStore::connect_with(&options).await.unwrap())
-    }
-
-    fn lasting(&self) -> bool {
-        true
-    }
-
-    fn shared(&self) -> bool {
-        true
-    }
-
-    fn interruptible(&self) -> bool {
-        true
-    }
-
-    async fn interrupt(&self) {
-        let mut server = self.0.lock().unwrap();
-        server.stop(Stop::Immediate);
-        server.resume();
-    }
-
-    fn spawn(&self, task: Task) {
-        tokio::spawn(task);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_postgres_store_keeps_the_contract() {
     let Some(server) = Server::start() else { return };
-    let report = contract::run(&Schemas(Mutex::new(server))).await;
-    println!("{report}");
-    report.assert();
+    remote::keeps_the_contract(server).await;
 }
 
 /// Each of two relies on the other's record being as it was, and writes its own: with both, what one relied on would not
@@ -121,29 +93,9 @@ async fn a_load_of_any_number_and_a_commit_of_any_size_are_one_round_trip_each()
     let Some(server) = Server::start() else { return };
     let wire = Wire::to(server.port).await;
     let store = PostgresStore::connect(server.url_at("127.0.0.1", wire.port)).await.unwrap();
+    // The first to ask makes a connection.
     store.load(&[key(0)]).await.unwrap();
-    let mut before = wire.round_trips();
-    let mut trips = || wire.round_trips() - std::mem::replace(&mut before, wire.round_trips());
-    for (n, size) in [1, 2, 12, 150].into_iter().enumerate() {
-        let mut batch = putting(1, n as u64, 0..size);
-        store.commit(&batch).await.unwrap();
-        assert_eq!(trips(), 1, "a commit of {size}");
-        let keys: Vec<Key> = (0..size).map(key).collect();
-        assert_eq!(store.load(&keys).await.unwrap().iter().flatten().count() as u64, size);
-        assert_eq!(trips(), 1, "a load of {size}");
-        assert_eq!(store.load(&[key(1 << 40)]).await.unwrap(), [None]);
-        assert_eq!(trips(), 1, "a load of what is absent");
-
-        batch.expect(key(0), Expectation::Absent);
-        assert_eq!(store.commit(&batch).await, Err(CommitError::Conflict));
-        assert_eq!(trips(), 1, "a conflict");
-        let mut change = fresh(2, n as u64);
-        change.expect = keys.iter().map(|key| (*key, Expectation::At(batch.id))).collect();
-        change.put = batch.put.split_off(1);
-        change.delete.push(key(0));
-        store.commit(&change).await.unwrap();
-        assert_eq!(trips(), 1, "expectations, a deletion and {} records", size - 1);
-    }
+    remote::each_is_one_round_trip(&store, &wire).await;
 }
 
 #[tokio::test]
@@ -182,15 +134,7 @@ async fn every_lookup_goes_by_an_index() {
 #[tokio::test]
 async fn a_purge_goes_on_until_its_limit_or_until_nothing_is_due() {
     let Some(server) = Server::start() else { return };
-    let store = open(&server).await;
-    let mut batch = putting(1, 1, 0..700);
-    batch.put.iter_mut().zip(0..).for_each(|(put, n)| put.retain_until = Timestamp(n));
-    store.commit(&batch).await.unwrap();
-    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(450));
-    let listed = store.list(&term(1), Page { after: None, limit: 1_000 }).await.unwrap();
-    assert_eq!(listed.keys, (450..700).map(key).collect::<Vec<_>>(), "the longest due went first");
-    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(150));
-    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(0));
+    batches::purges_until_its_limit(&open(&server).await).await;
 }
 
 #[tokio::test]
@@ -339,25 +283,7 @@ async fn a_commit_that_nobody_heard_of_again_never_lands_after_it_was_looked_for
     let Some(server) = Server::start() else { return };
     let wire = Wire::to(server.port).await;
     let store = PostgresStore::connect_with(&hasty(server.url_at("127.0.0.1", wire.port))).await.unwrap();
-    store.commit(&putting(1, 1, [1, 2])).await.unwrap();
-
-    wire.hold();
-    let mut late = putting(1, 2, [2, 3]);
-    late.expect(key(2), Expectation::At(fresh(1, 1).id));
-    late.delete.push(key(1));
-    let outcome = store.commit(&late).await;
-    assert!(matches!(outcome, Err(CommitError::Unknown(_))), "{outcome:?}");
-    let versions = async || {
-        let found = store.load(&[key(1), key(2), key(3)]).await.unwrap();
-        found.iter().map(|found| found.as_ref().map(|found| found.version)).collect::<Vec<_>>()
-    };
-    let old = vec![Some(fresh(1, 1).id), Some(fresh(1, 1).id), None];
-    assert_eq!(versions().await, old);
-    wire.release();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(versions().await, old, "what was held back has reached the server now");
-    let again = Batch { id: fresh(1, 3).id, ..late };
-    assert_eq!(store.commit(&again).await, Ok(()), "nothing is in the way of another try");
+    remote::what_arrives_late_is_refused(&store, &open(&server).await, &wire).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,12 +291,7 @@ async fn a_commit_whose_answer_is_lost_is_known_by_its_version() {
     let Some(server) = Server::start() else { return };
     let wire = Wire::to(server.port).await;
     let store = PostgresStore::connect_with(&hasty(server.url_at("127.0.0.1", wire.port))).await.unwrap();
-    store.commit(&putting(1, 1, [1])).await.unwrap();
-    wire.mute();
-    let batch = putting(1, 2, [1]);
-    let outcome = store.commit(&batch).await;
-    assert!(matches!(outcome, Err(CommitError::Unknown(_))), "{outcome:?}");
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, batch.id);
+    remote::what_was_applied_unheard_is_known_by_its_version(&store, &wire).await;
 }
 
 /// The connection is gone, and the commit still waits in the server for somebody else.
@@ -399,7 +320,7 @@ async fn a_load_waits_for_a_commit_of_unknown_outcome_that_is_under_way() {
     other.batch_execute("COMMIT").await.unwrap();
     let outcome = committing.await.unwrap();
     assert!(matches!(outcome, Err(CommitError::Unknown(_))), "{outcome:?}");
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, 2).id);
+    assert_eq!(version(&*store, 1).await, fresh(1, 2).id);
 
     // Where the server cannot be reached either, nothing is said of the records.
     wire.mute();
@@ -411,7 +332,7 @@ async fn a_load_waits_for_a_commit_of_unknown_outcome_that_is_under_way() {
     assert!(matches!(lost, Err(CommitError::Unknown(_))), "{lost:?}");
     assert!(store.load(&[key(1)]).await.is_err());
     tokio::task::block_in_place(|| server.resume());
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, 3).id);
+    assert_eq!(version(&*store, 1).await, fresh(1, 3).id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -450,77 +371,31 @@ async fn whoever_gets_no_connection_is_told_so_in_time() {
     assert_eq!((turned_away, given_up), (6, 2), "two had a connection");
     assert!(store.load(&[key(1)]).await.is_err());
     other.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, 1).id);
+    assert_eq!(version(&*store, 1).await, fresh(1, 1).id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_lives_through_restarts_of_its_server_and_loses_and_doubles_nothing() {
-    const WRITERS: u64 = 6;
-    let Some(mut server) = Server::start() else { return };
+    let Some(server) = Server::start() else { return };
     let mut options = PostgresOptions::new(server.url());
     options.connections = 4;
     options.connection_timeout = Duration::from_secs(1);
-    let stores = [
-        Arc::new(PostgresStore::connect_with(&options).await.unwrap()),
-        Arc::new(PostgresStore::connect_with(&options).await.unwrap()),
-    ];
-    let over = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let (store, over) = (Arc::clone(&stores[writer as usize % 2]), Arc::clone(&over));
-            tokio::spawn(async move { count_up(&*store, writer, &over).await })
-        })
-        .collect();
-    for how in [Stop::Fast, Stop::Immediate, Stop::Immediate, Stop::Fast] {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        tokio::task::block_in_place(|| {
-            server.stop(how);
-            std::thread::sleep(Duration::from_millis(100));
-            server.resume();
-        });
-    }
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    over.store(true, Ordering::SeqCst);
-    let mut total = Tally::default();
-    for writer in writers {
-        total = total + writer.await.unwrap();
-    }
-    println!("{total:?}");
-    assert!(total.applied > 50, "{total:?}");
-    assert!(total.unavailable > 0, "the server was away: {total:?}");
-    assert_counted(&*stores[1], total).await;
+    let store = async || PostgresStore::connect_with(&options).await.unwrap();
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(store().await), Arc::new(store().await)];
+    remote::counts_through_restarts(server, stores).await;
 }
 
-/// Does nothing unless it is started by the test below, in a process of its own.
+/// One of the processes that the test below starts.
 #[tokio::test]
 async fn as_another_process() {
-    if let Ok(url) = std::env::var("GRANTOR_TEST_DATABASE") {
-        let store = PostgresStore::connect(url).await.unwrap();
-        contract::count_up(&store, std::process::id(), INCREMENTS).await.unwrap();
-    }
+    batches::counts_as_another_process(async |url| PostgresStore::connect(url).await.unwrap()).await;
 }
 
-const PROCESSES: u64 = 3;
-const INCREMENTS: u64 = 60;
-
+/// They make the tables together, too.
 #[tokio::test]
 async fn no_increment_of_several_processes_is_lost() {
     let Some(server) = Server::start() else { return };
-    let mut others: Vec<_> = (0..PROCESSES)
-        .map(|_| {
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "as_another_process"])
-                .env("GRANTOR_TEST_DATABASE", server.url())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    // They make the tables together, too.
-    let store = open(&server).await;
-    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
-    assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
-    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
+    batches::no_process_loses_an_increment(server.url(), open(&server)).await;
 }
 
 #[tokio::test]

@@ -5,39 +5,32 @@
 
 #[path = "common/batches.rs"]
 mod batches;
-#[path = "common/port.rs"]
-mod port;
+#[path = "common/daemon.rs"]
+mod daemon;
 #[path = "common/redis.rs"]
 mod redis_server;
+#[path = "common/remote.rs"]
+mod remote;
 #[path = "common/wire.rs"]
 mod wire;
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
-use grantor::record::{Batch, Expectation, Key, Kind};
-use grantor::store::contract::{self, Harness, Task};
+use grantor::record::{Expectation, Key, Kind};
 use grantor::store::{CommitError, Page, RedisOpenError, RedisOptions, RedisStore, Store};
 
-use batches::{Tally, assert_counted, count_up, fresh, key, putting, term};
-use redis_server::{PASSWORD, Server, Stop};
+use batches::{fresh, key, putting, term, version};
+use daemon::Stop;
+use redis_server::{PASSWORD, Redis, Server, hasty, patient};
+use remote::Places;
 use wire::Wire;
 
 async fn open(server: &Server) -> RedisStore {
     RedisStore::connect(server.url()).await.unwrap()
-}
-
-/// Options under which a silent server is not awaited for long.
-fn hasty(url: String) -> RedisOptions {
-    let mut options = RedisOptions::new(url);
-    options.connection_timeout = Duration::from_secs(1);
-    options.response_timeout = Duration::from_secs(1);
-    options
 }
 
 /// What a record, or a term, is called on the server.
@@ -55,38 +48,19 @@ fn all_of_term() -> Vec<u8> {
     name("term", term.kind as u8, Key { id: term.id, ..key(0) })
 }
 
-struct Prefixes(Server);
-
 #[async_trait]
-impl Harness for Prefixes {
-    async fn open(&self, place: &str) -> Arc<dyn Store> {
-        let mut options = RedisOptions::new(self.0.url());
+impl Places for Redis {
+    async fn open(url: String, place: &str) -> Arc<dyn Store> {
+        let mut options = patient(url);
         place.clone_into(&mut options.prefix);
-        // The crowds of the kit are to be served, however busy this machine is.
-        options.connection_timeout = Duration::from_secs(60);
-        options.response_timeout = Duration::from_secs(60);
         Arc::new(RedisStore::connect_with(&options).await.unwrap())
-    }
-
-    fn lasting(&self) -> bool {
-        true
-    }
-
-    fn shared(&self) -> bool {
-        true
-    }
-
-    fn spawn(&self, task: Task) {
-        tokio::spawn(task);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_redis_store_keeps_the_contract() {
     let Some(server) = Server::start() else { return };
-    let report = contract::run(&Prefixes(server)).await;
-    println!("{report}");
-    report.assert();
+    remote::keeps_the_contract(server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,28 +71,7 @@ async fn a_load_of_any_number_and_a_commit_of_any_size_are_one_round_trip_each()
     // The server has to be told each script once.
     store.commit(&putting(9, 9, [1 << 50])).await.unwrap();
     store.load(&[key(0)]).await.unwrap();
-    let mut before = wire.round_trips();
-    let mut trips = || wire.round_trips() - std::mem::replace(&mut before, wire.round_trips());
-    for (n, size) in [1, 2, 12, 150].into_iter().enumerate() {
-        let mut batch = putting(1, n as u64, 0..size);
-        store.commit(&batch).await.unwrap();
-        assert_eq!(trips(), 1, "a commit of {size}");
-        let keys: Vec<Key> = (0..size).map(key).collect();
-        assert_eq!(store.load(&keys).await.unwrap().iter().flatten().count() as u64, size);
-        assert_eq!(trips(), 1, "a load of {size}");
-        assert_eq!(store.load(&[key(1 << 40)]).await.unwrap(), [None]);
-        assert_eq!(trips(), 1, "a load of what is absent");
-
-        batch.expect(key(0), Expectation::Absent);
-        assert_eq!(store.commit(&batch).await, Err(CommitError::Conflict));
-        assert_eq!(trips(), 1, "a conflict");
-        let mut change = fresh(2, n as u64);
-        change.expect = keys.iter().map(|key| (*key, Expectation::At(batch.id))).collect();
-        change.put = batch.put.split_off(1);
-        change.delete.push(key(0));
-        store.commit(&change).await.unwrap();
-        assert_eq!(trips(), 1, "expectations, a deletion and {} records", size - 1);
-    }
+    remote::each_is_one_round_trip(&store, &wire).await;
 }
 
 /// All keys, and by which second each lapses.
@@ -184,14 +137,7 @@ async fn what_has_lapsed_is_neither_listed_nor_in_the_way() {
 async fn a_purge_goes_on_until_its_limit_or_until_nothing_is_due() {
     let Some(server) = Server::start() else { return };
     let store = open(&server).await;
-    let mut batch = putting(1, 1, 0..700);
-    batch.put.iter_mut().zip(0..).for_each(|(put, n)| put.retain_until = Timestamp(n));
-    store.commit(&batch).await.unwrap();
-    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(450));
-    let listed = store.list(&term(1), Page { after: None, limit: 1_000 }).await.unwrap();
-    assert_eq!(listed.keys, (450..700).map(key).collect::<Vec<_>>(), "the longest due went first");
-    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(150));
-    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(0));
+    batches::purges_until_its_limit(&store).await;
     assert_eq!(store.purge(Timestamp(u64::MAX), 450).await, Ok(100));
     let left: Vec<String> = server.ask("KEYS *");
     assert_eq!(left, ["{grantor}:layout"], "nothing is left of any of them");
@@ -284,8 +230,7 @@ async fn where_something_else_has_put_its_own_nothing_is_written() {
             "{outcome:?}"
         );
         assert_eq!(keys_and_their_ends(&server), before, "{foreign:?}");
-        let found = store.load(&[key(1)]).await.unwrap();
-        assert_eq!(found[0].as_ref().unwrap().version, fresh(1, 1).id);
+        assert_eq!(version(&store, 1).await, fresh(1, 1).id);
         redis::cmd("DEL").arg(&foreign).exec(&mut connection).unwrap();
         if let Some(dump) = dump {
             redis::cmd("RESTORE").arg(&foreign).arg(0).arg(dump).exec(&mut connection).unwrap();
@@ -380,7 +325,7 @@ async fn a_master_without_the_replicas_it_should_have_answers_nothing() {
     assert!(matches!(outcome, Err(CommitError::Unavailable(_))), "{outcome:?}");
     assert!(store.load(&[key(1)]).await.is_err(), "nor what may no longer be true");
     server.ask::<()>("CONFIG SET min-replicas-to-write 0");
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, 1).id);
+    assert_eq!(version(&store, 1).await, fresh(1, 1).id);
 }
 
 #[tokio::test]
@@ -412,7 +357,7 @@ async fn a_server_that_has_forgotten_the_scripts_is_told_them_again() {
     for n in 0..3 {
         store.commit(&putting(1, n, [1])).await.unwrap();
         server.ask::<()>("SCRIPT FLUSH");
-        assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, n).id);
+        assert_eq!(version(&store, 1).await, fresh(1, n).id);
         server.ask::<()>("SCRIPT FLUSH");
     }
     assert_eq!(store.list(&term(1), Page { after: None, limit: 1 }).await.unwrap().keys, [key(1)]);
@@ -432,7 +377,7 @@ async fn a_connection_that_ended_in_silence_is_made_anew_before_anything_is_sent
         let outcome = store.commit(&putting(1, 3, [1])).await;
         assert!(matches!(outcome, Err(CommitError::Unavailable(_))), "{outcome:?}");
         server.resume();
-        assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, 2).id);
+        assert_eq!(version(&store, 1).await, fresh(1, 2).id);
     }
 }
 
@@ -458,7 +403,7 @@ async fn whoever_asks_a_server_that_does_nothing_is_told_so_in_time() {
     let error = RedisStore::connect_with(&hasty(server.url())).await.unwrap_err();
     assert!(matches!(error, RedisOpenError::Unavailable(_)), "{error}");
     server.go_on();
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, 1).id);
+    assert_eq!(version(&*store, 1).await, fresh(1, 1).id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -466,27 +411,7 @@ async fn a_commit_that_nobody_heard_of_again_never_lands_after_it_was_looked_for
     let Some(server) = Server::start() else { return };
     let wire = Wire::to(server.port).await;
     let store = RedisStore::connect_with(&hasty(server.url_at("127.0.0.1", wire.port))).await.unwrap();
-    store.commit(&putting(1, 1, [1, 2])).await.unwrap();
-
-    wire.hold();
-    let mut late = putting(1, 2, [2, 3]);
-    late.expect(key(2), Expectation::At(fresh(1, 1).id));
-    late.delete.push(key(1));
-    let outcome = store.commit(&late).await;
-    assert!(matches!(outcome, Err(CommitError::Unknown(_))), "{outcome:?}");
-    let other = open(&server).await;
-    let versions = async || {
-        let found = other.load(&[key(1), key(2), key(3)]).await.unwrap();
-        found.iter().map(|found| found.as_ref().map(|found| found.version)).collect::<Vec<_>>()
-    };
-    let old = vec![Some(fresh(1, 1).id), Some(fresh(1, 1).id), None];
-    assert_eq!(versions().await, old);
-    wire.release();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let seen: u64 = server.ask("EXISTS {grantor}:retention");
-    assert_eq!((versions().await, seen), (old, 1), "what was held back has reached the server now");
-    let again = Batch { id: fresh(1, 3).id, ..late };
-    assert_eq!(store.commit(&again).await, Ok(()), "nothing is in the way of another try");
+    remote::what_arrives_late_is_refused(&store, &open(&server).await, &wire).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -494,12 +419,7 @@ async fn a_commit_whose_answer_is_lost_is_known_by_its_version() {
     let Some(server) = Server::start() else { return };
     let wire = Wire::to(server.port).await;
     let store = RedisStore::connect_with(&hasty(server.url_at("127.0.0.1", wire.port))).await.unwrap();
-    store.commit(&putting(1, 1, [1])).await.unwrap();
-    wire.mute();
-    let batch = putting(1, 2, [1]);
-    let outcome = store.commit(&batch).await;
-    assert!(matches!(outcome, Err(CommitError::Unknown(_))), "{outcome:?}");
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, batch.id);
+    remote::what_was_applied_unheard_is_known_by_its_version(&store, &wire).await;
 }
 
 /// Where the server cannot be reached either, nothing is said of the records, even once something else could be asked.
@@ -515,10 +435,10 @@ async fn no_load_answers_before_an_unknown_outcome_is_settled() {
     assert!(matches!(outcome, Err(CommitError::Unknown(_))), "{outcome:?}");
     assert!(store.load(&[key(1)]).await.is_err());
     server.go_on();
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, 1).id);
+    assert_eq!(version(&store, 1).await, fresh(1, 1).id);
     wire.release();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version, fresh(1, 1).id);
+    assert_eq!(version(&store, 1).await, fresh(1, 1).id);
 }
 
 /// The connection is gone, and the server has yet to read what was sent over it.
@@ -541,86 +461,39 @@ async fn once_an_unknown_outcome_was_looked_for_it_stays_as_it_was_found() {
         server.go_on();
         let outcome = committing.await.unwrap();
         assert!(matches!(outcome, Err(CommitError::Unknown(_))), "{outcome:?}");
-        let version = async || store.load(&[key(1)]).await.unwrap()[0].as_ref().unwrap().version;
-        let found = version().await;
+        let found = version(&*store, 1).await;
         assert!([fresh(1, round).id, fresh(2, round).id].contains(&found), "{found:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!(version().await, found);
+        assert_eq!(version(&*store, 1).await, found);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_lives_through_restarts_of_its_server_and_loses_and_doubles_nothing() {
-    const WRITERS: u64 = 6;
-    let Some(mut server) = Server::start() else { return };
+    let Some(server) = Server::start() else { return };
     let options = hasty(server.url());
-    let stores = [
-        Arc::new(RedisStore::connect_with(&options).await.unwrap()),
-        Arc::new(RedisStore::connect_with(&options).await.unwrap()),
-    ];
-    let over = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| {
-            let (store, over) = (Arc::clone(&stores[writer as usize % 2]), Arc::clone(&over));
-            tokio::spawn(async move { count_up(&*store, writer, &over).await })
-        })
-        .collect();
-    for how in [Stop::Fast, Stop::Immediate, Stop::Immediate, Stop::Fast] {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        tokio::task::block_in_place(|| {
-            server.stop(how);
-            std::thread::sleep(Duration::from_millis(100));
-            server.resume();
-        });
-    }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    over.store(true, Ordering::SeqCst);
-    let mut total = Tally::default();
-    for writer in writers {
-        total = total + writer.await.unwrap();
-    }
-    println!("{total:?}");
-    assert!(total.applied > 50, "{total:?}");
-    assert!(total.unavailable > 0, "the server was away: {total:?}");
-    assert_counted(&*stores[1], total).await;
+    let store = async || RedisStore::connect_with(&options).await.unwrap();
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(store().await), Arc::new(store().await)];
+    remote::counts_through_restarts(server, stores).await;
 }
 
-/// Does nothing unless it is started by the test below, in a process of its own.
+/// One of the processes that the test below starts.
 #[tokio::test]
 async fn as_another_process() {
-    if let Ok(url) = std::env::var("GRANTOR_TEST_DATABASE") {
-        let store = RedisStore::connect(url).await.unwrap();
-        contract::count_up(&store, std::process::id(), INCREMENTS).await.unwrap();
-    }
+    batches::counts_as_another_process(async |url| RedisStore::connect(url).await.unwrap()).await;
 }
-
-const PROCESSES: u64 = 3;
-const INCREMENTS: u64 = 60;
 
 #[tokio::test]
 async fn no_increment_of_several_processes_is_lost() {
     let Some(server) = Server::start() else { return };
-    let mut others: Vec<_> = (0..PROCESSES)
-        .map(|_| {
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "as_another_process"])
-                .env("GRANTOR_TEST_DATABASE", server.url())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    let store = open(&server).await;
-    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
-    assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
-    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
+    batches::no_process_loses_an_increment(server.url(), open(&server)).await;
 }
 
 #[tokio::test]
 async fn tls_is_spoken_to_the_named_host_alone() {
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let chain = certificate.cert.pem();
-    let tls_port = port::free_port();
+    let tls_port = daemon::free_port();
     let started = Server::start_with(|folder| {
         let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
         std::fs::write(&cert, &chain).unwrap();
@@ -668,7 +541,7 @@ async fn a_server_is_reached_through_its_socket_too() {
 async fn cluster() -> Option<[Server; 2]> {
     let node = || {
         Server::start_with(|_| {
-            vec!["--cluster-enabled yes".to_owned(), format!("--cluster-port {}", port::free_port())]
+            vec!["--cluster-enabled yes".to_owned(), format!("--cluster-port {}", daemon::free_port())]
         })
     };
     let (asked, keeps) = (node()?, node()?);

@@ -1,35 +1,20 @@
 //! The SQLite store keeps the contract, over its own file, over a copied one and between processes.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "common/batches.rs"]
+mod batches;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
-use grantor::record::{Batch, BatchId, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing};
+use grantor::record::{Key, Kind, Put};
 use grantor::store::contract::{self, Harness, Task};
 use grantor::store::{CommitError, Page, SqliteOpenError, SqliteOptions, SqliteStore, Store};
 use tempfile::TempDir;
 
-const HERE: Namespace = Namespace(Id([7; 16]));
-
-fn key(n: u64) -> Key {
-    Key { namespace: HERE, kind: Kind::Subject, id: Id(u128::from(n).to_be_bytes()) }
-}
-
-fn term(n: u8) -> Index {
-    Index { namespace: HERE, kind: IndexKind::Client, id: Id([n; 16]) }
-}
-
-fn fresh(writer: u64, n: u64) -> Batch {
-    Batch::new(BatchId(Id((u128::from(writer) << 64 | u128::from(n)).to_be_bytes())))
-}
-
-fn put(key: Key, epoch: u64) -> Put {
-    let record = Arc::new(Record::Subject(Standing { disabled: false, epoch }));
-    Put { key, record, terms: vec![term(1)], retain_until: Timestamp(4_000_000_000) }
-}
+use batches::{HERE, fresh, key, put, putting, term, version};
 
 #[expect(clippy::unwrap_used, reason = "a test may fail this way")]
 fn open(path: impl Into<PathBuf>) -> SqliteStore {
@@ -88,9 +73,7 @@ async fn waiting_commits_share_a_transaction() {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 for n in 0..50 {
-                    let mut batch = fresh(task, n);
-                    batch.put.push(put(key(task << 32 | n), n));
-                    store.commit(&batch).await.unwrap();
+                    store.commit(&putting(task, n, [task << 32 | n])).await.unwrap();
                 }
             })
         })
@@ -109,8 +92,7 @@ async fn what_was_acknowledged_is_in_the_files_at_that_moment() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path().join("store"));
     for n in 0..40 {
-        let mut batch = fresh(1, n);
-        batch.put = vec![put(key(n), n), put(key(n + 1), n)];
+        let batch = putting(1, n, [n, n + 1]);
         store.commit(&batch).await.unwrap();
         if n % 8 == 7 {
             let copy = folder.path().join(format!("copy{n}"));
@@ -130,9 +112,7 @@ async fn a_torn_log_is_the_state_of_some_commit_and_never_a_part_of_one() {
     let store = open(folder.path().join("store"));
     let keys: Vec<Key> = (0..20).map(key).collect();
     for n in 0..4 {
-        let mut batch = fresh(1, n);
-        batch.put = keys.iter().map(|key| put(*key, n)).collect();
-        store.commit(&batch).await.unwrap();
+        store.commit(&putting(1, n, 0..20)).await.unwrap();
     }
     let database = std::fs::read(folder.path().join("store")).unwrap();
     let log = std::fs::read(folder.path().join("store-wal")).unwrap();
@@ -159,8 +139,7 @@ async fn dropping_the_store_finishes_what_is_queued() {
     let store = open(&path);
     let mut acknowledged = Vec::new();
     for n in 0..100 {
-        let mut batch = fresh(1, n);
-        batch.put.push(put(key(n), n));
+        let batch = putting(1, n, [n]);
         if store.commit(&batch).await.is_ok() {
             acknowledged.push(batch.id);
         }
@@ -169,7 +148,7 @@ async fn dropping_the_store_finishes_what_is_queued() {
     assert!(!folder.path().join("store-wal").exists(), "the last handle leaves one file");
     let store = open(&path);
     for (n, id) in acknowledged.into_iter().enumerate() {
-        assert_eq!(store.load(&[key(n as u64)]).await.unwrap()[0].as_ref().unwrap().version, id);
+        assert_eq!(version(&store, n as u64).await, id);
     }
 }
 
@@ -259,8 +238,7 @@ async fn a_commit_that_cannot_get_the_lock_is_unavailable_and_written_nowhere() 
     let store = SqliteStore::open_with(&options).unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut batch = fresh(1, 1);
-    batch.put.push(put(key(1), 1));
+    let batch = putting(1, 1, [1]);
     assert!(matches!(store.commit(&batch).await, Err(CommitError::Unavailable(_))));
     assert_eq!(store.load(&[key(1)]).await.unwrap(), [None], "reads go on");
     other.execute_batch("ROLLBACK").unwrap();
@@ -280,11 +258,7 @@ async fn a_full_queue_refuses_at_once() {
     let tasks: Vec<_> = (0..20)
         .map(|n| {
             let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                let mut batch = fresh(1, n);
-                batch.put.push(put(key(n), n));
-                store.commit(&batch).await
-            })
+            tokio::spawn(async move { store.commit(&putting(1, n, [n])).await })
         })
         .collect();
     // Six find a place: four in the queue and two in the writer's hands. All others are refused while it waits.
@@ -307,9 +281,7 @@ async fn what_cannot_be_decoded_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let store = open(&path);
-    let mut batch = fresh(1, 1);
-    batch.put.push(put(key(1), 1));
-    store.commit(&batch).await.unwrap();
+    store.commit(&putting(1, 1, [1])).await.unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     for body in [r#"{"schema":2,"kind":"subject","body":{"disabled":false,"epoch":1}}"#, "{}", ""] {
         other.execute("UPDATE record SET body = ?1", [body.as_bytes()]).unwrap();
@@ -317,35 +289,23 @@ async fn what_cannot_be_decoded_is_an_error() {
     }
 }
 
-const PROCESSES: u64 = 3;
-const INCREMENTS: u64 = 60;
-
-/// Does nothing unless it is started by the test below, in a process of its own.
+/// One of the processes that the test below starts.
 #[tokio::test]
 async fn as_another_process() {
-    if let Ok(path) = std::env::var("GRANTOR_TEST_FILE") {
-        contract::count_up(&open(Path::new(&path)), std::process::id(), INCREMENTS).await.unwrap();
-    }
+    batches::counts_as_another_process(async |path| open(path)).await;
 }
 
 #[tokio::test]
 async fn no_increment_of_several_processes_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let store = open(&path);
-    let mut others: Vec<_> = (0..PROCESSES)
-        .map(|_| {
-            Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "as_another_process"])
-                .env("GRANTOR_TEST_FILE", &path)
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
-    assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
-    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
+    batches::no_process_loses_an_increment(&path, async { open(&path) }).await;
+}
+
+#[tokio::test]
+async fn a_purge_goes_on_until_its_limit_or_until_nothing_is_due() {
+    let folder = tempfile::tempdir().unwrap();
+    batches::purges_until_its_limit(&open(folder.path().join("store"))).await;
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use grantor::record::{Batch, BatchId, EventKind, Id, Key, Kind, Namespace, Put, 
 use grantor::server::{AuthorizationServer, Sweeper, SweeperOptions};
 use grantor::store::{MemoryStore, Store};
 use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 
 /// Puts `count` used markers into a store, all of them expired at `NOW`.
 async fn expire(store: &dyn Store, count: u128) {
@@ -150,6 +151,20 @@ impl Gate {
         self.answers.lock().unwrap().push_back(waiting);
         answer
     }
+
+    async fn is_asked(&self, times: usize) {
+        while self.posted.load(Ordering::SeqCst) < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A delivery that waits for its answer.
+    async fn delivery(&self, world: &World) -> JoinHandle<Result<usize, OAuthError>> {
+        let server = world.fixture.server.clone();
+        let delivering = tokio::spawn(async move { server.deliver_outbox(10).await });
+        self.is_asked(1).await;
+        delivering
+    }
 }
 
 #[async_trait]
@@ -197,13 +212,7 @@ async fn of_two_processes_that_find_a_message_due_one_delivers_it() {
 async fn nobody_delivers_what_another_is_delivering_until_its_lease_runs_out() {
     let ([one, other], gate) = due(Arc::new(MemoryStore::new())).await;
     let (slow, quick) = (gate.next(), gate.next());
-    let delivering = tokio::spawn({
-        let server = one.fixture.server.clone();
-        async move { server.deliver_outbox(10).await }
-    });
-    while gate.posted.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let delivering = gate.delivery(&one).await;
     other.fixture.clock.forward(119);
     assert_eq!(other.fixture.server.deliver_outbox(10).await.unwrap(), 0, "it has a lease");
     other.fixture.clock.forward(1);
@@ -224,19 +233,11 @@ async fn nobody_delivers_what_another_is_delivering_until_its_lease_runs_out() {
 async fn that_a_client_took_a_message_counts_however_late_it_is_known() {
     let ([one, other], gate) = due(Arc::new(MemoryStore::new())).await;
     let (slow, quick) = (gate.next(), gate.next());
-    let delivering = tokio::spawn({
-        let server = one.fixture.server.clone();
-        async move { server.deliver_outbox(10).await }
-    });
-    while gate.posted.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let delivering = gate.delivery(&one).await;
     other.fixture.clock.forward(120);
     let again = other.fixture.server.deliver_outbox(10);
     let first_is_taken = async {
-        while gate.posted.load(Ordering::SeqCst) == 1 {
-            tokio::task::yield_now().await;
-        }
+        gate.is_asked(2).await;
         slow.send(204).unwrap();
         delivering.await.unwrap().unwrap();
         quick.send(400).unwrap();
@@ -298,9 +299,18 @@ async fn it_ticks_about_once_in_each_interval_until_it_is_to_stop() {
 #[tokio::test]
 async fn it_stops_at_once_while_it_sleeps() {
     let fixture = Fixture::new();
-    let asleep = |_| std::future::pending();
-    Sweeper::new(fixture.server.clone()).run_until(asleep, std::future::ready(())).await;
-    let sweeping = tokio::spawn(Sweeper::new(fixture.server.clone()).run(tokio::time::sleep));
-    sweeping.abort();
-    assert!(sweeping.await.unwrap_err().is_cancelled());
+    expire(&*fixture.store, 10).await;
+    let (asleep, stop) = (Notify::new(), Notify::new());
+    let sleep = |_| {
+        asleep.notify_one();
+        std::future::pending()
+    };
+    let sweeping = Sweeper::new(fixture.server.clone()).run_until(sleep, stop.notified());
+    let stopping = async {
+        asleep.notified().await;
+        stop.notify_one();
+    };
+    let both = async { tokio::join!(sweeping, stopping) };
+    tokio::time::timeout(Duration::from_secs(5), both).await.expect("it sleeps on");
+    assert_eq!(fixture.store.purge(Timestamp(2), 100).await, Ok(10), "it has done nothing more");
 }

@@ -4,70 +4,42 @@ use std::sync::Arc;
 
 use grantor::store::{PostgresStore, RedisStore, Store};
 
-use crate::{postgres, redis};
+use crate::daemon::{Daemon, Engine, Stop};
+use crate::postgres::Postgres;
+use crate::redis::Redis;
 
-/// A database server of a test's own. Each is one more row in the list of `main.rs`.
-pub(crate) trait Backend: Sized + Send + 'static {
+/// What runs such a database. Each is one more row in the list of `main.rs`.
+pub(crate) trait Backend: Engine {
     /// A running server, or none where it is not installed.
-    fn start() -> Option<Self>;
-
-    /// What `--database` takes.
-    fn url(&self) -> String;
+    fn start() -> Option<Daemon<Self>> {
+        Daemon::start()
+    }
 
     /// The store on it, opened in this process.
-    fn open(&self) -> impl Future<Output = Arc<dyn Store>> + Send;
+    fn open(url: String) -> impl Future<Output = Arc<dyn Store>> + Send;
 
-    /// Ends it in good order and starts it again where it was.
-    fn restart(&mut self);
-
-    /// `kill -9` of all its processes; then it is started again where it was.
-    fn kill_and_start(&mut self);
-}
-
-impl Backend for postgres::Server {
-    fn start() -> Option<Self> {
-        Self::start_for_crowds()
-    }
-
-    fn url(&self) -> String {
-        self.url()
-    }
-
-    async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(PostgresStore::connect(self.url()).await.unwrap())
-    }
-
-    fn restart(&mut self) {
-        self.stop(postgres::Stop::Fast);
-        self.resume();
-    }
-
-    fn kill_and_start(&mut self) {
-        self.kill();
-        self.resume();
+    /// `kill -9` of all its processes.
+    fn kill(server: &mut Daemon<Self>) {
+        server.stop(Stop::Immediate);
     }
 }
 
-impl Backend for redis::Server {
-    fn start() -> Option<Self> {
-        Self::start()
+impl Backend for Postgres {
+    fn start() -> Option<Daemon<Self>> {
+        Daemon::start_for_crowds()
     }
 
-    fn url(&self) -> String {
-        self.url()
+    async fn open(url: String) -> Arc<dyn Store> {
+        Arc::new(PostgresStore::connect(url).await.unwrap())
     }
 
-    async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(RedisStore::connect(self.url()).await.unwrap())
+    fn kill(server: &mut Daemon<Self>) {
+        server.kill();
     }
+}
 
-    fn restart(&mut self) {
-        self.stop(redis::Stop::Fast);
-        self.resume();
-    }
-
-    fn kill_and_start(&mut self) {
-        self.stop(redis::Stop::Immediate);
-        self.resume();
+impl Backend for Redis {
+    async fn open(url: String) -> Arc<dyn Store> {
+        Arc::new(RedisStore::connect(url).await.unwrap())
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
 use crate::client::{Client, RETRY_WINDOW, insist};
+use crate::daemon::Daemon;
 use crate::nodes::Nodes;
 use crate::{SERVERS, number};
 
@@ -31,16 +32,22 @@ struct Acknowledged {
     operations: usize,
 }
 
-pub(crate) async fn nothing_acknowledged_is_lost_when_a_server_is_killed(backend: impl Backend) {
+pub(crate) async fn nothing_acknowledged_is_lost_when_a_server_is_killed(backend: Daemon<impl Backend>) {
     let mut nodes = tokio::task::block_in_place(|| Nodes::start(&backend.url(), SERVERS));
     let client = Arc::new(nodes.client().await);
     rounds(&client, usual_rounds(), 1, |round| nodes.kill_and_start(round % SERVERS)).await;
 }
 
-pub(crate) async fn nothing_acknowledged_is_lost_when_the_database_is_killed(mut backend: impl Backend) {
+pub(crate) async fn nothing_acknowledged_is_lost_when_the_database_is_killed<B: Backend>(
+    mut backend: Daemon<B>,
+) {
     let nodes = tokio::task::block_in_place(|| Nodes::start(&backend.url(), SERVERS));
     let client = Arc::new(nodes.client().await);
-    rounds(&client, usual_rounds(), 1, |_| backend.kill_and_start()).await;
+    let kill_and_start = |_| {
+        B::kill(&mut backend);
+        backend.resume();
+    };
+    rounds(&client, usual_rounds(), 1, kill_and_start).await;
 }
 
 /// A single server has its records in a file.

@@ -6,10 +6,10 @@
 
 mod backend;
 mod client;
+#[path = "../common/daemon.rs"]
+mod daemon;
 mod kill_nine;
 mod nodes;
-#[path = "../common/port.rs"]
-mod port;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod races;
@@ -49,8 +49,8 @@ macro_rules! every_rule_over {
 }
 
 every_rule_over! {
-    postgres_server: crate::postgres::Server;
-    redis_server: crate::redis::Server;
+    postgres_server: crate::postgres::Postgres;
+    redis_server: crate::redis::Redis;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::client::{Client, SECRET};
-use crate::port::free_port;
+use crate::daemon::free_port;
 use crate::support::{Browser, PASSWORD, Server, USERNAME};
 
 /// Running servers; all of them are killed when this is dropped.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::backend::Backend;
 use crate::client::{Answer, Client, RETRY_WINDOW, Tokens, insist};
+use crate::daemon::{Daemon, Stop};
 use crate::nodes::Nodes;
 use crate::{SERVERS, number};
 
@@ -19,23 +20,27 @@ use crate::{SERVERS, number};
 const TOGETHER: usize = 24;
 
 pub(crate) async fn of_redemptions_through_all_servers_one_succeeds_and_the_grant_ends_replayed(
-    backend: impl Backend,
+    backend: Daemon<impl Backend>,
 ) {
     let cluster = race(backend, redeem_through_all, &[]).await;
     assert_eq!(cluster.client.unanswered(), 0, "nobody was away");
 }
 
-pub(crate) async fn refreshes_through_all_servers_get_one_and_the_same_successor(backend: impl Backend) {
+pub(crate) async fn refreshes_through_all_servers_get_one_and_the_same_successor(
+    backend: Daemon<impl Backend>,
+) {
     let cluster = race(backend, refresh_through_all, &[]).await;
     assert_eq!(cluster.client.unanswered(), 0, "nobody was away");
 }
 
-pub(crate) async fn while_the_database_restarts_no_code_is_redeemed_twice(backend: impl Backend) {
+pub(crate) async fn while_the_database_restarts_no_code_is_redeemed_twice(backend: Daemon<impl Backend>) {
     let cluster = race(backend, redeem_through_all, &[0.3, 0.6]).await;
     assert!(cluster.client.unanswered() > 0, "the database was away");
 }
 
-pub(crate) async fn while_the_database_restarts_no_refresh_token_gets_two_successors(backend: impl Backend) {
+pub(crate) async fn while_the_database_restarts_no_refresh_token_gets_two_successors(
+    backend: Daemon<impl Backend>,
+) {
     let cluster = race(backend, refresh_through_all, &[0.3, 0.6]).await;
     assert!(cluster.client.unanswered() > 0, "the database was away");
 }
@@ -48,14 +53,19 @@ struct Cluster {
 }
 
 /// Does the same with many codes, some at a time; the database is restarted when such parts of them are done.
-async fn race<T>(mut backend: impl Backend, each: fn(Arc<Cluster>) -> T, restarts: &[f64]) -> Arc<Cluster>
+async fn race<B: Backend, T>(
+    mut backend: Daemon<B>,
+    each: fn(Arc<Cluster>) -> T,
+    restarts: &[f64],
+) -> Arc<Cluster>
 where
     T: Future<Output = ()> + Send + 'static,
 {
     let codes = number("CLUSTER_CODES", 100);
     let nodes = tokio::task::block_in_place(|| Nodes::start(&backend.url(), SERVERS));
     let namespace = Namespace::of_issuer(&nodes.issuer);
-    let cluster = Arc::new(Cluster { client: nodes.client().await, store: backend.open().await, namespace });
+    let cluster =
+        Arc::new(Cluster { client: nodes.client().await, store: B::open(backend.url()).await, namespace });
     let began = Instant::now();
     let (begun, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut running = JoinSet::new();
@@ -73,7 +83,7 @@ where
             running.try_join_next().transpose().unwrap();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::task::block_in_place(|| backend.restart());
+        tokio::task::block_in_place(|| backend.restart(Stop::Fast));
     }
     running.join_all().await;
     assert_eq!(done.load(Ordering::Relaxed), codes);

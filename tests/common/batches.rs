@@ -1,8 +1,10 @@
-//! Small records and batches of them, and writers that count up together.
+//! Small records and batches of them, and what is asked of more than one store with them.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use grantor::protocol::Timestamp;
 use grantor::record::{
     Batch, BatchId, Expectation, Id, Index, IndexKind, Key, Kind, Namespace, Put, Record, Standing, Versioned,
 };
+use grantor::store::contract;
 use grantor::store::{CommitError, Page, Store};
 
 pub(crate) const HERE: Namespace = Namespace(Id([7; 16]));
@@ -36,6 +39,11 @@ pub(crate) fn putting(writer: u64, n: u64, keys: impl IntoIterator<Item = u64>) 
     let mut batch = fresh(writer, n);
     batch.put = keys.into_iter().map(|number| put(key(number), n)).collect();
     batch
+}
+
+/// The version of a record that is there.
+pub(crate) async fn version(store: &dyn Store, n: u64) -> BatchId {
+    store.load(&[key(n)]).await.unwrap()[0].as_ref().unwrap().version
 }
 
 /// What became of the increments of one writer.
@@ -97,7 +105,7 @@ pub(crate) async fn count_up(store: &dyn Store, writer: u64, over: &AtomicBool) 
 }
 
 /// The number in a record, which an absent one has not begun.
-fn counted(found: Option<&Versioned>) -> u64 {
+pub(crate) fn counted(found: Option<&Versioned>) -> u64 {
     match found.map(|found| &*found.record) {
         Some(Record::Subject(standing)) => standing.epoch,
         _ => 0,
@@ -118,4 +126,51 @@ pub(crate) async fn assert_counted(store: &dyn Store, total: Tally) {
         }
     }
     assert_eq!(marks, total.applied + 1, "a mark for each increment, and the counter itself");
+}
+
+/// A purge takes several of the steps in which a store forgets, until there are as many as it may forget, the longest due
+/// first, or until nothing is due.
+pub(crate) async fn purges_until_its_limit(store: &dyn Store) {
+    let mut batch = putting(1, 1, 0..700);
+    batch.put.iter_mut().zip(0..).for_each(|(put, n)| put.retain_until = Timestamp(n));
+    store.commit(&batch).await.unwrap();
+    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(450));
+    let listed = store.list(&term(1), Page { after: None, limit: 1_000 }).await.unwrap();
+    assert_eq!(listed.keys, (450..700).map(key).collect::<Vec<_>>(), "the longest due went first");
+    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(150));
+    assert_eq!(store.purge(Timestamp(600), 450).await, Ok(0));
+}
+
+/// Tells a process that it is to count up, and where.
+const PLACE: &str = "GRANTOR_TEST_PLACE";
+const PROCESSES: u64 = 3;
+const INCREMENTS: u64 = 60;
+
+/// Counts up at once with other processes: each runs the test `as_another_process` of this program. All open the place at the
+/// same time.
+pub(crate) async fn no_process_loses_an_increment<S: Store>(
+    place: impl AsRef<OsStr>,
+    opened: impl Future<Output = S>,
+) {
+    let mut others: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "as_another_process"])
+                .env(PLACE, &place)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let store = opened.await;
+    contract::count_up(&store, 1, INCREMENTS).await.unwrap();
+    assert!(others.iter_mut().all(|other| other.wait().unwrap().success()));
+    assert_eq!(contract::counted_up(&store).await, Ok((PROCESSES + 1) * INCREMENTS));
+}
+
+/// Does nothing unless this is another process.
+pub(crate) async fn counts_as_another_process<S: Store>(open: impl AsyncFnOnce(String) -> S) {
+    if let Ok(place) = std::env::var(PLACE) {
+        contract::count_up(&open(place).await, std::process::id(), INCREMENTS).await.unwrap();
+    }
 }

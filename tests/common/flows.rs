@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::clients::{API, JWT_API};
 use super::devices::{Device, Devices as _};
 use super::foreign::{KEY, set, signed, stated, statement};
+use super::host::BY_NAME;
 use super::phones::{self, CIBA};
-use super::stage::{BY_NAME, Deed, ELSEWHERE, Outcome, Stage};
+use super::stage::{Deed, ELSEWHERE, Outcome, Stage};
 use super::{Agent, Form, Tokens, alice, authorization, form, machine, redemption, refreshing, scope};
 
 pub(crate) const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";

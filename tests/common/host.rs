@@ -1,17 +1,20 @@
-//! What a host injects, made for the tests of this crate, beside what hosts have for theirs: entropy that fails, passwords, and
-//! nobody at all.
+//! What a host injects, made for the tests of this crate, beside what hosts have for theirs: entropy that fails, passwords, a
+//! grant type, and nobody at all.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use grantor::grant::extension::refused;
 use grantor::host::{
-    AuthenticationDevice, Entropy, EntropyError, Fetch, FetchError, FetchRequest, FetchResponse, Limits,
-    MemoryLimiter, PasswordVerifier,
+    AuthenticationDevice, Entropy, EntropyError, ExtensionGrant, Fetch, FetchError, FetchRequest,
+    FetchResponse, Limits, MemoryLimiter, PasswordVerifier,
 };
-use grantor::protocol::{SubjectId, Timestamp};
+use grantor::protocol::{ExtensionGrantType, SubjectId, Timestamp};
 use grantor::record::backchannel::{Identified, UserEnquiry, UserQuestion};
+use grantor::record::extension::{ExtensionRequest, Permission};
 use grantor::record::grant::{AuthenticatedSubject, Authentication};
 use grantor::record::password::{PasswordAttempt, PasswordVerdict};
+use grantor::record::{Context, Facts, Halt};
 use grantor::store::StoreError;
 pub(crate) use grantor::testing::{TestClock, TestSigner, TestUsers};
 use serde_json::json;
@@ -64,6 +67,30 @@ impl PasswordVerifier for TestPasswords {
             })),
             _ => Ok(PasswordVerdict::Wrong),
         }
+    }
+}
+
+pub(crate) const BY_NAME: &str = "urn:example:grant-type:by-name";
+
+pub(crate) fn by_name() -> ExtensionGrantType {
+    ExtensionGrantType::new(BY_NAME).unwrap()
+}
+
+/// Allows whatever is asked, for whoever is named.
+pub(crate) struct ByName;
+
+#[async_trait]
+impl ExtensionGrant for ByName {
+    fn decide(
+        &self,
+        request: &ExtensionRequest<'_>,
+        _: &Facts,
+        cx: &Context<'_>,
+    ) -> Result<Permission, Halt> {
+        let name = request.parameter("name").ok_or_else(|| refused("nobody is named"))?;
+        let authentication = Authentication { auth_time: cx.now, acr: None, amr: Vec::new() };
+        let subject = AuthenticatedSubject { id: SubjectId::new(name.expose()), authentication };
+        Ok(Permission { subject: Some(subject), scope: request.scope.clone(), refreshable: true })
     }
 }
 

@@ -6,13 +6,13 @@
 
 pub(crate) mod agent;
 pub(crate) mod clients;
+#[cfg(unix)]
+pub(crate) mod daemon;
 pub(crate) mod devices;
 pub(crate) mod flows;
 pub(crate) mod foreign;
 pub(crate) mod host;
 pub(crate) mod phones;
-#[cfg(unix)]
-pub(crate) mod port;
 #[cfg(unix)]
 pub(crate) mod postgres;
 pub(crate) mod races;

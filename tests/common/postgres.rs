@@ -1,7 +1,6 @@
-//! A PostgreSQL server of a test's own, on a free port of the loopback address, in a folder that goes with it.
+//! A PostgreSQL server of a test's own.
 //!
-//! The programs are looked for where Debian puts them. Where there are none, a test passes and says what it did not run,
-//! unless `REQUIRE_POSTGRES` is set: then it fails.
+//! The programs are looked for where Debian puts them; they have to be there where `REQUIRE_POSTGRES` is set.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,145 +9,114 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use super::port::free_port;
+use grantor::store::PostgresOptions;
+
+use super::daemon::{Daemon, Engine, Stop, signal};
 
 /// The password of the role `grantor`.
 pub(crate) const PASSWORD: &str = "not-a-secret";
 /// The user `nobody`: the server refuses to run as root.
 const NOBODY: u32 = 65_534;
 
-pub(crate) struct Server {
+/// Its settings are such as `max_connections=5`.
+pub(crate) type Server = Daemon<Postgres>;
+
+pub(crate) struct Postgres {
     programs: PathBuf,
-    folder: tempfile::TempDir,
-    pub(crate) port: u16,
-    settings: Vec<String>,
-    process: Option<Child>,
+    /// How a password is checked.
+    authentication: &'static str,
 }
 
-/// How a server is stopped.
-#[derive(Clone, Copy)]
-pub(crate) enum Stop {
-    /// It ends all sessions and leaves everything in order.
-    Fast,
-    /// It leaves everything as it is, as after a crash.
-    Immediate,
-}
+impl Engine for Postgres {
+    const NAME: &'static str = "PostgreSQL";
+    const REQUIRED_BY: &'static str = "REQUIRE_POSTGRES";
+    const SIGNALS: [&'static str; 2] = ["INT", "QUIT"];
 
-impl Server {
-    /// A running server, or none where PostgreSQL is not installed.
-    pub(crate) fn start() -> Option<Self> {
-        Self::start_with(|_| Vec::new())
+    fn installed() -> Option<Self> {
+        let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+            .ok()?
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let version = path.file_name()?.to_str()?.parse().ok()?;
+                let programs = path.join("bin");
+                programs.join("postgres").exists().then_some((version, programs))
+            })
+            .collect();
+        found.sort();
+        found.pop().map(|(_, programs)| Self { programs, authentication: "scram-sha-256" })
     }
 
-    /// As [`start`](Self::start), with settings such as `max_connections=5`; what they name is put into the folder first.
-    pub(crate) fn start_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
-        Self::make("scram-sha-256", prepare)
-    }
-
-    /// As [`start`](Self::start), with a check of passwords that costs next to nothing: programs without optimisation need a
-    /// second for many connections at once, where SCRAM would take them longer than anybody waits.
-    pub(crate) fn start_for_crowds() -> Option<Self> {
-        Self::make("md5", |_| Vec::new())
-    }
-
-    fn make(authentication: &str, prepare: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
-        let Some(programs) = programs() else {
-            assert!(std::env::var_os("REQUIRE_POSTGRES").is_none(), "PostgreSQL is not installed");
-            eprintln!("NOT RUN: PostgreSQL is not installed");
-            return None;
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let settings = prepare(folder.path());
-        let password = folder.path().join("password");
+    fn lay_out(server: &Server) {
+        let folder = server.folder.path();
+        let password = folder.join("password");
         fs::write(&password, PASSWORD).unwrap();
-        for entry in fs::read_dir(folder.path()).unwrap() {
+        for entry in fs::read_dir(folder).unwrap() {
             give_away(&entry.unwrap().path());
         }
-        give_away(folder.path());
-        let mut server = Self { programs, folder, port: free_port(), settings, process: None };
+        give_away(folder);
         let made = server
             .program("initdb")
             .args(["--username=grantor", "--encoding=UTF8", "--locale=C", "--no-sync"])
-            .arg(format!("--auth={authentication}"))
+            .arg(format!("--auth={}", server.engine.authentication))
             .arg(format!("--pwfile={}", password.display()))
             .status();
         assert!(made.unwrap().success(), "initdb failed");
-        server.resume();
-        Some(server)
     }
 
-    /// Starts it again after a stop, on the same port.
-    pub(crate) fn resume(&mut self) {
-        let began = Instant::now();
-        let mut ready = self.program("pg_isready");
-        ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).env_remove("PGDATA");
-        let mut process = self.spawn();
-        while !ready.status().unwrap().success() {
-            assert!(began.elapsed() < Duration::from_secs(30), "the server does not start: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-            // It does not start as long as a process of one that was killed has not noticed.
-            if process.try_wait().unwrap().is_some() {
-                process = self.spawn();
-            }
-        }
-        self.process = Some(process);
-    }
-
-    fn spawn(&self) -> Child {
-        let log = fs::File::create(self.folder.path().join("log")).unwrap();
-        let mut command = self.program("postgres");
-        command.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
+    fn command(server: &Server) -> Command {
+        let mut command = server.program("postgres");
+        command.args(["-p", &server.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
         command.args(["-c", "unix_socket_directories="]);
-        self.settings.iter().for_each(|setting| _ = command.args(["-c", setting]));
-        command.stderr(log).spawn().unwrap()
+        server.settings.iter().for_each(|setting| _ = command.args(["-c", setting]));
+        command
     }
 
-    pub(crate) fn stop(&mut self, how: Stop) {
-        if let Some(mut process) = self.process.take() {
-            let mode = match how {
-                Stop::Fast => "fast",
-                Stop::Immediate => "immediate",
-            };
-            let stopped = self.program("pg_ctl").args(["stop", "-w", "-m", mode]).status();
-            if !stopped.is_ok_and(|status| status.success()) {
-                let _ = process.kill();
-            }
-            let _ = process.wait();
-        }
+    fn answers(server: &Server) -> bool {
+        let mut ready = server.program("pg_isready");
+        ready.args(["-q", "-h", "127.0.0.1", "-p", &server.port.to_string()]).env_remove("PGDATA");
+        ready.status().unwrap().success()
+    }
+
+    fn url(host: &str, port: u16) -> String {
+        format!("postgres://grantor:{PASSWORD}@{host}:{port}/postgres")
+    }
+}
+
+/// Options under which a crowd is served, however busy this machine is.
+pub(crate) fn patient(url: String) -> PostgresOptions {
+    let mut options = PostgresOptions::new(url);
+    options.connection_timeout = Duration::from_secs(60);
+    options.statement_timeout = Duration::from_secs(60);
+    options
+}
+
+impl Server {
+    /// As [`start`](Self::start), with a check of passwords that costs next to nothing: programs without optimisation need a
+    /// second for many connections at once, where SCRAM would take them longer than anybody waits.
+    pub(crate) fn start_for_crowds() -> Option<Self> {
+        let engine = Postgres { authentication: "md5", ..Self::find()? };
+        Some(Self::of(engine, |_| Vec::new()))
     }
 
     /// `kill -9` of the server and of every process that it has started.
     pub(crate) fn kill(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
+        let Some(server) = self.pid() else { return };
         // Whoever is stopped starts no more.
-        signal("STOP", &[process.id()]);
-        let all: Vec<u32> = children(process.id()).into_iter().chain([process.id()]).collect();
-        signal("KILL", &all);
-        process.wait().unwrap();
+        self.pause();
+        let all: Vec<u32> = children(server).into_iter().chain([server]).collect();
+        assert!(signal("KILL", &all));
+        self.stop(Stop::Immediate);
         while all.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    pub(crate) fn url(&self) -> String {
-        self.url_at("127.0.0.1", self.port)
-    }
-
-    /// The database as it is reached at another address.
-    pub(crate) fn url_at(&self, host: &str, port: u16) -> String {
-        format!("postgres://grantor:{PASSWORD}@{host}:{port}/postgres")
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
     /// One of the programs that come with PostgreSQL, run as the server is.
     pub(crate) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.programs.join(name));
+        let mut command = Command::new(self.engine.programs.join(name));
         command.env("PGDATA", self.folder.path().join("data")).env("PGPASSWORD", PASSWORD);
         command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
         if is_root(self.folder.path()) {
@@ -156,17 +124,6 @@ impl Server {
         }
         command
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop(Stop::Immediate);
-    }
-}
-
-fn signal(name: &str, to: &[u32]) {
-    let sent = Command::new("kill").arg(format!("-{name}")).args(to.iter().map(u32::to_string)).status();
-    assert!(sent.unwrap().success(), "{name} to {to:?}");
 }
 
 /// The processes that this one has started.
@@ -178,20 +135,6 @@ fn children(of: u32) -> Vec<u32> {
     let all =
         fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     all.filter(|pid| parent(*pid) == Some(of)).collect()
-}
-
-fn programs() -> Option<PathBuf> {
-    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .ok()?
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let version = path.file_name()?.to_str()?.parse().ok()?;
-            let programs = path.join("bin");
-            programs.join("postgres").exists().then_some((version, programs))
-        })
-        .collect();
-    found.sort();
-    found.pop().map(|(_, programs)| programs)
 }
 
 /// Whether this process may do everything: what it makes belongs to root, or was given away before.

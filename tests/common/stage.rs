@@ -11,18 +11,16 @@ use grantor::endpoint::administration::{Party, StandingChange};
 use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::endpoint::registration::IssueInitialAccess;
 use grantor::endpoint::resource::ResourceCheck;
-use grantor::grant::extension::refused;
-use grantor::host::{ExtensionGrant, OpenRegistration, TokenExchangePolicy};
+use grantor::host::{OpenRegistration, TokenExchangePolicy};
 use grantor::protocol::{
-    ApplicationType, ClientId, DeliveryMode, ExtensionGrantType, GrantType, OAuthError, RedirectUri,
-    ResponseType, Scope, SubjectId, Timestamp,
+    ApplicationType, ClientId, DeliveryMode, GrantType, OAuthError, RedirectUri, ResponseType, Scope,
+    SubjectId, Timestamp,
 };
 use grantor::record::exchange::{Exchange, IdJagTerms, Terms, Verdict};
-use grantor::record::extension::{ExtensionRequest, Permission};
-use grantor::record::grant::{AuthenticatedSubject, Authentication};
+use grantor::record::grant::Authentication;
 use grantor::record::logout::LogoutUri;
 use grantor::record::registration::Admission;
-use grantor::record::{Client, Context, Event, Facts, GrantId, Halt, SessionId};
+use grantor::record::{Client, Event, GrantId, SessionId};
 use grantor::server::{Builder, Origin};
 use grantor::store::{Store, StoreError};
 use grantor::token::PresentedToken;
@@ -30,13 +28,12 @@ use http::{Method, Request, header};
 
 use super::clients::{self, API, JWT_API, resource};
 use super::foreign::Trust;
-use super::host::{TestPasswords, TestSigner, limitless};
+use super::host::{ByName, TestPasswords, TestSigner, by_name, limitless};
 use super::phones::{Phones, Told};
 use super::watched::Watched;
 use super::{Agent, Answer, Fixture, Form, ISSUER, NOW, alice, scope};
 
 pub(crate) const SCOPE: &str = "openid offline_access read write";
-pub(crate) const BY_NAME: &str = "urn:example:grant-type:by-name";
 /// The other server for which this one issues grants.
 pub(crate) const ELSEWHERE: &str = "https://chat.example";
 
@@ -59,28 +56,6 @@ impl TokenExchangePolicy for Everything {
     fn issues_id_jags(&self) -> bool {
         true
     }
-}
-
-/// Allows whatever is asked, for whoever is named.
-struct ByName;
-
-#[async_trait]
-impl ExtensionGrant for ByName {
-    fn decide(
-        &self,
-        request: &ExtensionRequest<'_>,
-        _: &Facts,
-        cx: &Context<'_>,
-    ) -> Result<Permission, Halt> {
-        let name = request.parameter("name").ok_or_else(|| refused("nobody is named"))?;
-        let authentication = Authentication { auth_time: cx.now, acr: None, amr: Vec::new() };
-        let subject = AuthenticatedSubject { id: SubjectId::new(name.expose()), authentication };
-        Ok(Permission { subject: Some(subject), scope: request.scope.clone(), refreshable: true })
-    }
-}
-
-fn by_name() -> ExtensionGrantType {
-    ExtensionGrantType::new(BY_NAME).unwrap()
 }
 
 /// The usual clients, who may do everything; `web` is told that users have answered, `post` is sent its tokens, and `machine`

@@ -2,15 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-#[cfg(unix)]
-use std::time::Duration;
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
 use grantor::record::{Batch, Index, Key, Versioned};
 use grantor::store::{CommitError, Listing, MemoryStore, Page, SqliteStore, Store, StoreError};
 #[cfg(unix)]
-use grantor::store::{PostgresOptions, PostgresStore, RedisOptions, RedisStore};
+use grantor::store::{PostgresStore, RedisStore};
 
 use super::watched::Watched;
 
@@ -75,11 +73,8 @@ impl Postgres {
     /// None where PostgreSQL is not installed.
     pub(crate) async fn start() -> Option<Self> {
         let server = super::postgres::Server::start()?;
-        let mut options = PostgresOptions::new(server.url());
+        let mut options = super::postgres::patient(server.url());
         options.connections = 8;
-        // A crowd is to be served, however busy this machine is.
-        options.connection_timeout = Duration::from_secs(60);
-        options.statement_timeout = Duration::from_secs(60);
         Some(Self { store: PostgresStore::connect_with(&options).await.unwrap(), _place: server })
     }
 }
@@ -93,10 +88,7 @@ impl Redis {
     /// None where Redis is not installed.
     pub(crate) async fn start() -> Option<Self> {
         let server = super::redis::Server::start()?;
-        let mut options = RedisOptions::new(server.url());
-        // A crowd is to be served, however busy this machine is.
-        options.connection_timeout = Duration::from_secs(60);
-        options.response_timeout = Duration::from_secs(60);
+        let options = super::redis::patient(server.url());
         Some(Self { store: RedisStore::connect_with(&options).await.unwrap(), _place: server })
     }
 }

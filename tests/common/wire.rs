@@ -1,5 +1,7 @@
 //! What lies between a client and its server: it counts round trips, holds back what is sent and swallows what is answered.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

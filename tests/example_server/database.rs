@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::{Server, http_client, run_to_end};
-use crate::{port, postgres, redis};
+use crate::{daemon, postgres, redis};
 
 const SERVICE: &str = "client_id=demo-service&client_secret=demo-service-secret-not-for-production-0002";
 
@@ -38,7 +38,7 @@ async fn are_one(url: &str, password: &str) {
 
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
-    let addresses = [(); 2].map(|()| format!("127.0.0.1:{}", port::free_port()));
+    let addresses = [(); 2].map(|()| format!("127.0.0.1:{}", daemon::free_port()));
     let [first, second] = addresses.each_ref().map(|address| format!("http://{address}"));
     let servers = addresses.each_ref().map(|address| {
         let secret = secret.to_str().unwrap();

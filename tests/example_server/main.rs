@@ -6,6 +6,9 @@
 mod ciba;
 mod controls;
 #[cfg(unix)]
+#[path = "../common/daemon.rs"]
+mod daemon;
+#[cfg(unix)]
 mod database;
 mod device;
 mod exchange;
@@ -15,9 +18,6 @@ mod grants;
 mod logout;
 mod openid;
 mod pages;
-#[cfg(unix)]
-#[path = "../common/port.rs"]
-mod port;
 #[cfg(unix)]
 #[path = "../common/postgres.rs"]
 mod postgres;

@@ -1,10 +1,17 @@
 //! How a server refuses that cannot work, and what it leaves as it was.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
-use super::common::clients::{JWT_API, all};
-use super::common::host::BreakableEntropy;
+use async_trait::async_trait;
+use grantor::host::{ClaimsHook, Signer, SignerError, SigningKeyName};
+use grantor::jose::Algorithm;
+use grantor::record::key_ring::PublishedKeys;
+use grantor::token::AccessTokenClaims;
+use serde_json::{Map, Value};
+
+use super::common::clients::JWT_API;
+use super::common::host::{BreakableEntropy, TestSigner};
 use super::common::stores::{Fault, When};
 use super::common::{self, Fixture, ISSUER, authorization, machine};
 use super::{everywhere, faulty, honest};
@@ -54,7 +61,7 @@ async fn an_outage_before_the_redirect_uri_is_verified_is_a_page_and_after_it_a_
 #[tokio::test]
 async fn clients_that_cannot_be_looked_up_are_not_unknown() {
     struct Down;
-    #[async_trait::async_trait]
+    #[async_trait]
     impl grantor::host::Clients for Down {
         async fn client(
             &self,
@@ -94,25 +101,86 @@ async fn without_entropy_nothing_is_issued() {
     fixture.refresh("spa", &tokens.refresh).await.tokens();
 }
 
+/// What a JWT takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Key,
+    Signature,
+    Claims,
+}
+
+/// A signer, in this process or elsewhere, and a claims hook, until a part of it is broken.
+#[derive(Default)]
+struct Breakable {
+    sound: TestSigner,
+    elsewhere: bool,
+    broken: Mutex<Option<Part>>,
+}
+
+impl Breakable {
+    async fn reach(&self, part: Part) -> Result<(), SignerError> {
+        if self.elsewhere {
+            tokio::task::yield_now().await;
+        }
+        if *self.broken.lock().unwrap() == Some(part) { Err(SignerError("down".into())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Signer for Breakable {
+    fn algorithms(&self) -> Vec<Algorithm> {
+        self.sound.algorithms()
+    }
+
+    async fn key(&self, algorithm: Algorithm) -> Result<SigningKeyName, SignerError> {
+        self.reach(Part::Key).await?;
+        self.sound.key(algorithm).await
+    }
+
+    async fn sign(&self, key: &SigningKeyName, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        self.reach(Part::Signature).await?;
+        self.sound.sign(key, message).await
+    }
+
+    async fn public_keys(&self) -> Result<Arc<PublishedKeys>, SignerError> {
+        self.sound.public_keys().await
+    }
+}
+
+#[async_trait]
+impl ClaimsHook for Breakable {
+    async fn claims(&self, _: &AccessTokenClaims) -> Result<Map<String, Value>, SignerError> {
+        self.reach(Part::Claims).await.map(|()| Map::new())
+    }
+}
+
 #[tokio::test]
 async fn a_signer_that_fails_issues_nothing_and_burns_nothing() {
-    struct Broken;
-    #[async_trait::async_trait]
-    impl grantor::host::ClaimsHook for Broken {
-        async fn claims(
-            &self,
-            _: &grantor::token::AccessTokenClaims,
-        ) -> Result<serde_json::Map<String, serde_json::Value>, grantor::host::SignerError> {
-            Err(grantor::host::SignerError("down".into()))
+    let parts = [Part::Key, Part::Signature, Part::Claims];
+    for (part, elsewhere) in parts.into_iter().flat_map(|part| [(part, false), (part, true)]) {
+        let signing = Arc::new(Breakable { elsewhere, ..Breakable::default() });
+        let fixture = Fixture::with(|builder| builder.signer(signing.clone()).claims_hook(signing.clone()));
+        let request = authorization("spa").add("resource", JWT_API);
+        let code = async || fixture.agent().walk(&request, "alice").await.param("code").unwrap();
+        let tokens = fixture.redeem("spa", &code().await).await.tokens();
+        let code = code().await;
+        let asking = machine().add("resource", JWT_API);
+        let kept = async || (fixture.grants("spa").await, fixture.grants("machine").await);
+        let before = kept().await;
+        *signing.broken.lock().unwrap() = Some(part);
+        for answer in [
+            fixture.redeem("spa", &code).await,
+            fixture.refresh("spa", &tokens.refresh).await,
+            fixture.token("machine", &asking).await,
+        ] {
+            answer.refused(503, "temporarily_unavailable");
         }
+        assert_eq!(kept().await, before, "{part:?} {elsewhere}");
+        *signing.broken.lock().unwrap() = None;
+        fixture.redeem("spa", &code).await.tokens();
+        fixture.refresh("spa", &tokens.refresh).await.tokens();
+        fixture.token("machine", &asking).await.tokens();
     }
-    let store: Arc<dyn grantor::store::Store> = Arc::new(grantor::store::MemoryStore::new());
-    let broken = Fixture::over(store.clone(), all(), |builder| builder.claims_hook(Arc::new(Broken)));
-    let request = authorization("web").add("resource", JWT_API);
-    let code = broken.agent().walk(&request, "alice").await.param("code").unwrap();
-    broken.redeem("web", &code).await.refused(503, "temporarily_unavailable");
-    let sound = Fixture::on(store);
-    sound.redeem("web", &code).await.tokens();
 }
 
 #[tokio::test]

@@ -7,19 +7,15 @@ use grantor::Profile;
 use grantor::endpoint::administration::{Party, StandingChange};
 use grantor::endpoint::backchannel_answer::{DecideAuthentication, UserAnswer};
 use grantor::endpoint::resource::ResourceCheck;
-use grantor::grant::extension::refused;
 use grantor::host::{
-    AuthenticationDevice, Clock as _, ExtensionGrant, Fetch, FetchError, FetchRequest, FetchResponse,
-    OwnTokenExchange, TokenExchangePolicy,
+    AuthenticationDevice, Clock as _, Fetch, FetchError, FetchRequest, FetchResponse, OwnTokenExchange,
+    TokenExchangePolicy,
 };
-use grantor::protocol::{
-    DeliveryMode, ExtensionGrantType, GrantType, Resource, ResponseType, Scope, SubjectId, TokenType,
-};
+use grantor::protocol::{DeliveryMode, GrantType, Resource, ResponseType, Scope, TokenType};
 use grantor::record::backchannel::{Identified, UserEnquiry, UserHint, UserQuestion};
 use grantor::record::exchange::{Exchange, Terms, Verdict};
-use grantor::record::extension::{ExtensionRequest, Permission};
-use grantor::record::grant::{AuthenticatedSubject, Authentication, GrantStatus};
-use grantor::record::{Context, Facts, GrantId, Halt, Record};
+use grantor::record::grant::{Authentication, GrantStatus};
+use grantor::record::{GrantId, Record};
 use grantor::store::StoreError;
 use grantor::token::{Handle, HandleKind, PresentedToken};
 use serde_json::json;
@@ -28,15 +24,13 @@ use tokio::runtime::Runtime;
 use super::common::clients::API;
 use super::common::devices::Device;
 use super::common::foreign::{Trust, set, stated, statement};
-use super::common::host::{TestPasswords, limitless};
+use super::common::host::{BY_NAME, ByName, TestPasswords, by_name, limitless};
 use super::common::{
     Agent, Answer, Fixture, Form, OTHER_VERIFIER, VERIFIER, authorization, form, machine, redemption,
     refreshing, scope,
 };
 use super::model::Model;
 use super::step::{Brings, Change, Direct, Outcome, SUBJECTS, Step, Whose};
-
-const EXTENSION: &str = "urn:example:grant-type:by-name";
 
 /// Finds whoever is named, and disturbs nobody.
 struct Phones;
@@ -79,24 +73,6 @@ impl Fetch for Listening {
     }
 }
 
-/// Allows whatever is asked, for whoever is named.
-struct ByName;
-
-#[async_trait]
-impl ExtensionGrant for ByName {
-    fn decide(
-        &self,
-        request: &ExtensionRequest<'_>,
-        _: &Facts,
-        cx: &Context<'_>,
-    ) -> Result<Permission, Halt> {
-        let name = request.parameter("name").ok_or_else(|| refused("nobody is named"))?;
-        let authentication = Authentication { auth_time: cx.now, acr: None, amr: Vec::new() };
-        let subject = AuthenticatedSubject { id: SubjectId::new(name.expose()), authentication };
-        Ok(Permission { subject: Some(subject), scope: request.scope.clone(), refreshable: true })
-    }
-}
-
 /// What waits for a user.
 enum Waiting {
     /// A device, for whoever enters its code.
@@ -126,10 +102,6 @@ fn bits(scope: &str) -> u8 {
     u8::from(scope.contains("read")) | u8::from(scope.contains("write")) << 1
 }
 
-fn extension() -> ExtensionGrantType {
-    ExtensionGrantType::new(EXTENSION).unwrap()
-}
-
 /// A server at which every kind of grant is switched on. `web` and `machine` ask users; those two prove themselves, and may
 /// present what the other issuer says.
 fn fixture() -> Fixture {
@@ -147,13 +119,13 @@ fn fixture() -> Fixture {
             .assertion_trust(Arc::new(Trust::default()))
             .authentication_device(Arc::new(Phones))
             .fetch(Arc::new(Listening))
-            .extension_grant(extension(), Arc::new(ByName))
+            .extension_grant(by_name(), Arc::new(ByName))
     });
     let clients = &fixture.clients;
     clients.change("web", |client| client.grant_types.push(GrantType::Password));
     for name in ["web", "spa"] {
         clients.change(name, |client| {
-            client.grant_types.extend([GrantType::Extension(extension()), GrantType::DeviceCode]);
+            client.grant_types.extend([GrantType::Extension(by_name()), GrantType::DeviceCode]);
             client.grant_types.extend([GrantType::TokenExchange, GrantType::Implicit]);
             client.scope = scope("openid read write");
             client.response_types =
@@ -420,7 +392,7 @@ fn begin(how: Direct) -> Form {
         Direct::Password => {
             form([("grant_type", "password"), ("username", "alice"), ("password", "wonderland")])
         }
-        Direct::Extension(subject) => form([("grant_type", EXTENSION), ("name", SUBJECTS[subject])]),
+        Direct::Extension(subject) => form([("grant_type", BY_NAME), ("name", SUBJECTS[subject])]),
     }
 }
 
