@@ -17,12 +17,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
 use grantor::record::exchange::RootSource;
-use grantor::record::grant::GrantStatus;
+use grantor::record::grant::{GrantStatus, JwtLedger};
 use grantor::record::{
     Batch, Event, EventKind, Grant, GrantId, Index, Key, Kind, Namespace, Record, Standing, Versioned,
 };
 use grantor::store::{CommitError, ImmediateStore as _, Listing, MemoryStore, Page, Store, StoreError};
-use grantor::token::{Handle, HandleKind, RefreshHandle};
+use grantor::token::claims::TokenId;
+use grantor::token::{HandleKind, PresentedToken};
+
+use super::ISSUER;
 
 /// What became of a record.
 #[derive(Clone, Debug)]
@@ -126,8 +129,10 @@ impl Watched {
                 gone.insert(change.key);
             }
         }
-        for token in live {
-            assert!(history.may_live(token), "{row}: I2: {token} lives: {:?}", history.grant_of(token));
+        for text in live {
+            let token = PresentedToken::read(text);
+            let grant = token.grant().and_then(|id| history.grant(id));
+            assert!(history.may_live(&token), "{row}: I2: {text} lives: {grant:?}");
         }
         for (key, kept) in &history.now {
             let kept = String::from_utf8(grantor::record::codec::encode(&kept.record).unwrap()).unwrap();
@@ -237,38 +242,55 @@ impl History {
         self.now.get(&key).map(|found| found.record.as_ref())
     }
 
-    fn namespace(&self) -> Option<Namespace> {
-        self.now.keys().next().map(|key| key.namespace)
-    }
-
     fn grant(&self, id: GrantId) -> Option<&Grant> {
-        match self.record(self.namespace()?.grant(id)) {
+        match self.record(namespace().grant(id)) {
             Some(Record::Grant(grant)) => Some(grant),
             _ => None,
         }
     }
 
-    fn grant_of(&self, token: &str) -> Option<&Grant> {
-        self.grant(grant_of(token)?)
+    fn standing(&self, key: Key) -> Standing {
+        match self.record(key) {
+            Some(Record::Subject(own) | Record::ClientState(own)) => *own,
+            _ => Standing::default(),
+        }
     }
 
-    /// Whether an access token may be taken. One that is no handle is judged by who made it.
-    fn may_live(&self, token: &str) -> bool {
-        match grant_of(token) {
-            Some(id) => self.grant(id).is_some_and(|grant| self.is_usable(grant)),
-            None => true,
+    /// Whether an access token may be taken.
+    fn may_live(&self, token: &PresentedToken) -> bool {
+        let granted = |remembers: &dyn Fn(&Grant) -> bool| {
+            let grant = token.grant().and_then(|id| self.grant(id));
+            grant.is_some_and(|grant| self.is_usable(grant) && remembers(grant))
+        };
+        match token {
+            PresentedToken::Access(handle) => granted(&|grant| {
+                let digest = handle.digest(HandleKind::AccessToken);
+                grant.access.iter().any(|token| token.digest == digest)
+            }),
+            PresentedToken::Jwt(jwt) => match jwt.token_id {
+                TokenId::Granted { sequence, .. } => granted(&|grant| {
+                    let remembers = |own: &JwtLedger| {
+                        (own.floor..own.next).contains(&sequence) && !own.revoked.contains(&sequence)
+                    };
+                    grant.client == jwt.client && grant.jwts.as_deref().is_some_and(remembers)
+                }),
+                TokenId::Recordless { id, client_epoch } => {
+                    let client = self.standing(namespace().client_state(&jwt.client));
+                    client.upholds(client_epoch.into())
+                        && self.record(namespace().revoked_token(id)).is_none()
+                }
+            },
+            PresentedToken::Refresh(_) | PresentedToken::Unknown => false,
         }
     }
 
     fn is_usable(&self, grant: &Grant) -> bool {
-        let Some(namespace) = self.namespace() else { return false };
-        let standing = |key| match self.record(key) {
-            Some(Record::Subject(own) | Record::ClientState(own)) => *own,
-            _ => Standing::default(),
-        };
-        let client = standing(namespace.client_state(&grant.client)).upholds(grant.client_epoch);
-        let subject =
-            grant.subject.as_ref().is_none_or(|own| standing(namespace.subject(&own.id)).upholds(own.epoch));
+        let namespace = namespace();
+        let client = self.standing(namespace.client_state(&grant.client)).upholds(grant.client_epoch);
+        let subject = grant
+            .subject
+            .as_ref()
+            .is_none_or(|own| self.standing(namespace.subject(&own.id)).upholds(own.epoch));
         let session = grant
             .session
             .is_none_or(|session| grant.offline || self.record(namespace.session(session)).is_some());
@@ -280,39 +302,56 @@ impl History {
         grant.status == GrantStatus::Active && client && subject && session && root
     }
 
-    /// I1 and I7: nobody has more tokens than were issued, each is remembered, and each issue was told.
+    /// I1 and I7: nobody has more tokens than were issued, each is remembered, and each issue was told: of its grant, or where no
+    /// grant remembers it, of its client.
     #[track_caller]
     fn everything_was_told(&self, handed: &[String], events: &[Event], row: &str) {
-        let mut issued: BTreeMap<GrantId, (HashSet<&str>, HashSet<&str>)> = BTreeMap::new();
-        for token in handed {
-            if let Some(id) = grant_of(token) {
-                issued.entry(id).or_default().0.insert(token);
-            }
-            if let Some(handle) = RefreshHandle::decode(token) {
-                issued.entry(GrantId(handle.id)).or_default().1.insert(token);
+        let mut issued: HashMap<_, Issued<'_>> = HashMap::new();
+        for text in handed {
+            let token = PresentedToken::read(text);
+            let of_grant = (token.grant(), None);
+            match token {
+                PresentedToken::Access(_) => {
+                    issued.entry(of_grant).or_default().access.insert(text.clone());
+                }
+                PresentedToken::Jwt(jwt) => {
+                    let client = Some(jwt.client).filter(|_| of_grant.0.is_none());
+                    let jti = jwt.token_id.to_string();
+                    issued.entry((of_grant.0, client)).or_default().access.insert(jti);
+                }
+                PresentedToken::Refresh(handle) => {
+                    issued.entry(of_grant).or_default().refresh.insert(text, handle.generation);
+                }
+                PresentedToken::Unknown => {}
             }
         }
-        for (id, (access, refresh)) in issued {
+        for ((grant, client), Issued { access, refresh }) in issued {
             let told = |event: &&Event| {
                 let issues = matches!(
                     event.kind,
                     EventKind::TokensIssued | EventKind::TokensRefreshed | EventKind::TokenExchanged
                 );
-                event.grant == Some(id) && issues
+                let alone = client.is_none() || (event.client == client && event.subject.is_none());
+                issues && event.grant == grant && alone
             };
             let told = events.iter().filter(told).count();
             assert!(access.len() <= told, "{row}: I7: {} tokens, {told} events: {events:?}", access.len());
             assert!(refresh.is_empty() || told > 0, "{row}: I7: {events:?}");
-            let generations = refresh.iter().filter_map(|token| RefreshHandle::decode(token));
-            let generations: HashSet<u32> = generations.map(|handle| handle.generation).collect();
+            let generations: HashSet<&u32> = refresh.values().collect();
             assert_eq!(generations.len(), refresh.len(), "{row}: I1: two of one generation: {refresh:?}");
         }
     }
 }
 
-/// The grant that an access token names.
-fn grant_of(token: &str) -> Option<GrantId> {
-    Handle::decode(HandleKind::AccessToken, token).map(|handle| GrantId(handle.id))
+/// Access tokens, by their `jti` where they have one, and refresh tokens with their generation.
+#[derive(Default)]
+struct Issued<'t> {
+    access: HashSet<String>,
+    refresh: HashMap<&'t str, u32>,
+}
+
+fn namespace() -> Namespace {
+    Namespace::of_issuer(ISSUER)
 }
 
 #[async_trait]
