@@ -126,6 +126,7 @@ rules! {
         a_version_can_be_expected_of_a_key_that_is_deleted,
         absence_can_be_expected_of_a_key_that_is_only_read,
         a_version_can_be_expected_of_a_key_that_is_only_read,
+        a_batch_of_expectations_alone_holds_or_conflicts,
         what_is_absent_has_no_version,
         a_failed_expectation_writes_nothing,
         a_failed_expectation_deletes_nothing,

@@ -27,6 +27,7 @@ flaws! {
         a_version_can_be_expected_of_a_key_that_is_written,
         a_version_can_be_expected_of_a_key_that_is_deleted,
         a_version_can_be_expected_of_a_key_that_is_only_read,
+        a_batch_of_expectations_alone_holds_or_conflicts,
         a_failed_expectation_writes_nothing,
         a_batch_deletes_and_puts_together,
         a_load_never_judges_validity,
@@ -50,15 +51,23 @@ flaws! {
         extreme_ids_and_times_are_kept,
     ];
     a_store_that_truncates_ids: TruncatesIds breaks [extreme_ids_and_times_are_kept];
-    a_store_that_refuses_empty_batches: RefusesEmptyBatches breaks [an_empty_batch_succeeds];
+    a_store_that_refuses_empty_batches: RefusesEmptyBatches breaks [
+        an_empty_batch_succeeds,
+        a_batch_of_expectations_alone_holds_or_conflicts,
+    ];
+    a_store_that_checks_nothing_where_it_writes_nothing: ChecksNothingWhereItWritesNothing breaks [
+        a_batch_of_expectations_alone_holds_or_conflicts,
+    ];
     a_store_that_ignores_expectations_of_reads: IgnoresExpectationsOfReads breaks [
         absence_can_be_expected_of_a_key_that_is_only_read,
         a_version_can_be_expected_of_a_key_that_is_only_read,
+        a_batch_of_expectations_alone_holds_or_conflicts,
         of_two_commits_that_rely_on_each_others_records_one_wins,
     ];
     a_store_that_ignores_absence: IgnoresAbsence breaks [
         absence_can_be_expected_of_a_key_that_is_written,
         absence_can_be_expected_of_a_key_that_is_only_read,
+        a_batch_of_expectations_alone_holds_or_conflicts,
         a_failed_expectation_writes_nothing,
         a_failed_expectation_deletes_nothing,
         a_failed_expectation_leaves_the_index_alone,
@@ -69,6 +78,7 @@ flaws! {
         a_version_can_be_expected_of_a_key_that_is_written,
         a_version_can_be_expected_of_a_key_that_is_deleted,
         a_version_can_be_expected_of_a_key_that_is_only_read,
+        a_batch_of_expectations_alone_holds_or_conflicts,
         a_large_batch_is_applied_whole_or_not_at_all,
         a_replaced_version_never_matches_again,
         a_purged_version_never_matches_again,
@@ -78,6 +88,7 @@ flaws! {
     ];
     a_store_that_compares_contents: ComparesContents breaks [a_replaced_version_never_matches_again];
     a_store_that_takes_absent_for_any_version: TakesAbsentForAnyVersion breaks [
+        a_batch_of_expectations_alone_holds_or_conflicts,
         what_is_absent_has_no_version,
         a_replaced_version_never_matches_again,
         a_purged_version_never_matches_again,
@@ -108,6 +119,7 @@ flaws! {
         a_version_can_be_expected_of_a_key_that_is_deleted,
         absence_can_be_expected_of_a_key_that_is_only_read,
         a_version_can_be_expected_of_a_key_that_is_only_read,
+        a_batch_of_expectations_alone_holds_or_conflicts,
         what_is_absent_has_no_version,
         a_failed_expectation_writes_nothing,
         a_failed_expectation_deletes_nothing,
@@ -126,6 +138,7 @@ flaws! {
         a_version_can_be_expected_of_a_key_that_is_deleted,
         absence_can_be_expected_of_a_key_that_is_only_read,
         a_version_can_be_expected_of_a_key_that_is_only_read,
+        a_batch_of_expectations_alone_holds_or_conflicts,
         what_is_absent_has_no_version,
         a_failed_expectation_writes_nothing,
         a_failed_expectation_deletes_nothing,

@@ -56,17 +56,21 @@ pub(super) struct Bench<'a> {
     ids: Arc<Ids>,
 }
 
-/// Batch ids, each only once.
-pub(super) struct Ids(AtomicU64);
+/// Batch ids that no process with another number has, each only once, as long as there are fewer than 2³².
+pub(super) struct Ids {
+    process: u32,
+}
+
+/// How many ids were made in this program: whoever begins again must not make the same.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 impl Ids {
-    /// Ids that no process with another number has, as long as each makes fewer than 2³².
-    pub(super) fn of_process(process: u32) -> Self {
-        Self(AtomicU64::new(u64::from(process) << 32 | 1))
+    pub(super) const fn of_process(process: u32) -> Self {
+        Self { process }
     }
 
     pub(super) fn fresh(&self) -> BatchId {
-        let n = self.0.fetch_add(1, Ordering::Relaxed);
+        let n = u64::from(self.process) << 32 | MADE.fetch_add(1, Ordering::Relaxed);
         BatchId(Id::minted(Timestamp(1_700_000_000), 0, n.to_be_bytes()))
     }
 }
@@ -121,7 +125,7 @@ impl<'a> Bench<'a> {
     /// A batch that puts one small record under each key, like no record before.
     pub(super) fn puts(&self, keys: impl IntoIterator<Item = Key>) -> Batch {
         let mut batch = self.batch();
-        let n = self.ids.0.load(Ordering::Relaxed);
+        let n = MADE.load(Ordering::Relaxed);
         batch.put = keys.into_iter().map(|key| put(key, n)).collect();
         batch
     }

@@ -59,6 +59,27 @@ pub(super) async fn a_version_can_be_expected_of_a_key_that_is_only_read(bench: 
     conflict("a write beside a newer version", &bench.write_if(written, read, Expectation::At(first)).await)
 }
 
+pub(super) async fn a_batch_of_expectations_alone_holds_or_conflicts(bench: &mut Bench<'_>) -> Verdict {
+    let (there, absent) = (bench.key(1), bench.key(2));
+    let old = bench.write([there]).await?;
+    let new = bench.write([there]).await?;
+    let expecting = |expected: &[(Key, Expectation)]| {
+        let mut batch = bench.batch();
+        batch.expect.extend(expected);
+        batch
+    };
+    let holds = [(there, Expectation::At(new)), (absent, Expectation::Absent)];
+    bench.apply(expecting(&holds)).await?;
+    same("the version of what was only expected", &bench.version(there).await?, &Some(new))?;
+    for fails in [(there, Expectation::At(old)), (there, Expectation::Absent), (absent, Expectation::At(new))]
+    {
+        for batch in [expecting(&[fails]), expecting(&[holds[0], holds[1], fails])] {
+            conflict("an expectation with nothing to write", &bench.store.commit(&batch).await)?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn what_is_absent_has_no_version(bench: &mut Bench<'_>) -> Verdict {
     let key = bench.key(1);
     let never = bench.batch().id;
