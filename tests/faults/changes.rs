@@ -5,12 +5,14 @@ use std::sync::Arc;
 use grantor::host::Clock as _;
 use grantor::protocol::Digest;
 use grantor::record::client::ClientSecret;
+use grantor::store::MemoryStore;
 
-use super::common::clients::basic;
-use super::common::flows::{revoke, token};
+use super::common::clients::{JWT_API, basic};
+use super::common::flows::{asserting, revoke, token};
+use super::common::foreign::{stated, statement};
 use super::common::stage::{Deed, Outcome, Stage, promises_are_kept};
 use super::common::watched::Watched;
-use super::common::{Fixture, machine, redemption, refreshing};
+use super::common::{Fixture, NOW, machine, redemption, refreshing};
 
 /// Numbers that look drawn, the same in every run.
 fn drawn(walk: u64, step: u64, below: usize) -> usize {
@@ -55,6 +57,29 @@ async fn whatever_way_the_clock_walks_nothing_that_has_ended_comes_back() {
         }
     }
     assert!(refreshed > 100 && refused > 100, "{refreshed} {refused}");
+}
+
+/// Two kinds of record keep something out by being there: a signed token that was revoked and that no grant remembers, and an
+/// assertion that was used. A purge believes the clock, and so one that is ahead of all margins forgets them too early.
+#[tokio::test]
+async fn what_was_revoked_or_used_comes_back_where_a_clock_that_was_far_ahead_has_purged_it() {
+    let stage = Stage::on(Arc::new(MemoryStore::new()));
+    let alone = stage.fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens().access;
+    let granted = stage.tokens("web", &[("resource", JWT_API)]).await.access;
+    stage.must(&revoke("machine", &alone)).await;
+    stage.must(&revoke("web", &granted)).await;
+    let assertion = token("machine", asserting(&stated(&statement())));
+    stage.must(&assertion).await;
+    let come_back = async || {
+        let used_again = stage.perform(&assertion).await == Outcome::Done;
+        (stage.lives(&alone).await, used_again, stage.lives(&granted).await)
+    };
+    for (ahead, comes_back) in [(0, false), (60, false), (24 * 3600, true)] {
+        stage.fixture.clock.set(NOW + ahead);
+        stage.must(&Deed::Purge).await;
+        stage.fixture.clock.set(NOW);
+        assert_eq!(come_back().await, (comes_back, comes_back, false), "{ahead} seconds ahead");
+    }
 }
 
 #[tokio::test]
