@@ -245,7 +245,7 @@ flows! {
         revoke("web", &tokens.access).holding(&tokens)
     };
     RevokeJwtOfItsOwn: Ends = async |stage: &Stage| {
-        let tokens = stage.fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens();
+        let tokens = stage.jwt_of_its_own().await;
         revoke("machine", &tokens.access).holding(&tokens)
     };
     Introspect: Again = async |stage: &Stage| {
@@ -307,6 +307,10 @@ flows! {
     RevokeAllOfAClient: Ends = async |stage: &Stage| {
         let tokens = stage.tokens("web", &[]).await;
         Deed::Change(Party::Client("web".into()), StandingChange::RevokeAll).holding_all("web", &tokens)
+    };
+    RevokeAllOfAClientForItself: Ends = async |stage: &Stage| {
+        let tokens = stage.jwt_of_its_own().await;
+        Deed::Change(Party::Client("machine".into()), StandingChange::RevokeAll).holding(&tokens)
     };
     Erase: Ends = async |stage: &Stage| {
         let tokens = stage.id_token("web").await.0;
@@ -401,6 +405,11 @@ impl Stage {
     pub(crate) async fn tokens(&self, client: &'static str, parameters: &[(&str, &str)]) -> Tokens {
         let Deed::Post(client, _, form) = self.redeeming(client, parameters).await else { unreachable!() };
         self.fixture.token(client, &form).await.tokens()
+    }
+
+    /// A token of `machine` that no grant remembers.
+    pub(crate) async fn jwt_of_its_own(&self) -> Tokens {
+        self.fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens()
     }
 
     /// Tokens that end with the session, the ID token, and the browser.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use grantor::protocol::{ClientId, Timestamp};
+use grantor::protocol::Timestamp;
 use grantor::record::exchange::RootSource;
 use grantor::record::grant::{GrantStatus, JwtLedger};
 use grantor::record::{
@@ -306,26 +306,26 @@ impl History {
     /// grant remembers it, of its client.
     #[track_caller]
     fn everything_was_told(&self, handed: &[String], events: &[Event], row: &str) {
-        let mut issued: HashMap<(Option<GrantId>, Option<ClientId>), (HashSet<String>, HashMap<&str, u32>)> =
-            HashMap::new();
+        let mut issued: HashMap<_, Issued<'_>> = HashMap::new();
         for text in handed {
             let token = PresentedToken::read(text);
             let of_grant = (token.grant(), None);
             match token {
                 PresentedToken::Access(_) => {
-                    issued.entry(of_grant).or_default().0.insert(text.clone());
+                    issued.entry(of_grant).or_default().access.insert(text.clone());
                 }
                 PresentedToken::Jwt(jwt) => {
                     let client = Some(jwt.client).filter(|_| of_grant.0.is_none());
-                    issued.entry((of_grant.0, client)).or_default().0.insert(jwt.token_id.to_string());
+                    let jti = jwt.token_id.to_string();
+                    issued.entry((of_grant.0, client)).or_default().access.insert(jti);
                 }
                 PresentedToken::Refresh(handle) => {
-                    issued.entry(of_grant).or_default().1.insert(text, handle.generation);
+                    issued.entry(of_grant).or_default().refresh.insert(text, handle.generation);
                 }
                 PresentedToken::Unknown => {}
             }
         }
-        for ((grant, client), (access, refresh)) in issued {
+        for ((grant, client), Issued { access, refresh }) in issued {
             let told = |event: &&Event| {
                 let issues = matches!(
                     event.kind,
@@ -341,6 +341,13 @@ impl History {
             assert_eq!(generations.len(), refresh.len(), "{row}: I1: two of one generation: {refresh:?}");
         }
     }
+}
+
+/// Access tokens, by their `jti` where they have one, and refresh tokens with their generation.
+#[derive(Default)]
+struct Issued<'t> {
+    access: HashSet<String>,
+    refresh: HashMap<&'t str, u32>,
 }
 
 fn namespace() -> Namespace {

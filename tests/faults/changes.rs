@@ -64,7 +64,7 @@ async fn whatever_way_the_clock_walks_nothing_that_has_ended_comes_back() {
 #[tokio::test]
 async fn what_was_revoked_or_used_comes_back_where_a_clock_that_was_far_ahead_has_purged_it() {
     let stage = Stage::on(Arc::new(MemoryStore::new()));
-    let alone = stage.fixture.token("machine", &machine().add("resource", JWT_API)).await.tokens().access;
+    let alone = stage.jwt_of_its_own().await.access;
     let granted = stage.tokens("web", &[("resource", JWT_API)]).await.access;
     stage.must(&revoke("machine", &alone)).await;
     stage.must(&revoke("web", &granted)).await;
