@@ -50,10 +50,9 @@ pub fn with_tokens(
     let grant = Grant {
         subject,
         offline: scope.contains(OFFLINE_ACCESS),
-        scope,
         resources: target.resources.clone(),
         exchange: exchange.map(Box::new),
-        ..Grant::begun(grant_type, client.id.clone(), client_epoch, cx.now)
+        ..Grant::begun(grant_type, client.id.clone(), client_epoch, scope, cx.now)
     };
     let scope = target.narrow(&grant.scope);
     issue::first_tokens(id, grant, client, (&scope, &target), refreshable, facts, cx)

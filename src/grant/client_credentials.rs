@@ -107,8 +107,7 @@ fn recordless(
 
 fn new_grant(client: &Client, scope: &Scope, target: &Target, client_epoch: u64, cx: &Context<'_>) -> Grant {
     Grant {
-        scope: scope.clone(),
         resources: target.resources.clone(),
-        ..Grant::begun(GrantType::ClientCredentials, client.id.clone(), client_epoch, cx.now)
+        ..Grant::begun(GrantType::ClientCredentials, client.id.clone(), client_epoch, scope.clone(), cx.now)
     }
 }

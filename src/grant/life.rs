@@ -110,7 +110,10 @@ fn holds(grant: &Grant, token: Option<RootToken>) -> bool {
 /// # Errors
 /// [`Halt::Need`] while any of it is unknown.
 pub fn read_ahead(key: Option<Key>, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-    read_all_ahead([key], facts, cx)
+    let Some(key) = key else { return Ok(()) };
+    let Some(grant) = facts.grant(key)? else { return Ok(()) };
+    facts.read(&Guards::of(grant.record, cx).keys())?;
+    read_accounts(grant.record, facts, cx)
 }
 
 /// The same for several grants, in one go.
@@ -130,11 +133,13 @@ pub fn read_all_ahead<const N: usize>(
     }
     let guards = grants.map(|grant| grant.map(|grant| Guards::of(grant, cx).keys()));
     facts.read(guards.iter().flatten().flatten())?;
-    for grant in grants.iter().flatten() {
-        let subject = grant.subject.as_ref().map(|subject| &subject.id);
-        for subject in subject.into_iter().chain(acting_subject(grant)) {
-            has_account(subject, facts, cx)?;
-        }
+    grants.iter().flatten().try_for_each(|grant| read_accounts(grant, facts, cx))
+}
+
+fn read_accounts(grant: &Grant, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
+    let subject = grant.subject.as_ref().map(|subject| &subject.id);
+    for subject in subject.into_iter().chain(acting_subject(grant)) {
+        has_account(subject, facts, cx)?;
     }
     Ok(())
 }

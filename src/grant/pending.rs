@@ -82,7 +82,6 @@ pub fn begun(
 ) -> Grant {
     Grant {
         status: GrantStatus::Pending,
-        scope,
         resources,
         redeemable: Some(Box::new(Redeemable {
             digest: code.digest(flow.kind()),
@@ -93,7 +92,7 @@ pub fn begun(
             code_challenge: None,
             nonce: None,
         })),
-        ..Grant::begun(flow.grant_type(), client.id.clone(), client_epoch, cx.now)
+        ..Grant::begun(flow.grant_type(), client.id.clone(), client_epoch, scope, cx.now)
     }
 }
 

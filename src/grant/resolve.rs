@@ -68,8 +68,10 @@ pub struct LiveToken {
 /// # Errors
 /// [`Halt::Need`] while any of it is unknown.
 pub fn read_ahead(token: &PresentedToken, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
-    facts.read(&token.records(cx.namespace()))?;
-    read_keys_ahead(token, facts)?;
+    if let PresentedToken::Jwt(_) = token {
+        facts.read(&token.records(cx.namespace()))?;
+        facts.signing_keys()?;
+    }
     life::read_ahead(token.grant().map(|id| cx.namespace().grant(id)), facts, cx)
 }
 

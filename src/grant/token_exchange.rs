@@ -417,7 +417,6 @@ impl Made<'_> {
             subject: self.subject.subject.clone(),
             session: self.subject.session,
             offline: self.subject.offline,
-            scope: scope.clone(),
             resources: target.resources.clone(),
             exchange: Some(Box::new(Exchanged {
                 root: self.subject.root.clone(),
@@ -426,7 +425,7 @@ impl Made<'_> {
                 actor: self.subject.actor.clone(),
                 may_act: self.terms.may_act.clone(),
             })),
-            ..Grant::begun(self.exchange.form.grant_type(), client.id.clone(), epoch, cx.now)
+            ..Grant::begun(self.exchange.form.grant_type(), client.id.clone(), epoch, scope.clone(), cx.now)
         })
     }
 }

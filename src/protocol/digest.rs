@@ -33,6 +33,7 @@ fn one_block(message: &[u8]) -> Option<[u8; 64]> {
 impl Digest {
     /// The digest of `bytes`.
     #[must_use]
+    #[inline]
     pub fn of(bytes: &[u8]) -> Self {
         let Some(block) = one_block(bytes) else { return Self(Sha256::digest(bytes).into()) };
         let (mut state, mut digest) = (INITIAL, [0; 32]);

@@ -39,6 +39,8 @@ const REPEATABLE: &[&str] = &["resource", "audience"];
 #[derive(Clone, Debug, Default)]
 pub struct Params<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Where the first is that cannot be read.
+    faulty: Option<usize>,
 }
 
 /// Why the bytes are not a parameter list at all.
@@ -100,12 +102,18 @@ impl<'a> Params<'a> {
                 true => (decode(name)?, decode(value)?),
             });
         }
-        Ok(Self { pairs })
+        Ok(Self::of(pairs))
     }
 
     /// Builds a list from pairs that need no decoding.
     pub fn from_pairs<T: Into<Cow<'a, str>>>(pairs: impl IntoIterator<Item = (T, T)>) -> Self {
-        Self { pairs: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        Self::of(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    fn of(pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>) -> Self {
+        let mut params = Self { pairs, faulty: None };
+        params.faulty = (0..params.pairs.len()).find(|at| params.fault_at(*at).is_some());
+        params
     }
 
     /// Whether a parameter of this name may be given several times.
@@ -146,13 +154,15 @@ impl<'a> Params<'a> {
     /// The first parameter that cannot be read, known or not.
     #[must_use]
     pub fn first_fault(&self) -> Option<(&str, ParamFault)> {
-        self.pairs.iter().enumerate().find_map(|(at, (name, _))| Some((name.as_ref(), self.fault_at(at)?)))
+        let at = self.faulty?;
+        Some((self.pairs.get(at)?.0.as_ref(), self.fault_at(at)?))
     }
 
     /// The parameters that can be read, one by one: as [`get`](Self::get), and those that may be given several times.
     pub fn into_pairs(mut self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
         while let Some(faulty) = self.first_fault().map(|(name, _)| name.to_owned()) {
             self.pairs.retain(|(name, _)| *name != faulty);
+            self = Self::of(self.pairs);
         }
         self.pairs.into_iter().filter(|(_, value)| !value.is_empty())
     }

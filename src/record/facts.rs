@@ -122,15 +122,13 @@ impl Facts {
     /// # Errors
     /// [`Halt::Need`] while any is unknown.
     pub fn read<'k>(&self, keys: impl IntoIterator<Item = &'k Option<Key>>) -> Result<(), Halt> {
-        let mut unknown = keys.into_iter().flatten().filter(|key| self.known(key).is_none()).copied();
-        match unknown.next() {
-            None => Ok(()),
-            Some(first) => {
-                let mut keys = smallvec![first];
-                keys.extend(unknown);
-                Err(Halt::Need(Need::Records(keys)))
+        let mut unknown = SmallVec::new();
+        keys.into_iter().flatten().for_each(|key| {
+            if self.known(key).is_none() {
+                unknown.push(*key);
             }
-        }
+        });
+        if unknown.is_empty() { Ok(()) } else { Err(Halt::Need(Need::Records(unknown))) }
     }
 
     /// Ids are compared first, because all else is mostly equal.

@@ -67,9 +67,15 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// An active grant that allows nothing yet.
+    /// An active grant of this scope, and of nothing else yet.
     #[must_use]
-    pub fn begun(grant_type: GrantType, client: ClientId, client_epoch: u64, now: Timestamp) -> Self {
+    pub fn begun(
+        grant_type: GrantType,
+        client: ClientId,
+        client_epoch: u64,
+        scope: Scope,
+        now: Timestamp,
+    ) -> Self {
         Self {
             status: GrantStatus::Active,
             grant_type,
@@ -80,7 +86,7 @@ impl Grant {
             session: None,
             offline: false,
             asked: None,
-            scope: Scope::empty(),
+            scope,
             resources: Vec::new(),
             redeemable: None,
             refresh: None,

@@ -40,20 +40,25 @@ impl AuthorizationServer {
         facts: &mut Facts,
         cx: &Context<'_>,
     ) -> Result<Option<Fetching<'_>>, OAuthError> {
-        let need = match (need, self.parts.clients.immediate(), self.parts.store.immediate()) {
-            (Need::Client(id), Some(clients), _) => match clients.client_now(&id).map_err(unavailable)? {
-                None if self.parts.registration.is_some() => Need::Client(id),
-                client => {
-                    facts.learn(Fact::Client(id, client));
-                    return Ok(None);
-                }
+        let need = match need {
+            Need::Client(id) => match self.parts.clients.immediate() {
+                Some(clients) => match clients.client_now(&id).map_err(unavailable)? {
+                    None if self.parts.registration.is_some() => Need::Client(id),
+                    client => {
+                        facts.learn(Fact::Client(id, client));
+                        return Ok(None);
+                    }
+                },
+                None => Need::Client(id),
             },
-            (Need::Records(keys), _, Some(store)) => {
-                let mut learn = |key, record| facts.learn_record(key, record);
-                store.load_now(&keys, &mut learn).map_err(unavailable)?;
-                return Ok(None);
-            }
-            (need, ..) => need,
+            Need::Records(keys) => match self.parts.store.immediate() {
+                Some(store) => {
+                    let mut learn = |key, record| facts.learn_record(key, record);
+                    return store.load_now(&keys, &mut learn).map(|()| None).map_err(unavailable);
+                }
+                None => Need::Records(keys),
+            },
+            need => need,
         };
         let registration = match &need {
             Need::Client(id) => self.registration_in(facts, id),

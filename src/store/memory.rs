@@ -111,10 +111,7 @@ impl MemoryStore {
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), CommitError> {
-        let mut touched = 0;
-        for key in keys_of(batch) {
-            touched |= self.seed.of_key(key).shard_bit();
-        }
+        let touched = keys_of(batch).fold(0, |mask, key| mask | self.seed.of_key(key).shard_bit());
         let mut records = self.records.lock(touched)?;
         self.check(batch, &mut records)?;
         if batch.is_empty() {
