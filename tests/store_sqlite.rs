@@ -5,7 +5,7 @@ mod batches;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use grantor::protocol::Timestamp;
@@ -130,6 +130,24 @@ async fn a_torn_log_is_the_state_of_some_commit_and_never_a_part_of_one() {
         states.insert(versions[0]);
     }
     assert_eq!(states.len(), 5, "nothing, and each of the four commits");
+}
+
+/// Nobody's commit has to do it: from so many pages none would, as yet.
+#[tokio::test]
+async fn a_long_log_is_carried_over_into_the_file_beside_the_commits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = open(&path);
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let before = size();
+    for n in 0..600 {
+        store.commit(&putting(1, n, [n])).await.unwrap();
+    }
+    let began = Instant::now();
+    while size() == before {
+        assert!(began.elapsed() < Duration::from_secs(60), "everything is in the log alone");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

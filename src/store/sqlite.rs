@@ -8,13 +8,15 @@
 //!
 //! ```text
 //!   commit ─► bounded queue ─► one writer thread: BEGIN IMMEDIATE · every queued batch · COMMIT ─► acknowledgements
-//!   load, list ─► bounded queue ─► reader threads, a read transaction each
+//!   load, list ─► bounded queue ─► reader threads: BEGIN · every queued load, some at a time · ROLLBACK ─► answers
+//!   a long log ─► one checkpoint thread, for which nobody waits
 //! ```
 //!
 //! One transaction carries all batches that wait (group commit), so that they share one flush of the disk. Each is
 //! judged in turn: one that conflicts writes nothing and is no hindrance to the others. A full queue refuses at once.
 //! The threads are plain ones, so that any async runtime, or none, will do.
 
+mod checkpoint;
 mod reader;
 mod schema;
 mod statements;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::checkpoint::Checkpointer;
 use self::reader::Readers;
 use self::writer::{Counters, Purge, Row, Write, Writer};
 use super::{CommitError, Listing, Page, Store, StoreError};
@@ -34,7 +37,7 @@ use crate::record::{Batch, Index, Key, Record, Versioned, codec};
 
 /// How many records one transaction purges: what commits meanwhile waits for as long as that takes, and each record is
 /// somewhere else in the file.
-const PURGE_STEP: usize = 16;
+const PURGE_STEP: usize = 4;
 
 /// How an SQLite store is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +112,7 @@ pub struct SqliteStats {
 pub struct SqliteStore {
     // Closed in this order: of several connections that close at once none is the last, and the log would stay.
     readers: Readers,
+    _checkpointer: Checkpointer,
     writer: Writer,
     counters: Arc<Counters>,
 }
@@ -131,9 +135,10 @@ impl SqliteStore {
         schema::prepare(&mut connection, options)?;
         schema::limit(&connection, options)?;
         let readers = Readers::start(options)?;
+        let checkpointer = Checkpointer::start(&mut connection, options)?;
         let counters = Arc::new(Counters::default());
         let writer = Writer::start(connection, options, Arc::clone(&counters))?;
-        Ok(Self { readers, writer, counters })
+        Ok(Self { readers, _checkpointer: checkpointer, writer, counters })
     }
 
     /// What it has done since it was opened.
