@@ -146,20 +146,7 @@ async fn a_purge_goes_on_until_its_limit_or_until_nothing_is_due() {
 #[tokio::test]
 async fn a_purge_by_a_clock_that_is_ahead_forgets_nothing_that_is_not_due() {
     let Some(server) = Server::start() else { return };
-    let store = open(&server).await;
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let mut batch = putting(1, 1, [1, 2]);
-    batch
-        .put
-        .iter_mut()
-        .zip([now - 10, now + 100])
-        .for_each(|(put, until)| put.retain_until = Timestamp(until));
-    store.commit(&batch).await.unwrap();
-    for ahead in [now + 1_000, u64::MAX] {
-        store.purge(Timestamp(ahead), 10).await.unwrap();
-        let found = store.load(&[key(1), key(2)]).await.unwrap();
-        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true], "{ahead}");
-    }
+    batches::purges_by_no_clock_that_is_ahead(&open(&server).await).await;
 }
 
 #[tokio::test]

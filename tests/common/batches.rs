@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use grantor::protocol::Timestamp;
 use grantor::record::{
@@ -139,6 +139,23 @@ pub(crate) async fn purges_until_its_limit(store: &dyn Store) {
     assert_eq!(listed.keys, (450..700).map(key).collect::<Vec<_>>(), "the longest due went first");
     assert_eq!(store.purge(Timestamp(600), 450).await, Ok(150));
     assert_eq!(store.purge(Timestamp(600), 450).await, Ok(0));
+}
+
+/// A purge by a clock that is ahead of the server's forgets nothing that is not due.
+pub(crate) async fn purges_by_no_clock_that_is_ahead(store: &dyn Store) {
+    let now = UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let mut batch = putting(1, 1, [1, 2]);
+    batch
+        .put
+        .iter_mut()
+        .zip([now - 10, now + 100])
+        .for_each(|(put, until)| put.retain_until = Timestamp(until));
+    store.commit(&batch).await.unwrap();
+    for ahead in [now + 1_000, u64::MAX] {
+        store.purge(Timestamp(ahead), 10).await.unwrap();
+        let found = store.load(&[key(1), key(2)]).await.unwrap();
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true], "{ahead}");
+    }
 }
 
 /// Tells a process that it is to count up, and where.
