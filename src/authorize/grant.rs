@@ -95,7 +95,7 @@ fn begun(
             .claims
             .as_deref()
             .map(|claims| Box::new(user_claims::allowed(claims, &request.scope, scope))),
-        ..Grant::begun(grant_type, client.id.clone(), client_epoch, scope.clone(), cx.now)
+        ..Grant::begun(grant_type, client.id.clone(), client_epoch, request.scope.clone(), cx.now)
             .allowed_by(login, scope)
     }
 }

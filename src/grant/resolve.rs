@@ -70,7 +70,7 @@ pub struct LiveToken {
 pub fn read_ahead(token: &PresentedToken, facts: &Facts, cx: &Context<'_>) -> Result<(), Halt> {
     if let PresentedToken::Jwt(_) = token {
         facts.read(&token.records(cx.namespace()))?;
-        facts.signing_keys()?;
+        read_keys_ahead(token, facts)?;
     }
     life::read_ahead(token.grant().map(|id| cx.namespace().grant(id)), facts, cx)
 }

@@ -35,7 +35,7 @@ use super::{CommitError, Listing, Page, Store, StoreError};
 use crate::protocol::Timestamp;
 use crate::record::{Batch, Index, Key, Record, Versioned, codec};
 
-/// How many records one transaction purges: what commits meanwhile waits for as long as that takes, and each record is
+/// How many records one transaction purges: what commits meanwhile waits for as long as that takes, and the terms of each are
 /// somewhere else in the file.
 const PURGE_STEP: usize = 4;
 
